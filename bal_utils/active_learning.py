@@ -1,0 +1,209 @@
+"""The loop: train on what is labelled, score what is not, ask for labels, record; again."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from bal_utils import metrics
+from bal_utils.acquisition import Candidates, find_strategy
+from bal_utils.data import ImageData, balanced_start, standardise
+from bal_utils.information import log_mean_exp
+from bal_utils.models import MLP, GalCNN, KirschCNN
+from bal_utils.posteriors.mc_dropout import deterministic_log_probs, sample_log_probs
+from bal_utils.records import load_run, save_run
+from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
+from bal_utils.training import FitConfig, fit, initialised
+
+MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
+    "mlp": lambda data: nn.Sequential(nn.Flatten(), MLP(data.train_images[0].numel(), data.num_classes)),
+    "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
+    "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),
+}
+POSTERIORS: dict[str, Callable[..., Tensor]] = {
+    "mc_dropout": sample_log_probs,
+    "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """All that decides a run. Two runs with equal configurations on the same data and machine give the same record."""
+
+    strategy: str = "bald"  # a name in acquisition.ACQUISITIONS
+    batch_size: int = 10  # labels asked for in each round
+    labels: int = 120  # stop once this many are labelled
+    initial_per_class: int = 2
+    validation_size: int = 1024  # labelled images held back to stop training early; never counted in `labels`
+    model: str = "kirsch_cnn"  # a name in MODELS, trained from new weights in each round
+    posterior: str = "mc_dropout"  # a name in POSTERIORS
+    num_samples: int = 20  # K, posterior samples behind each score
+    test_samples: int = 20  # posterior samples averaged for each test prediction
+    fit: FitConfig = field(default_factory=FitConfig)
+    seed: int = 0
+
+    def __post_init__(self):
+        find_strategy(self.strategy)
+        for name, known in (("model", MODELS), ("posterior", POSTERIORS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("batch_size", "labels", "initial_per_class", "validation_size", "num_samples", "test_samples"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected a whole number, at least 1, got {value!r}")
+
+
+def loop_config(scale: Scale, **changes) -> LoopConfig:
+    """The protocol at one of the two scales, with changes.
+
+    "paper" is that of Kirsch et al. 2019 (arXiv:1906.08158, section 4.1): 100 samples, epochs of 5,056 draws, patience 3.
+    "lecture" keeps the network, the pool and the test set, and takes fewer samples and shorter training.
+    """
+    if scale == "paper":
+        config = LoopConfig(num_samples=100, test_samples=100, labels=300, fit=FitConfig(epoch_samples=5056))
+    else:
+        config = LoopConfig(fit=FitConfig(epoch_samples=1024, max_epochs=10, patience=2))
+    return replace(config, **changes)
+
+
+class Split:
+    """Which training images are labelled, held back for validation, or still in the pool. The three are disjoint."""
+
+    def __init__(self, data: ImageData, config: LoopConfig):
+        labels_N = data.train_labels
+        start = balanced_start(labels_N, config.initial_per_class, stream(config.seed, "start")).tolist()
+        shuffled = torch.randperm(len(labels_N), generator=stream(config.seed, "validation")).tolist()
+        taken = set(start)
+        self.validation = [index for index in shuffled if index not in taken][: config.validation_size]
+        self.labelled = start
+        taken.update(self.validation)
+        self.pool = [index for index in range(len(labels_N)) if index not in taken]
+        if config.labels > len(start) + len(self.pool):
+            raise ValueError(
+                f"labels: expected at most {len(start) + len(self.pool)} (all but the validation images), got {config.labels}"
+            )
+
+    def acquire(self, indices: list[int]) -> None:
+        """Moves images, named by their place in the training set, from the pool to the labelled ones, in that order."""
+        wanted = set(indices)
+        if len(wanted) != len(indices) or not wanted.issubset(self.pool):
+            raise ValueError(f"indices: expected different images of the pool, got {indices}")
+        self.labelled += indices
+        self.pool = [index for index in self.pool if index not in wanted]
+
+
+def run_active_learning(
+    config: LoopConfig,
+    data: ImageData,
+    *,
+    path: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = True,
+) -> dict:
+    """Runs the loop and returns its record: the configuration, the machine, and one entry a round.
+
+    An entry holds `labels` (in the training set when measured), `accuracy`, `nll`, `epochs`, `acquired` (places in the
+    training set), their `scores`, and `seconds`. With `path`, the record is saved there after each round; a record found
+    there is continued from its last round, and ends as an uninterrupted run would, but for `seconds` and `machine`.
+    Raises ValueError where that record was made with another configuration or other data; the file is left as it is.
+    """
+    device = choose_device(device)
+    split = Split(data, config)
+    record = open_record(config, data, split, path)
+    record["machine"] = describe_machine(device)
+    inputs_N, labels_N = standardise(data.train_images).to(device), data.train_labels.to(device)
+    test_inputs_N, test_labels_N = standardise(data.test_images).to(device), data.test_labels.to(device)
+    with tqdm(
+        total=config.labels, initial=len(split.labelled), desc=config.strategy, unit="label", disable=not progress
+    ) as bar:
+        while not finished(record, config):
+            number = len(record["rounds"])
+            started = time.perf_counter()
+            model = train(config, data, split, inputs_N, labels_N, number)
+            trained = time.perf_counter()
+            entry = {"labels": len(split.labelled), **evaluate(config, model, test_inputs_N, test_labels_N, number)}
+            evaluated = time.perf_counter()
+            entry |= ask(config, model, split, inputs_N, number)
+            seconds = [trained - started, evaluated - trained, time.perf_counter() - evaluated]
+            entry["seconds"] = dict(zip(("train", "evaluate", "acquire"), (round(s, 3) for s in seconds), strict=True))
+            record["rounds"].append(entry)
+            if path is not None:
+                save_run(path, record)
+            bar.update(len(entry["acquired"]))
+            bar.set_postfix(accuracy=f"{entry['accuracy']:.3f}")
+    return record
+
+
+def finished(record: dict, config: LoopConfig) -> bool:
+    """Whether the last round was measured with all labels."""
+    return bool(record["rounds"]) and record["rounds"][-1]["labels"] >= config.labels
+
+
+def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | Path | None) -> dict:
+    """A new record, or the one at `path`, whose acquisitions are then repeated on `split`."""
+    new = {
+        "config": json.loads(json.dumps(asdict(config))),
+        "data": {"name": data.name, "is_stand_in": data.is_stand_in, "train": len(data.train_labels)},
+        "start": list(split.labelled),
+        "rounds": [],
+    }
+    if path is None or not Path(path).exists():
+        return new
+    old = load_run(path)
+    for part in ("config", "data", "start"):
+        if old.get(part) != new[part]:
+            raise ValueError(f"path: {path} holds a run with another {part}: {old.get(part)} instead of {new[part]}")
+    for entry in old["rounds"]:
+        split.acquire(entry["acquired"])
+    return old
+
+
+def train(
+    config: LoopConfig, data: ImageData, split: Split, inputs_N: Tensor, labels_N: Tensor, number: int
+) -> nn.Module:
+    """A network from new weights, fitted to the labelled images; the weights differ by round and by seed."""
+    model = initialised(lambda: MODELS[config.model](data), stream_seed(config.seed, "weights", number))
+    model.to(inputs_N.device)
+    validation = (inputs_N[split.validation], labels_N[split.validation])
+    seed = stream_seed(config.seed, "train", number)
+    fit(
+        model,
+        inputs_N[split.labelled],
+        labels_N[split.labelled],
+        config=config.fit,
+        seed=seed,
+        validation=validation,
+    )
+    return model
+
+
+def evaluate(config: LoopConfig, model: nn.Module, inputs_N: Tensor, labels_N: Tensor, number: int) -> dict:
+    """Accuracy and negative log-likelihood on the test set, of the mean prediction over `test_samples` samples."""
+    sample = POSTERIORS[config.posterior]
+    log_probs_N_K_C = sample(model, inputs_N, config.test_samples, generator=stream(config.seed, "test", number))
+    log_probs_N_C = log_mean_exp(log_probs_N_K_C, dim=1)
+    return {
+        "accuracy": metrics.accuracy(log_probs_N_C, labels_N),
+        "nll": metrics.negative_log_likelihood(log_probs_N_C, labels_N),
+    }
+
+
+def ask(config: LoopConfig, model: nn.Module, split: Split, inputs_N: Tensor, number: int) -> dict:
+    """Lets the strategy choose a batch from the whole pool, and labels it. Nothing is asked once all labels are there."""
+    wanted = min(config.batch_size, config.labels - len(split.labelled))
+    if wanted == 0:
+        return {"acquired": [], "scores": []}
+    masks, choices = stream(config.seed, "masks", number), stream(config.seed, "choices", number)
+    pool = Candidates(
+        len(split.pool),
+        lambda: POSTERIORS[config.posterior](model, inputs_N[split.pool], config.num_samples, generator=masks),
+    )
+    batch = find_strategy(config.strategy).select(pool, wanted, choices)
+    acquired = [split.pool[index] for index in batch.indices]
+    split.acquire(acquired)
+    return {"acquired": acquired, "scores": [round(score, 6) for score in batch.scores]}

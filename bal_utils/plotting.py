@@ -1,0 +1,107 @@
+"""Arrays to axes: every function draws into `ax` and returns it; none shows, saves, seeds or trains.
+
+Colours are those of Okabe and Ito, told apart under all common kinds of colour blindness. Classes also differ by marker,
+curves also by dash, so that no meaning rests on colour alone.
+"""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "yellow": "#F0E442",
+    "black": "#222222",
+    "grey": "#7A7A7A",
+}
+CLASS_COLOURS = tuple(PALETTE[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky"))
+CLASS_MARKERS = ("o", "^", "s", "D", "v", "P")
+HEAT_MAP = "cividis"
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+MINIMUM_ALT_WORDS = 6
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=CLASS_COLOURS),
+    "lines.linewidth": 2,
+    "image.cmap": HEAT_MAP,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "savefig.dpi": 110,
+}
+
+
+def use_style() -> None:
+    """Gives every later figure the course's look. Called once, at the top of a notebook or a script."""
+    plt.rcParams.update(STYLE)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Displays a figure in a notebook with a text for those who cannot see it, then closes it.
+
+    `alt` says what the figure shows, in a sentence. Raises ValueError where it is too short to do so.
+    """
+    from IPython.display import display
+
+    if len(alt.split()) < MINIMUM_ALT_WORDS:
+        raise ValueError(f"alt: expected a sentence of at least {MINIMUM_ALT_WORDS} words, got {alt!r}")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", pil_kwargs={"optimize": True})
+    plt.close(figure)
+    display({"image/png": png.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def learning_curve(ax: Axes, labels_R: Sequence[int], values_S_R: np.ndarray, *, name: str, index: int = 0) -> Axes:
+    """The median over seeds S of a quantity after each round R, with the band between its quartiles.
+
+    `index` picks colour and dash. Seeds that have not finished a round are NaN there and are left out.
+    """
+    values_S_R = np.atleast_2d(values_S_R)
+    low_R, median_R, high_R = np.nanquantile(values_S_R, [0.25, 0.5, 0.75], axis=0)
+    colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+    ax.plot(labels_R, median_R, color=colour, linestyle=DASHES[index % len(DASHES)], label=name)
+    ax.fill_between(labels_R, low_R, high_R, color=colour, alpha=0.15, linewidth=0)
+    ax.set(xlabel="labelled images", ylabel="test accuracy")
+    return ax
+
+
+def image_row(axes: Sequence[Axes], images_N_H_W: np.ndarray, titles: Sequence[str]) -> Sequence[Axes]:
+    """One grey image an axes, dark ink on white, each under its title."""
+    for ax, image_H_W, title in zip(axes, images_N_H_W, titles, strict=True):
+        ax.imshow(np.asarray(image_H_W), cmap="gray_r", interpolation="nearest")
+        ax.set_title(title, loc="center", fontsize=10)
+        ax.set_axis_off()
+    return axes
+
+
+def class_points(
+    ax: Axes, points_N_2: np.ndarray, labels_N: np.ndarray, *, size: float = 36, filled: bool = True
+) -> Axes:
+    """Points in the plane; a class is a colour and a marker. Hollow markers stand for points without a label."""
+    points_N_2, labels_N = np.asarray(points_N_2), np.asarray(labels_N)
+    for label in np.unique(labels_N):
+        colour = CLASS_COLOURS[label % len(CLASS_COLOURS)]
+        ax.scatter(
+            *points_N_2[labels_N == label].T,
+            s=size,
+            marker=CLASS_MARKERS[label % len(CLASS_MARKERS)],
+            facecolor=colour if filled else "none",
+            edgecolor="white" if filled else colour,
+            label=f"class {label}",
+        )
+    return ax

@@ -1,0 +1,80 @@
+"""Where to compute, how large, and with which random numbers."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Generator
+
+Scale = Literal["lecture", "paper"]
+SCALES: tuple[Scale, ...] = ("lecture", "paper")
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """The device to compute on: `name` if given, else `BAL_DEVICE`, else a GPU if there is one, else the CPU.
+
+    Raises ValueError where the named device is unknown or absent.
+    """
+    name = name or os.environ.get("BAL_DEVICE")
+    if not name:
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device: expected one that this machine has, such as 'cpu' or 'cuda', got {name!r}"
+        ) from error
+    return torch.device(name)
+
+
+def scale(name: str | None = None) -> Scale:
+    """The scale of an experiment: `name` if given, else `BAL_SCALE`, else "lecture" (two CPU cores, minutes).
+
+    "paper" asks for the full published protocol. Raises ValueError for any other name.
+    """
+    name = name or os.environ.get("BAL_SCALE") or "lecture"
+    if name not in SCALES:
+        raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {name!r}")
+    return name
+
+
+def stream_seed(seed: int, *purpose: str | int) -> int:
+    """A 63-bit seed that depends on `seed` and on every word of `purpose`, the same on every machine."""
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed: expected an integer, got {seed!r}")
+    digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def stream(seed: int, *purpose: str | int) -> Generator:
+    """A random stream of its own for one purpose: `stream(0, "masks")`, `stream(0, "train", 3)`.
+
+    Draws from one stream never move another, so adding a plot cannot change a split. The generator lives on the CPU:
+    numbers drawn there and moved are the same whatever the device.
+    """
+    return Generator().manual_seed(stream_seed(seed, *purpose))
+
+
+def describe_machine(device: torch.device) -> dict[str, str | int]:
+    """What a record must name to be understood later: device, threads, versions, and the git revision of the code."""
+    on_gpu = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if on_gpu else f"{device.type} ({platform.machine()})",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "git_revision": git_revision(),
+    }
+
+
+def git_revision() -> str:
+    """The commit of the code that runs, with "+changes" where files differ from it; "unknown" outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+changes"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,80 @@
+"""Records survive being killed, and refuse what they could not give back."""
+
+import json
+import math
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from bal_utils.records import labels_to_reach, load_run, load_runs, save_run, stack_runs
+
+
+def record(labels, accuracy):
+    return {"rounds": [{"labels": n, "accuracy": a} for n, a in zip(labels, accuracy, strict=True)]}
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    run = {"config": {"strategy": "bald"}, **record([20, 30], [0.1, 1 / 3])}
+    assert load_run(save_run(tmp_path / "deep" / "run.json", run)) == run
+    assert load_runs(tmp_path) == [run]
+    assert os.listdir(tmp_path / "deep") == ["run.json"]
+
+
+def test_a_failed_save_leaves_the_old_record(tmp_path):
+    path = save_run(tmp_path / "run.json", record([20], [0.5]))
+    for bad in (math.nan, math.inf, object(), np.float32(1)):
+        with pytest.raises(ValueError, match="record: expected numbers"):
+            save_run(path, record([20], [bad]))
+    assert load_run(path) == record([20], [0.5])
+    assert os.listdir(tmp_path) == ["run.json"]
+
+
+def save_without_end(path):
+    for number in range(10**9):
+        save_run(path, record(range(3000), [float(number)] * 3000))
+
+
+@pytest.mark.parametrize("pause", [0.01, 0.03, 0.1])
+def test_killed_while_saving_leaves_a_whole_record(tmp_path, pause):
+    path = tmp_path / "run.json"
+    writer = multiprocessing.get_context("fork").Process(target=save_without_end, args=(path,))
+    writer.start()
+    while not path.exists():
+        time.sleep(0.001)
+    time.sleep(pause)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    accuracy = {entry["accuracy"] for entry in load_run(path)["rounds"]}
+    assert len(accuracy) == 1 and len(load_runs(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("text", ['{"rounds": [', "[1, 2]", "{}", "\xff\xfe"])
+def test_what_is_no_record_is_refused_by_name(tmp_path, text):
+    (tmp_path / "broken.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"broken\.json: expected a run record"):
+        load_runs(tmp_path)
+
+
+def test_a_folder_without_records(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"folder: expected run records"):
+        load_runs(tmp_path / "nothing")
+
+
+def test_runs_of_unequal_length_are_stacked():
+    labels_R, values_S_R = stack_runs([record([20, 30, 40], [0.1, 0.2, 0.3]), record([20, 40], [0.5, 0.6])], "accuracy")
+    np.testing.assert_array_equal(labels_R, [20, 30, 40])
+    np.testing.assert_array_equal(values_S_R, [[0.1, 0.2, 0.3], [0.5, np.nan, 0.6]])
+    with pytest.raises(ValueError, match="runs: expected at least one"):
+        stack_runs([], "accuracy")
+
+
+def test_labels_to_reach_is_the_first_crossing_of_a_noisy_curve():
+    labels_R, accuracy_R = [20, 30, 40, 50], [0.5, 0.9, 0.8, 0.95]
+    assert labels_to_reach(labels_R, accuracy_R, 0.9) == 30
+    assert labels_to_reach(labels_R, accuracy_R, 0.95) == 50
+    assert labels_to_reach(labels_R, accuracy_R, 0.99) == math.inf
+    assert json.dumps(labels_to_reach(labels_R, accuracy_R, 0.9)) == "30.0"

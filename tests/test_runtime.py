@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from bal_utils.runtime import choose_device, describe_machine, scale, stream, stream_seed
+
+
+def test_a_stream_is_reproducible_and_apart_from_others():
+    draws = {purpose: torch.rand(4, generator=stream(3, *purpose)) for purpose in [("a",), ("b",), ("a", 1), ("a", "1")]}
+    assert torch.equal(draws[("a",)], torch.rand(4, generator=stream(3, "a")))
+    assert len({tuple(draw.tolist()) for draw in draws.values()}) == 4
+    assert not torch.equal(draws[("a",)], torch.rand(4, generator=stream(4, "a")))
+
+
+def test_streams_of_many_seeds_are_uniform():
+    """The mean of 4,000 first draws is 1/2 within five standard errors: sqrt(1/12/4000) = 0.0046."""
+    first = torch.stack([torch.rand(1, generator=stream(seed, "x")) for seed in range(4000)])
+    assert abs(first.mean().item() - 0.5) < 5 * 0.0046
+
+
+def test_streams_leave_the_global_generator_alone():
+    before = torch.get_rng_state()
+    torch.rand(3, generator=stream(0, "x"))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_seed_must_be_an_integer():
+    with pytest.raises(TypeError, match=r"seed: expected an integer, got 1\.5"):
+        stream_seed(1.5, "x")
+
+
+def test_scale(monkeypatch):
+    monkeypatch.delenv("BAL_SCALE", raising=False)
+    assert scale() == "lecture"
+    monkeypatch.setenv("BAL_SCALE", "paper")
+    assert scale() == "paper" and scale("lecture") == "lecture"
+    with pytest.raises(ValueError, match="expected one of lecture, paper, got 'huge'"):
+        scale("huge")
+
+
+def test_device(monkeypatch):
+    monkeypatch.setenv("BAL_DEVICE", "cpu")
+    assert choose_device() == torch.device("cpu")
+    for name in ("abacus", "cuda:99"):
+        with pytest.raises(ValueError, match=f"device: .* got '{name}'"):
+            choose_device(name)
+
+
+def test_machine_is_described():
+    machine = describe_machine(torch.device("cpu"))
+    assert machine["torch"] == torch.__version__ and machine["threads"] >= 1 and machine["git_revision"]
