@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "bal_utils"
 LAYERS = (
     {"runtime", "information", "records"},
-    {"mnist", "data", "models", "metrics", "plotting", "batchbald"},
-    {"training", "posteriors", "acquisition"},
+    {"mnist", "data", "models", "metrics", "plotting", "batchbald", "linear_regression", "logistic_regression", "uncertainty", "divergence"},
+    {"training", "posteriors", "acquisition", "variational"},
     {"active_learning", "sweep"},
     {"explorers", "exercises"},
 )

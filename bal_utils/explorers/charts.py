@@ -10,9 +10,9 @@ from bal_utils.explorers.layers import (
     COLOURS,
     HATCHES,
     Layer,
-    colour_code,
     numbers,
     points,
+    rects,
     same_length,
     text,
 )
@@ -61,9 +61,8 @@ def bars(
         along = (ends_B_S[:, s] - values_B_S[:, s], ends_B_S[:, s])
         across = (places_B - half, places_B + half)
         (x0, x1), (y0, y1) = (along, across) if horizontal else (across, along)
-        code = colour_code((colours or COLOURS)[s % len(colours or COLOURS)])
-        layers.append({"kind": "rects", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "colour": code, "label": name})
-        layers[-1]["hatch"] = HATCHES[s % len(HATCHES)]
+        colour = (colours or COLOURS)[s % len(colours or COLOURS)]
+        layers.append(rects(x0, x1, y0, y1, colour=colour, hatch=HATCHES[s % len(HATCHES)], label=name))
     if len(totals):
         words = [totals.format(total) for total in ends_B_S[:, -1]] if isinstance(totals, str) else totals
         place = (ends_B_S[:, -1], places_B) if horizontal else (places_B, ends_B_S[:, -1])
@@ -73,7 +72,7 @@ def bars(
 
 
 def bar_axis(names: Sequence[str], *, horizontal: bool = True) -> dict[str, Any]:
-    """Range and ticks of the axis that names the bars, to be unpacked into `panel`. Horizontal bars run from the top."""
+    """Range and ticks of the axis that names the bars, to unpack into `panel`. Horizontal bars run from the top."""
     ends = (len(names) - 0.4, -0.6) if horizontal else (-0.6, len(names) - 0.4)
     axis = "y" if horizontal else "x"
     return {axis: ends, f"{axis}_ticks": list(enumerate(names))}

@@ -12,6 +12,7 @@ from contourpy import contour_generator
 from matplotlib import colormaps
 
 from bal_utils.explorers.layers import Layer, line, numbers
+from bal_utils.explorers.ticks import tick_labels
 from bal_utils.plotting import HEAT_MAP
 
 Range = tuple[float, float]
@@ -55,6 +56,7 @@ def heat(
     finite = values_R_C[np.isfinite(values_R_C)]
     low = float(finite.min() if finite.size else 0.0) if low is None else float(low)
     high = float(finite.max() if finite.size else 1.0) if high is None else float(high)
+    high = high if high > low else low + 1e-6  # a flat map takes the first colour
     return {
         "kind": "heat",
         "values": values_R_C.ravel(),
@@ -63,12 +65,13 @@ def heat(
         "x": list(x),
         "y": list(y),
         "low": low,
-        "high": high if high > low else low + 1e-6,
+        "high": high,
         "colours": colours,
         "table": colour_table(colours),
         "opacity": opacity,
         "smooth": smooth,
         "bar": bar,
+        "bar_ticks": [] if bar is None else list(tick_labels(low, high)),
     }
 
 

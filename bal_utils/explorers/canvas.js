@@ -1,0 +1,154 @@
+// The widget: keeps the picture up to date and reports what the learner does to it. Follows layers.js and draw.js.
+
+const BINARY = { values: Float32Array, pixels: Uint8Array, table: Uint8Array };
+
+// Buffers arrive unaligned inside one message; typed arrays need a copy of their own.
+function unpacked(scene) {
+  const layers = (panel) => panel.layers.map((layer) => Object.fromEntries(Object.entries(layer).map(([key, value]) => {
+    if (!(value instanceof DataView)) return [key, value];
+    const bytes = value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength);
+    return [key, new (BINARY[key] || Float32Array)(bytes)];
+  })));
+  return { ...scene, panels: (scene.panels || []).map((panel) => ({ ...panel, layers: layers(panel) })) };
+}
+
+// Everything with an id, as rectangles in pixels; later ones lie on top.
+function targetsOf(scene, areas, unit) {
+  const found = [];
+  scene.panels.forEach((panel, p) => panel.layers.forEach((layer) => (layer.ids || []).forEach((id, i) => {
+    const area = areas[p], picture = layer.kind === "images";
+    const w = picture ? Math.abs(area.toX(layer.width) - area.toX(0)) : layer.size * unit;
+    const h = picture ? Math.abs(area.toY(layer.height) - area.toY(0)) : layer.size * unit;
+    const x = area.toX(layer.x[i]), y = area.toY(layer.y[i]);
+    if (!inside(area, x, y)) return;
+    found.push({ panel: p, id, x, y, w, h, picture, drag: Boolean(layer.drag), name: layer.names ? layer.names[i] : "" });
+  })));
+  return found;
+}
+
+// Sends the newest of many events and waits for its answer before the next: a slow picture never meets stale drags.
+function paced(send) {
+  let waiting = false, next = null;
+  const go = () => {
+    if (waiting || !next) return;
+    waiting = true;
+    send({ ...next, paced: true });
+    next = null;
+  };
+  return { offer: (event) => { next = event; go(); }, forget: () => { next = null; }, answered: () => { waiting = false; go(); } };
+}
+
+// The frame of elements. Status and hint are ordinary text, so that screen readers announce them.
+function elements(el) {
+  el.classList.add("bal-canvas");
+  const make = (tag, name) => Object.assign(el.appendChild(document.createElement(tag)), { className: name });
+  const canvas = make("canvas", "bal-picture"), status = make("div", "bal-status"), hint = make("div", "bal-hint"), said = make("div", "bal-said");
+  canvas.tabIndex = 0;
+  status.setAttribute("role", "status");
+  for (const part of [status, said]) part.setAttribute("aria-live", "polite");
+  return { canvas, status, hint, said };
+}
+
+// The notebook must not take arrows, Enter or digits for commands of its own while they are meant for the explorer.
+function claimKeys(el) {
+  const home = el.closest(".bal-explorer") || el;
+  home.setAttribute("data-lm-suppress-shortcuts", "true");
+  for (const slider of home.querySelectorAll(".widget-hslider")) {
+    const words = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle");
+    if (words && handle) handle.setAttribute("aria-label", words.textContent);
+  }
+}
+
+class Picture {
+  constructor(model, el) {
+    Object.assign(this, elements(el), { model, el, areas: [], targets: [], cursor: null, keyboard: false, drawn: 0, asked: 0 });
+    this.unpack();
+    this.model.on("change:scene", this.onScene = () => { this.unpack(); this.ask(); });
+    this.model.on("change:status change:busy change:failed", this.onStatus = () => this.say());
+    this.watcher = new ResizeObserver(() => this.ask());
+    this.watcher.observe(el);
+    this.say();
+    this.ask();
+  }
+
+  unpack() { this.scene = unpacked(this.model.get("scene")); }
+
+  say() {
+    this.status.textContent = this.model.get("status");
+    this.status.classList.toggle("bal-failed", this.model.get("failed"));
+    this.el.classList.toggle("bal-busy", this.model.get("busy"));
+    this.canvas.setAttribute("aria-busy", this.model.get("busy"));
+  }
+
+  // However many scenes arrive between two frames of the screen, only the last is drawn.
+  ask() {
+    if (!this.asked) this.asked = requestAnimationFrame(() => { this.asked = 0; this.draw(); });
+  }
+
+  draw() {
+    const width = Math.min(this.el.clientWidth, this.scene.width * 1.25), ratio = window.devicePixelRatio || 1;
+    if (!(width > 0) || !this.scene.panels.length) return;
+    const height = (width * this.scene.height) / this.scene.width, { canvas } = this;
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== w || canvas.height !== h) {
+      Object.assign(canvas, { width: w, height: h });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+    }
+    const context = canvas.getContext("2d");
+    context.setTransform(w / width, 0, 0, h / height, 0, 0);
+    this.unit = Math.max(1, width / this.scene.width);
+    this.areas = drawScene(context, this.scene, width, height);
+    this.targets = targetsOf(this.scene, this.areas, this.unit);
+    this.describe();
+    if (this.keyboard) this.drawCursor(context);
+    canvas.targets = this.targets; // lets a test find a mark by its id
+    canvas.dataset.drawn = ++this.drawn;
+  }
+
+  describe() {
+    const { canvas, targets, model } = this, free = this.scene.panels.some((panel) => panel.click_anywhere);
+    const active = model.get("listens").length > 0;
+    canvas.setAttribute("role", active ? "application" : "img");
+    canvas.setAttribute("aria-label", this.scene.alt);
+    canvas.style.touchAction = targets.some((target) => target.drag) ? "none" : "manipulation";
+    const words = [];
+    if (free) words.push("arrow keys: move");
+    else if (targets.length) words.push("arrow keys: choose");
+    if (model.get("listens").includes("click") && words.length) words.push("Enter: click");
+    if (targets.some((target) => target.drag)) words.push("Shift + arrow keys: drag");
+    if (model.get("keys").length) words.push(`keys: ${model.get("keys").join(" ")}`);
+    this.hint.textContent = words.join(" · ");
+  }
+
+  // What the arrow keys have reached: the mark with the remembered id, or the free place, in pixels.
+  place() {
+    const { cursor, targets, areas } = this;
+    if (!cursor || !areas[cursor.panel]) return null;
+    const target = targets.find((one) => one.panel === cursor.panel && one.id === cursor.id);
+    const area = areas[cursor.panel];
+    return target || { panel: cursor.panel, id: null, x: area.toX(cursor.x), y: area.toY(cursor.y), w: 0, h: 0 };
+  }
+
+  drawCursor(context) {
+    const place = this.place();
+    if (!place) return;
+    const { x, y, picture } = place, { unit } = this;
+    for (const [colour, width] of [["#ffffff", 6], ["#000000", 3]]) {
+      context.strokeStyle = colour; context.lineWidth = width * unit; context.setLineDash([]);
+      context.beginPath();
+      if (picture) context.rect(x - place.w / 2 - 2, y - place.h / 2 - 2, place.w + 4, place.h + 4);
+      else if (place.id !== null) context.arc(x, y, Math.max(place.w / 2 + 6 * unit, 11 * unit), 0, 2 * Math.PI);
+      else for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+        context.moveTo(x + 4 * dx * unit, y + 4 * dy * unit); context.lineTo(x + 14 * dx * unit, y + 14 * dy * unit);
+      }
+      context.stroke();
+    }
+  }
+
+  close() {
+    this.watcher.disconnect();
+    cancelAnimationFrame(this.asked);
+    this.model.off("change:scene", this.onScene);
+    this.model.off("change:status change:busy change:failed", this.onStatus);
+  }
+}

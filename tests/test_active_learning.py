@@ -1,0 +1,201 @@
+"""The loop on scikit-learn's digits: disjoint sets, same seed same run, killed and resumed as if never killed."""
+
+import copy
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bal_utils import active_learning
+from bal_utils.active_learning import LoopConfig, Split, loop_config, run_active_learning
+from bal_utils.data import load_images
+from bal_utils.records import load_run, save_run
+from bal_utils.training import FitConfig
+
+SMALL = LoopConfig(
+    strategy="bald",
+    batch_size=7,
+    labels=40,
+    validation_size=50,
+    model="mlp",
+    num_samples=5,
+    test_samples=5,
+    fit=FitConfig(max_epochs=3),
+)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_images("digits")
+
+
+@pytest.fixture(scope="module")
+def whole_run(digits):
+    return run_active_learning(SMALL, digits, device="cpu", progress=False)
+
+
+def comparable(record):
+    """A record without what differs between two equal runs: how long they took, and where."""
+    record = copy.deepcopy(record)
+    del record["machine"]
+    for entry in record["rounds"]:
+        del entry["seconds"]
+    return record
+
+
+def test_labels_grow_to_exactly_what_was_asked_for(whole_run):
+    assert [entry["labels"] for entry in whole_run["rounds"]] == [20, 27, 34, 40]
+    assert [len(entry["acquired"]) for entry in whole_run["rounds"]] == [7, 7, 6, 0]
+    assert all(0 <= entry["accuracy"] <= 1 and entry["nll"] > 0 for entry in whole_run["rounds"])
+
+
+def test_labelled_validation_and_pool_stay_disjoint_and_whole(digits):
+    split = Split(digits, SMALL)
+    assert torch.bincount(digits.train_labels[split.labelled]).tolist() == [2] * 10
+    for _ in range(3):
+        split.acquire(split.pool[5:300:50])
+        parts = [set(split.labelled), set(split.validation), set(split.pool)]
+        assert sum(map(len, parts)) == len(set().union(*parts)) == len(digits.train_labels)
+    for wrong in ([split.labelled[0]], [split.validation[0]], [split.pool[0]] * 2, [10**6]):
+        with pytest.raises(ValueError, match="indices: expected different images of the pool"):
+            split.acquire(wrong)
+
+
+def test_nothing_is_labelled_twice(whole_run, digits):
+    acquired = sum((entry["acquired"] for entry in whole_run["rounds"]), [])
+    split = Split(digits, SMALL)
+    assert len(set(acquired)) == 20 and set(acquired) <= set(split.pool)
+
+
+def test_same_seed_same_run_whatever_was_drawn_before(whole_run, digits):
+    torch.manual_seed(99)
+    torch.rand(5)
+    before = torch.get_rng_state()
+    assert comparable(run_active_learning(SMALL, digits, device="cpu", progress=False)) == comparable(whole_run)
+    assert torch.equal(before, torch.get_rng_state())
+    other = run_active_learning(replace(SMALL, seed=1), digits, device="cpu", progress=False)
+    assert other["start"] != whole_run["start"]
+
+
+@pytest.mark.parametrize("strategy", ["random", "bald", "batchbald"])
+@pytest.mark.parametrize("finished", [0, 1, 3, 4])
+def test_a_run_cut_short_ends_as_the_uninterrupted_one(strategy, finished, digits, tmp_path):
+    config = replace(SMALL, strategy=strategy)
+    whole = run_active_learning(config, digits, path=tmp_path / "whole.json", device="cpu", progress=False)
+    cut = {**whole, "rounds": whole["rounds"][:finished]}
+    path = save_run(tmp_path / "cut.json", cut)
+    resumed = run_active_learning(config, digits, path=path, device="cpu", progress=False)
+    assert comparable(resumed) == comparable(whole) == comparable(load_run(path))
+
+
+def test_kill_at_any_moment_then_resume(whole_run, tmp_path):
+    """The command itself is killed with SIGKILL, at a moment of its own choosing three times, then left to finish."""
+    command = [sys.executable, "-m", "bal_utils.sweep", "--dataset", "digits", "--model", "mlp", "--strategies", "bald"]
+    command += ["--labels", "60", "--num-samples", "5", "--device", "cpu", "--out"]
+    path = tmp_path / "killed" / "bald_b10_seed0.json"
+    moments = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen([*command, str(path.parent)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        before = len(load_run(path)["rounds"]) if path.exists() else 0
+        while process.poll() is None and (not path.exists() or len(load_run(path)["rounds"]) == before):
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    for folder in (path.parent, tmp_path / "whole"):
+        subprocess.run([*command, str(folder)], check=True, capture_output=True)
+    assert comparable(load_run(path)) == comparable(load_run(tmp_path / "whole" / path.name))
+    assert len(load_run(path)["rounds"]) == 5
+
+
+def test_a_record_of_another_run_is_left_alone(whole_run, digits, tmp_path):
+    path = save_run(tmp_path / "run.json", whole_run)
+    text = path.read_text()
+    with pytest.raises(ValueError, match="path: .* holds a run with another config"):
+        run_active_learning(replace(SMALL, num_samples=6), digits, path=path, device="cpu", progress=False)
+    noisy = replace(digits, name="other digits")
+    with pytest.raises(ValueError, match="path: .* holds a run with another data"):
+        run_active_learning(SMALL, noisy, path=path, device="cpu", progress=False)
+    assert path.read_text() == text
+
+
+def test_the_record_names_data_machine_and_configuration(whole_run):
+    assert whole_run["data"]["name"] and whole_run["config"]["strategy"] == "bald"
+    assert {"device", "threads", "torch", "git_revision"} <= set(whole_run["machine"])
+    assert json.loads(json.dumps(whole_run)) == whole_run
+
+
+def test_random_never_scores_the_pool(digits, monkeypatch):
+    sizes = []
+
+    def counting(model, inputs, num_samples, *, generator):
+        sizes.append(len(inputs))
+        return active_learning.deterministic_log_probs(model, inputs)
+
+    monkeypatch.setitem(active_learning.POSTERIORS, "mc_dropout", counting)
+    run_active_learning(replace(SMALL, strategy="random"), digits, device="cpu", progress=False)
+    assert set(sizes) == {len(digits.test_labels)}
+
+
+@pytest.mark.parametrize("posterior", ["mc_dropout", "deterministic"])
+def test_every_posterior_runs(posterior, digits):
+    config = replace(SMALL, posterior=posterior, strategy="entropy", labels=27)
+    assert len(run_active_learning(config, digits, device="cpu", progress=False)["rounds"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategy": "bold"}, "strategy: expected one of random"),
+        ({"model": "vgg"}, "model: expected one of mlp"),
+        ({"posterior": "prior"}, "posterior: expected one of mc_dropout"),
+        ({"batch_size": 0}, "batch_size: expected a whole number, at least 1, got 0"),
+        ({"labels": -5}, "labels: expected a whole number"),
+        ({"num_samples": 2.5}, "num_samples: expected a whole number"),
+        ({"validation_size": True}, "validation_size: expected a whole number"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_before_anything_runs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SMALL, **changes)
+
+
+def test_more_labels_than_images(digits):
+    with pytest.raises(ValueError, match="labels: expected at most"):
+        run_active_learning(replace(SMALL, labels=10**6), digits, progress=False)
+
+
+def test_paper_scale_is_the_published_protocol():
+    config = loop_config("paper", strategy="batchbald")
+    fit = config.fit
+    assert (config.num_samples, config.validation_size, config.initial_per_class) == (100, 1024, 2)
+    assert (fit.learning_rate, fit.batch_size, fit.epoch_samples, fit.max_epochs, fit.patience) == (1e-3, 64, 5056, 30, 3)
+
+
+def test_active_learning_beats_random_where_it_should():
+    """A pool that is nine tenths one easy cluster: entropy finds the rare classes, random mostly labels the cluster."""
+    digits = load_images("digits")
+    zeros = (digits.train_labels == 0).nonzero().squeeze(1)
+    rest = (digits.train_labels != 0).nonzero().squeeze(1)[:90]
+    places = torch.cat([zeros, zeros, zeros, zeros, zeros, zeros, rest])
+    data = replace(digits, train_images=digits.train_images[places], train_labels=digits.train_labels[places])
+    config = replace(SMALL, initial_per_class=1, validation_size=40, labels=50, batch_size=10, fit=FitConfig(max_epochs=30))
+    rare = {}
+    for strategy in ("random", "entropy"):
+        run = run_active_learning(replace(config, strategy=strategy), data, device="cpu", progress=False)
+        acquired = torch.tensor(sum((entry["acquired"] for entry in run["rounds"]), []))
+        rare[strategy] = (data.train_labels[acquired] != 0).sum().item()
+    assert rare["entropy"] > rare["random"] + 10
+
+
+def test_initial_set_is_the_same_for_every_strategy(digits):
+    starts = [Split(digits, replace(SMALL, strategy=name)).labelled for name in ("random", "bald")]
+    assert starts[0] == starts[1]
