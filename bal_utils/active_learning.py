@@ -21,7 +21,7 @@ from bal_utils.runtime import Scale, choose_device, describe_machine, stream, st
 from bal_utils.training import FitConfig, fit, initialised
 
 MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
-    "mlp": lambda data: nn.Sequential(nn.Flatten(), MLP(data.train_images[0].numel(), data.num_classes)),
+    "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes),
     "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
     "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),
 }

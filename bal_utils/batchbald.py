@@ -1,16 +1,20 @@
-"""BatchBALD: the batch whose labels, taken together, say most about the weights (Kirsch et al. 2019, arXiv:1906.08158).
+"""BatchBALD: the inputs whose labels, taken together, say most about the weights (Kirsch et al. 2019, arXiv:1906.08158).
 
-Choosing greedily asks one question again and again: *after seeing the labels of the batch so far, how uncertain would I
-still be about x, that the weights could settle?* The labels are not known, so every way they could turn out, a
-configuration, is weighed by its probability.
+Greedy choice asks one question again and again: *after seeing the labels of the batch so far, how much would the label
+of x still say about the weights?* The labels are not known, so every way they could turn out, a configuration, counts
+with its probability. Three facts make the answer cheap:
 
-Dimensions: N inputs, K posterior samples, C classes, B batch, M configurations, J their children; n, a chunk of N.
+- Gains only shrink as the batch grows, so a gain computed earlier is an upper bound now.
+- Mutual information is concave in the distribution of the weights, so merging configurations gives an upper bound too.
+- Configurations too many to enumerate can be thinned at random without moving any expectation.
+
+Dimensions: N inputs, K posterior samples, C classes, B batch, M configurations, J their children; n, a few of N.
 """
 
 import math
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Generator, Tensor
@@ -18,17 +22,14 @@ from torch import Generator, Tensor
 from bal_utils.information import check_log_probs, entropy
 from bal_utils.runtime import stream
 
-CHUNK_ELEMENTS = 2**20  # predictions held at once: 4 MiB in float32, so that a chunk stays in the processor's cache
+CHUNK_BYTES = 2**22  # probabilities computed at once: 4 MiB stay in a processor's cache
 ENUMERABLE_WEIGHTS = 2**25  # posterior weights that exact enumeration may hold: 256 MiB in float64
-SCREENING_CONFIGURATIONS = 1_000
-SHORTLIST = 128
-ROUNDING = 1e-5  # nats; float32 gains of ten classes are off by about 1e-6
-TIE = 1e-10  # nats; float64 gains closer than this are equal
+ROUNDING = 3e-5  # nats; a gain in float32 is off by less than 1e-5, over 100 classes too
 
 
 @dataclass(frozen=True)
 class AcquiredBatch:
-    """The chosen inputs, in the order of choice, and after each choice its score (BatchBALD: joint information, nats)."""
+    """The chosen inputs, first choice first, and a score for each (BatchBALD: joint information so far, in nats)."""
 
     indices: list[int]
     scores: list[float]
@@ -36,54 +37,70 @@ class AcquiredBatch:
 
 @dataclass(frozen=True)
 class Configurations:
-    """Ways the batch's labels could turn out: their probabilities and, for each, the posterior over the K samples."""
+    """Ways the labels of a batch could turn out: how probable each is, and the posterior over K samples it leads to."""
 
     probs_M: Tensor
     weights_M_K: Tensor
 
     @staticmethod
-    def of_empty_batch(num_samples: int, device: torch.device) -> "Configurations":
-        """The one configuration of no labels: every posterior sample weighs 1/K."""
+    def before_any_label(num_samples: int, device: torch.device) -> "Configurations":
+        """One configuration, of no labels, in which every posterior sample weighs 1/K."""
         weights_M_K = torch.full((1, num_samples), 1 / num_samples, dtype=torch.float64, device=device)
-        return Configurations(torch.ones_like(weights_M_K[:, 0]), weights_M_K)
-
-    def information(self) -> float:
-        """I[y_S; w] = log K - E_ŷ H[w | ŷ]: the doubt about which sample is right, before the labels and after."""
-        left_M = torch.special.entr(self.weights_M_K).sum(dim=1)
-        num_samples = self.weights_M_K.shape[1]
-        return min(max(math.log(num_samples) - (self.probs_M @ left_M).item(), 0.0), math.log(num_samples))
+        return Configurations(weights_M_K.sum(dim=1), weights_M_K)
 
     def observe(self, log_probs_K_C: Tensor, limit: int, generator: Generator | None = None) -> "Configurations":
-        """Adds one input's label: each configuration has a child for each class; at most about `limit` are kept."""
+        """Add the label of one input: a child for every configuration and class, thinned to `limit`."""
         probs_K_C = log_probs_K_C.double().exp()
-        probs_J = (self.probs_M[:, None] * (self.weights_M_K @ probs_K_C)).flatten()
-        kept_m, probs_m = thin(probs_J, limit, generator)
+        children_J = (self.probs_M[:, None] * (self.weights_M_K @ probs_K_C)).flatten()
+        kept_m, probs_m = thin(children_J, limit, generator)
         parents_m, labels_m = kept_m // probs_K_C.shape[1], kept_m % probs_K_C.shape[1]
         weights_m_K = self.weights_M_K[parents_m] * probs_K_C.T[labels_m]
         return Configurations(probs_m, weights_m_K / weights_m_K.sum(dim=1, keepdim=True))
 
-    def thinned(self, limit: int, generator: Generator) -> "Configurations":
-        """Fewer configurations that stand for all of them."""
-        kept_m, probs_m = thin(self.probs_M, limit, generator)
-        return Configurations(probs_m, self.weights_M_K[kept_m])
+    def merged(self, depth: int) -> "Configurations":
+        """Merge those whose `depth` likeliest samples agree, which raises every information gain, if only a little."""
+        num_samples = self.weights_M_K.shape[1]
+        leaders_M = torch.zeros_like(self.probs_M, dtype=torch.long)
+        for leader_M in self.weights_M_K.topk(min(depth, num_samples), dim=1).indices.unbind(dim=1):
+            leaders_M = leaders_M * num_samples + leader_M
+        groups, group_M = leaders_M.unique(return_inverse=True)
+        joint_M_K = self.probs_M[:, None] * self.weights_M_K
+        joint_G_K = joint_M_K.new_zeros(len(groups), num_samples).index_add_(0, group_M, joint_M_K)
+        probs_G = joint_G_K.sum(dim=1)
+        return Configurations(probs_G, joint_G_K / probs_G[:, None])
+
+    def information(self) -> float:
+        """I[y_1, ..., y_B; w] = log K - E_ŷ H[w | ŷ]: doubt about the samples before the labels, less doubt after."""
+        doubt_before = math.log(self.weights_M_K.shape[1])
+        doubt_after = (self.probs_M @ torch.special.entr(self.weights_M_K).sum(dim=1)).item()
+        return min(max(doubt_before - doubt_after, 0.0), doubt_before)
+
+    def gains(self, log_probs_n_K_C: Tensor, dtype: torch.dtype) -> Tensor:
+        """I[y_x; w | y_1, ..., y_B] = Σ_ŷ p(ŷ) (H[y_x | ŷ] - E_{w|ŷ} H[y_x | w]) of each candidate x, in nats."""
+        _, num_samples, num_classes = log_probs_n_K_C.shape
+        probs_M, weights_M_K, log_probs_n_K_C = (t.to(dtype) for t in (self.probs_M, self.weights_M_K, log_probs_n_K_C))
+        probs_K_nC = log_probs_n_K_C.exp().transpose(0, 1).reshape(num_samples, -1)
+        predicted_M_nC = (weights_M_K @ probs_K_nC).clamp_min_(torch.finfo(dtype).tiny)
+        nats_nC = probs_M @ predicted_M_nC.log().mul_(predicted_M_nC)
+        return -nats_nC.view(-1, num_classes).sum(dim=1) - entropy(log_probs_n_K_C) @ (probs_M @ weights_M_K)
 
 
 def thin(probs_J: Tensor, limit: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
-    """Keeps the heavy, resamples the light: positions and new probabilities (Fearnhead & Clifford 2003).
+    """Keep the heavy, resample the light: positions to keep and their new probabilities (Fearnhead & Clifford 2003).
 
-    Those above a threshold t stay as they are. One below is kept with chance p/t, and then weighs t: no expectation
-    moves. One uniform number, stepped through the rest in order, spreads the survivors evenly over similar ones.
-    Where no more than `limit` have any probability, all of those are kept.
+    Above a threshold t a probability stays as it is. One below is kept with chance p/t and then counts t, so that no
+    expectation moves. Where `limit` or fewer are possible at all, all of those are kept.
     """
     possible_j = probs_J.nonzero().flatten()
     probs_j = probs_J[possible_j]
     if len(possible_j) <= limit:
         return possible_j, probs_j
-    heaviest_j = probs_j.sort(descending=True).values
-    tails_j = heaviest_j.flip(0).cumsum(0).flip(0)
-    room_j = limit - torch.arange(len(probs_j), device=probs_j.device)
-    num_heavy = (heaviest_j * room_j >= tails_j).sum()
-    threshold = tails_j[num_heavy] / (limit - num_heavy)
+    heaviest = probs_j.topk(limit).values
+    tails = probs_j.sum() - heaviest.cumsum(0) + heaviest
+    room = torch.arange(limit, 0, -1, device=probs_j.device)
+    num_heavy = int((heaviest * room > tails).sum())
+    threshold = tails[num_heavy] / room[num_heavy]
+    # Neighbours have labels in common: one random offset and equal steps spread the survivors evenly over them.
     offset = torch.rand((), generator=generator, dtype=torch.float64).to(probs_j.device)
     steps_j = ((probs_j / threshold).clamp_max(1).cumsum(0) + offset).floor()
     kept_m = steps_j.diff(prepend=steps_j.new_zeros(1)).nonzero().flatten()
@@ -91,95 +108,130 @@ def thin(probs_J: Tensor, limit: int, generator: Generator | None) -> tuple[Tens
 
 
 def joint_mutual_information(log_probs_B_K_C: Tensor) -> float:
-    """I[y_1, ..., y_B; w], exact: every configuration of the labels is enumerated.
+    """I[y_1, ..., y_B; w] of a small batch, exact: every configuration of its labels is enumerated.
 
-    Σ_ŷ p(ŷ) (log K - H[w | ŷ]) with p(ŷ) = E_w Π_b p(ŷ_b|x_b,w)            (arXiv:1906.08158, eq. 8)
+    Σ_ŷ p(ŷ) (log K - H[w | ŷ]) with p(ŷ) = E_w Π_b p(ŷ_b | x_b, w)            (arXiv:1906.08158, section 3)
 
-    Returns nats in [0, min(B log C, log K)]. Raises ValueError where rows are not normalised log-probabilities, or the
-    C^B configurations of K weights each do not fit in memory.
+    Returns nats in [0, min(B log C, log K)]. Raises ValueError where rows are not normalised log-probabilities, or
+    where C^B configurations are too many.
     """
     check_log_probs(log_probs_B_K_C, "log_probs_B_K_C")
     batch_size, num_samples, num_classes = log_probs_B_K_C.shape
     if num_classes**batch_size * num_samples > ENUMERABLE_WEIGHTS:
         raise ValueError(
-            f"log_probs_B_K_C: expected at most {ENUMERABLE_WEIGHTS // num_samples} configurations to enumerate, "
-            f"got {num_classes} classes ^ {batch_size} inputs"
+            f"log_probs_B_K_C: expected at most {ENUMERABLE_WEIGHTS // num_samples} configurations to enumerate, got "
+            f"{num_classes} classes for each of {batch_size} inputs (estimate_joint_mutual_information takes more)"
         )
-    configurations = Configurations.of_empty_batch(num_samples, log_probs_B_K_C.device)
+    return estimate_joint_mutual_information(log_probs_B_K_C, max_configurations=num_classes**batch_size)
+
+
+@torch.no_grad()
+def estimate_joint_mutual_information(
+    log_probs_B_K_C: Tensor, *, max_configurations: int = 10_000, generator: Generator | None = None
+) -> float:
+    """I[y_1, ..., y_B; w] of a batch of any size, from at most `max_configurations` of its labels.
+
+    Exact while C^B is no more than that, else unbiased. `generator` None means one fixed stream.
+    Returns nats in [0, log K]. Raises ValueError where rows are not normalised log-probabilities, or for too few
+    configurations.
+    """
+    check_log_probs(log_probs_B_K_C, "log_probs_B_K_C")
+    check_count("max_configurations", max_configurations, at_least=log_probs_B_K_C.shape[2])
+    generator = generator or stream(0, "joint mutual information")
+    configurations = Configurations.before_any_label(log_probs_B_K_C.shape[1], log_probs_B_K_C.device)
     for log_probs_K_C in log_probs_B_K_C:
-        configurations = configurations.observe(log_probs_K_C, limit=num_classes**batch_size)
+        configurations = configurations.observe(log_probs_K_C, max_configurations, generator)
     return configurations.information()
 
 
-def information_gains(
-    configurations: Configurations, log_probs_N_K_C: Tensor, entropies_N_K: Tensor, candidates_n: Tensor, dtype=torch.float32
-) -> Tensor:
-    """I[y_x; w | y_S] = Σ_ŷ p(ŷ) (H[y_x | ŷ] - E_{w|ŷ} H[y_x | w]) for each candidate x, in nats."""
-    probs_M = configurations.probs_M.to(dtype)
-    weights_M_K = configurations.weights_M_K.to(dtype)
-    num_samples, num_classes = log_probs_N_K_C.shape[1:]
-    chunk = max(1, CHUNK_ELEMENTS // (num_classes * max(len(probs_M), num_samples)))
-    gains = []
-    for chunk_n in candidates_n.split(chunk):
-        probs_K_nC = log_probs_N_K_C[chunk_n].to(dtype).exp_().transpose(0, 1).reshape(num_samples, -1)
-        predictive_M_nC = (weights_M_K @ probs_K_nC).clamp_min_(torch.finfo(dtype).tiny)
-        nats_nC = probs_M @ predictive_M_nC.log().mul_(predictive_M_nC)
-        gains.append(-nats_nC.view(-1, num_classes).sum(dim=1))
-    expected_n = entropies_N_K[candidates_n].to(dtype) @ (probs_M @ weights_M_K)
-    return torch.cat(gains) - expected_n
+@torch.no_grad()
+def batchbald_batch(
+    log_probs_N_K_C: Tensor, batch_size: int, *, max_configurations: int = 10_000, generator: Generator | None = None
+) -> AcquiredBatch:
+    """The batch that greedily maximises I[y_1, ..., y_B; w] (arXiv:1906.08158, algorithm 1).
 
+    Exact while C^i configurations of i labels fit in `max_configurations`, sampled after that. The scores are the joint
+    information after each choice, in nats, from configurations that had no part in the choice; they never fall, nor
+    exceed log K. Where what is left below log K is less than the sampling error, a warning says so and the remaining
+    choices rest on upper bounds. `generator`, on the CPU, serves the sampling; None means one fixed stream.
 
-def batchbald_batch(log_probs_N_K_C, batch_size, *, max_configurations=10_000, generator=None):
+    Raises ValueError where rows are not normalised log-probabilities, the batch is not between 1 and N, or
+    `max_configurations` is below C; TypeError where a count is not an integer.
+    """
     check_log_probs(log_probs_N_K_C)
-    N, K, C = log_probs_N_K_C.shape
-    device = log_probs_N_K_C.device
+    num_inputs, num_samples, num_classes = log_probs_N_K_C.shape
+    check_count("batch_size", batch_size, at_least=1, at_most=num_inputs)
+    check_count("max_configurations", max_configurations, at_least=num_classes)
     generator = generator or stream(0, "batchbald")
-    T = TIMES
-    import time
-    t0 = time.perf_counter()
-    entropies_N_K = torch.cat([entropy(c) for c in log_probs_N_K_C.split(max(1, CHUNK_ELEMENTS // (K * C)))])
-    T['ent'] = time.perf_counter() - t0
-    chooser = reporter = Configurations.of_empty_batch(K, device)
-    bounds_N = torch.full((N,), math.inf, device=device)
-    slack = ROUNDING
-    indices, scores = [], []
-    LOG.clear()
-    for i in range(batch_size):
-        t0 = time.perf_counter()
-        exact = len(chooser.probs_M) < C ** i or C**i > max_configurations
-        exact = C**i <= max_configurations
-        screen = chooser if exact else chooser.thinned(SCREENING_CONFIGURATIONS, generator)
-        best, ev = -math.inf, 0
-        size = max(32, CHUNK_ELEMENTS // (C * max(len(screen.probs_M), K)))
-        t1 = time.perf_counter()
-        for chunk_n in bounds_N.argsort(descending=True, stable=True).split(size):
-            if bounds_N[chunk_n[0]] < best - slack:
-                break
-            g = information_gains(screen, log_probs_N_K_C, entropies_N_K, chunk_n)
-            bounds_N[chunk_n] = torch.where(bounds_N[chunk_n] == -math.inf, -math.inf, g)
-            best = max(best, bounds_N[chunk_n].max().item())
-            ev += len(chunk_n)
-        t2 = time.perf_counter()
-        short = bounds_N.topk(min(SHORTLIST, N)).indices
-        if exact:
-            short = short[bounds_N[short] >= best - 2*ROUNDING]
-        short = short.sort().values
-        short = short[bounds_N[short] > -math.inf]
-        conf = information_gains(chooser, log_probs_N_K_C, entropies_N_K, short, torch.float64 if exact else CONF)
-        sd = (conf - bounds_N[short]).abs()
-        slack = max(ROUNDING, sd.max().item()) if not exact else ROUNDING
-        if exact: bounds_N[short] = conf.float()
-        pick = short[(conf >= conf.max() - TIE).nonzero()[0, 0]]
-        bounds_N[pick] = -math.inf
-        t3 = time.perf_counter()
-        indices.append(pick.item())
-        row = log_probs_N_K_C[pick]
-        chooser2 = chooser.observe(row, max_configurations, generator)
-        reporter = chooser2 if C**(i+1) <= max_configurations else reporter.observe(row, max_configurations, generator)
-        chooser = chooser2
-        scores.append(reporter.information())
-        t4 = time.perf_counter()
-        LOG.append(dict(i=i, exact=exact, ev=ev, short=len(short), M=len(chooser.probs_M), prep=t1-t0, lazy=t2-t1, conf=t3-t2, obs=t4-t3, gain=conf.max().item(), slack=sd.max().item(), sds=sd.std().item() if len(sd)>1 else 0, mi=chooser.information(), rep=scores[-1]))
-    return AcquiredBatch(indices, scores)
-CONF=torch.float32
-TIMES={}; LOG=[]
+    chooser = reporter = Configurations.before_any_label(num_samples, log_probs_N_K_C.device)
+    bounds_N = torch.full((num_inputs,), math.inf, dtype=torch.float64, device=log_probs_N_K_C.device)
+    indices, scores, saturated = [], [0.0], False
+    for size in range(batch_size):
+        if not saturated and num_classes**size > max_configurations:
+            saturated = is_saturated(scores[-1], size, num_samples, max_configurations)
+        best = best_candidate(refinements(chooser, saturated), log_probs_N_K_C, bounds_N)
+        bounds_N[best] = -math.inf
+        chooser = chooser.observe(log_probs_N_K_C[best], max_configurations, generator)
+        reporter = reporter.observe(log_probs_N_K_C[best], max_configurations, generator)
+        indices.append(best)
+        scores.append(max(scores[-1], reporter.information()))
+    return AcquiredBatch(indices, scores[1:])
+
+
+def refinements(configurations: Configurations, saturated: bool) -> list[tuple[Configurations, torch.dtype]]:
+    """Ways to bound a gain from above, from coarse and cheap to exact; where the batch is saturated, only the first."""
+    exact = [(configurations, torch.float32), (configurations, torch.float64)]
+    if len(configurations.probs_M) <= configurations.weights_M_K.shape[1]:
+        return exact
+    coarse = (configurations.merged(1), torch.float32)
+    return [coarse] if saturated else [coarse, (configurations.merged(2), torch.float32), *exact]
+
+
+def best_candidate(refinements: list, log_probs_N_K_C: Tensor, bounds_N: Tensor) -> int:
+    """The input of largest gain, lowest index first among equals; sharpens `bounds_N`, upper bounds, where needed.
+
+    The highest bound is refined again and again, with the next highest of its level, until it is itself an exact gain:
+    no other input can then gain more.
+    """
+    _, num_samples, num_classes = log_probs_N_K_C.shape
+    level_N = torch.zeros_like(bounds_N, dtype=torch.long)
+    best = int(bounds_N.argmax())
+    while (level := int(level_N[best])) < len(refinements):
+        configurations, dtype = refinements[level]
+        elements = num_classes * max(num_samples, len(configurations.probs_M))
+        size = max(1, CHUNK_BYTES // (dtype.itemsize * elements))
+        waiting_n = (level_N == level).nonzero().flatten()
+        chunk_n = waiting_n[bounds_N[waiting_n].topk(min(size, len(waiting_n))).indices]
+        gains_n = configurations.gains(log_probs_N_K_C[chunk_n], dtype).double()
+        # Sums differ in their last digits with an input's place in the chunk: rounded, equal gains stay equal.
+        gains_n = gains_n.round(decimals=10) if dtype == torch.float64 else gains_n + ROUNDING
+        bounds_N[chunk_n] = torch.minimum(bounds_N[chunk_n], gains_n)
+        level_N[chunk_n] += 1
+        best = int(bounds_N.argmax())
+    return best
+
+
+def is_saturated(score: float, size: int, num_samples: int, max_configurations: int) -> bool:
+    """Whether `size` inputs have told all that `num_samples` can tell, up to the sampling error; if so, warns.
+
+    A mean over M configurations of a doubt between 0 and log K has a standard error of at most log K / (2 sqrt(M)).
+    """
+    most = math.log(num_samples)
+    error = most / (2 * math.sqrt(max_configurations))
+    if most - score >= error:
+        return False
+    warnings.warn(
+        f"log_probs_N_K_C: {size} inputs reach a joint information of {score:.3f} nats, and {num_samples} posterior "
+        f"samples cannot hold more than log K = {most:.3f}; what is left is below the estimate's error of {error:.3f}. "
+        "Later choices are little better than chance: use more samples or a smaller batch.",
+        stacklevel=3,
+    )
+    return True
+
+
+def check_count(name: str, value: int, at_least: int, at_most: float = math.inf) -> None:
+    """Raises TypeError or ValueError unless the argument is an integer in the given range."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    if not at_least <= value <= at_most:
+        raise ValueError(f"{name}: expected at least {at_least} and at most {at_most}, got {value}")

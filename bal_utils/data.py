@@ -1,7 +1,7 @@
 """Data as tensors, without loaders: images to label, two moons, and toy regressions.
 
-Dimensions: N examples, H W pixels. Everything drawn depends on `seed` alone; the values are float32, the precision of the
-networks they feed, and are exact in float64 once converted with `.double()` for closed forms.
+Dimensions: N examples, H W pixels. What is drawn depends on the arguments alone. Points and targets are float32, the
+precision of the networks they feed; closed forms convert them with `.double()`, which changes no value.
 """
 
 import math
@@ -18,7 +18,6 @@ from bal_utils.runtime import stream, stream_seed
 
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training pixels in [0, 1], as rounded in arXiv:1906.08158
 LARGEST_STANDARDISED = 20.0  # standardised pixels end at 2.83 plus noise; pixels in [0, 255] do not fit below
-MOONS_SEEDS = 2**32  # NumPy's legacy generator takes 32-bit seeds
 REGRESSION_RANGE = (-4.0, 4.0)  # inputs of the curved regressions
 
 
@@ -26,7 +25,7 @@ REGRESSION_RANGE = (-4.0, 4.0)  # inputs of the curved regressions
 class ImageData:
     """Training and test images [N, 1, H, W] with labels [N], int64. `name` is shown in figures and records.
 
-    `is_stand_in` is true where these are not the images that were asked for. The tensors may be shared: copy before changing.
+    `is_stand_in` is true where these are not the images that were asked for. Tensors may be shared: never change them.
     Raises TypeError or ValueError, naming the field, where types, shapes or lengths do not fit together.
     """
 
@@ -41,9 +40,7 @@ class ImageData:
         for part in ("train", "test"):
             images, labels_N = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
             if images.ndim != 4 or images.shape[1] != 1 or 0 in images.shape:
-                raise ValueError(
-                    f"{part}_images: expected shape (N, 1, H, W), nothing empty, got {tuple(images.shape)}"
-                )
+                raise ValueError(f"{part}_images: expected (N, 1, H, W), nothing empty, got {tuple(images.shape)}")
             if labels_N.dtype != torch.int64:
                 raise TypeError(f"{part}_labels: expected int64, got {labels_N.dtype}")
             if tuple(labels_N.shape) != (len(images),):
@@ -74,22 +71,16 @@ def load_mnist(root: str | Path | None = None) -> ImageData:
 @lru_cache(maxsize=1)
 def read_mnist(paths: tuple[Path, ...]) -> ImageData:
     """MNIST from its four files. Raises ValueError where one of them is not the published one."""
-    arrays = mnist.read_arrays(paths)
-    tensors = {field: torch.from_numpy(array) for field, array in arrays.items()}
-    return ImageData(
-        name="MNIST",
-        train_images=tensors["train_images"].unsqueeze(1),
-        train_labels=tensors["train_labels"].long(),
-        test_images=tensors["test_images"].unsqueeze(1),
-        test_labels=tensors["test_labels"].long(),
-    )
+    fields = {field: torch.from_numpy(array) for field, array in mnist.read_arrays(paths).items()}
+    shaped = {field: value.unsqueeze(1) if value.ndim == 3 else value.long() for field, value in fields.items()}
+    return ImageData(name="MNIST", **shaped)
 
 
 def load_images(name: str = "mnist") -> ImageData:
     """The images called "mnist" or "digits" (scikit-learn's, which need no files and no network).
 
-    Where MNIST is neither on this machine nor to be downloaded, warns (UserWarning) and gives the digits, with
-    `is_stand_in` set. Raises ValueError for another name; damaged files and wrong folders raise as in `load_mnist`.
+    Where MNIST can be neither found nor downloaded, warns (UserWarning) and gives the digits, with `is_stand_in` set.
+    Raises ValueError for another name; damaged files and wrong folders raise as in `load_mnist`.
     """
     if name == "digits":
         return digits()
@@ -99,9 +90,9 @@ def load_images(name: str = "mnist") -> ImageData:
         return load_mnist()
     except (ConnectionError, ModuleNotFoundError) as error:  # without pooch there is no download either
         warnings.warn(
-            f"MNIST cannot be had ({error}). In its place: scikit-learn's digits, 1,797 images of 8x8 pixels, so numbers "
-            "and figures differ from those in the text. To get MNIST, connect to the internet and run this again, or "
-            "put its four files into a folder and name that folder in BAL_DATA_DIR.",
+            f"MNIST cannot be had ({error}). In its place: scikit-learn's digits, 1,797 images of 8x8 pixels; numbers and "
+            "figures differ from those in the text. To get MNIST, connect to the internet and run this again, or put its "
+            "four files into a folder and name that folder in BAL_DATA_DIR.",
             UserWarning,
             stacklevel=2,
         )
@@ -198,9 +189,8 @@ def two_moons(num_points: int, noise: float, seed: int) -> tuple[Tensor, Tensor]
 
     check_count("num_points", num_points, at_least=2)
     check_noise(noise)
-    points_N_2, labels_N = make_moons(
-        num_points, noise=noise, random_state=stream_seed(seed, "two moons") % MOONS_SEEDS
-    )
+    numpy_seed = stream_seed(seed, "two moons") % 2**32  # NumPy's legacy generator takes no larger one
+    points_N_2, labels_N = make_moons(num_points, noise=noise, random_state=numpy_seed)
     return torch.from_numpy(points_N_2).float(), torch.from_numpy(labels_N).long()
 
 
@@ -222,14 +212,12 @@ def sine_with_gap(
     Returns inputs_N_1 and targets_N_1, float32. Raises ValueError for fewer than 1 point, negative noise, or a gap that does
     not lie within [-4, 4] or fills it.
     """
-    lowest, highest = REGRESSION_RANGE
-    start, end = gap
-    width = end - start
-    if not (lowest <= start <= end <= highest and width < highest - lowest):
+    (lowest, highest), (start, end) = REGRESSION_RANGE, gap
+    if not lowest <= start <= end <= highest or (start, end) == REGRESSION_RANGE:
         raise ValueError(f"gap: expected (start, end) within [{lowest:g}, {highest:g}] and not all of it, got {gap!r}")
     uniform_N_1, normal_N_1 = draws("sine with gap", num_points, noise, seed)
-    squeezed_N_1 = lowest + (highest - lowest - width) * uniform_N_1
-    # in this order, because rounding then cannot bring an input below `end`
+    squeezed_N_1 = lowest + (highest - end + start - lowest) * uniform_N_1
+    # minus start, then plus end: rounding then cannot bring an input below `end`
     inputs_N_1 = torch.where(squeezed_N_1 < start, squeezed_N_1, squeezed_N_1 - start + end)
     return inputs_N_1, inputs_N_1.sin() + noise * normal_N_1
 

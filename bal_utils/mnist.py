@@ -120,7 +120,8 @@ def fetch(url: str, path: Path) -> None:
     import pooch
     from tqdm import tqdm
 
-    with tqdm(desc=f"Downloading {path.name}", unit="B", unit_scale=True, ncols=100) as bar:
+    # pooch sets the total once the mirror has told it, but asks for the bar's truth before, which needs a total
+    with tqdm(total=1, desc=f"Downloading {path.name}", unit="B", unit_scale=True, leave=False) as bar:
         pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUTS)(url, path, None)
 
 

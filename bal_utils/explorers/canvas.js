@@ -12,16 +12,25 @@ function unpacked(scene) {
   return { ...scene, panels: (scene.panels || []).map((panel) => ({ ...panel, layers: layers(panel) })) };
 }
 
-// Everything with an id, as rectangles in pixels; later ones lie on top.
+// Middle and size, in pixels, of the i-th thing in a layer.
+function extent(layer, i, area, unit) {
+  if (layer.kind === "points") return { x: area.toX(layer.x[i]), y: area.toY(layer.y[i]), w: layer.size * unit, h: layer.size * unit };
+  const half = [layer.width / 2, layer.height / 2];
+  const [x0, x1, y0, y1] = layer.kind === "rects"
+    ? [layer.x0[i], layer.x1[i], layer.y0[i], layer.y1[i]]
+    : [layer.x[i] - half[0], layer.x[i] + half[0], layer.y[i] - half[1], layer.y[i] + half[1]];
+  const [left, right, top, bottom] = [area.toX(x0), area.toX(x1), area.toY(y0), area.toY(y1)];
+  return { x: (left + right) / 2, y: (top + bottom) / 2, w: Math.abs(right - left), h: Math.abs(bottom - top) };
+}
+
+// Everything with an id; later ones lie on top.
 function targetsOf(scene, areas, unit) {
   const found = [];
   scene.panels.forEach((panel, p) => panel.layers.forEach((layer) => (layer.ids || []).forEach((id, i) => {
-    const area = areas[p], picture = layer.kind === "images";
-    const w = picture ? Math.abs(area.toX(layer.width) - area.toX(0)) : layer.size * unit;
-    const h = picture ? Math.abs(area.toY(layer.height) - area.toY(0)) : layer.size * unit;
-    const x = area.toX(layer.x[i]), y = area.toY(layer.y[i]);
-    if (!inside(area, x, y)) return;
-    found.push({ panel: p, id, x, y, w, h, picture, drag: Boolean(layer.drag), name: layer.names ? layer.names[i] : "" });
+    const place = extent(layer, i, areas[p], unit);
+    if (!inside(areas[p], place.x, place.y)) return;
+    const name = layer.names ? layer.names[i] : "";
+    found.push({ panel: p, id, ...place, box: layer.kind !== "points", drag: Boolean(layer.drag), name });
   })));
   return found;
 }
@@ -50,10 +59,20 @@ function elements(el) {
 }
 
 // The notebook must not take arrows, Enter or digits for commands of its own while they are meant for the explorer.
+// JupyterLab asks the focused element itself, before it looks for a command; keys with Ctrl stay the notebook's.
 function claimKeys(el) {
-  const home = el.closest(".bal-explorer") || el;
-  home.setAttribute("data-lm-suppress-shortcuts", "true");
-  for (const slider of home.querySelectorAll(".widget-hslider")) {
+  const home = () => el.closest(".bal-explorer") || el;
+  const claim = (event) => {
+    if (home().contains(event.target))
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey || event.altKey));
+  };
+  window.addEventListener("keydown", claim, true);
+  return () => window.removeEventListener("keydown", claim, true);
+}
+
+// Gives the sliders beside the canvas their names, which ipywidgets shows but does not tell a screen reader.
+function nameSliders(el) {
+  for (const slider of (el.closest(".bal-explorer") || el).querySelectorAll(".widget-hslider")) {
     const words = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle");
     if (words && handle) handle.setAttribute("aria-label", words.textContent);
   }
@@ -116,7 +135,7 @@ class Picture {
     else if (targets.length) words.push("arrow keys: choose");
     if (model.get("listens").includes("click") && words.length) words.push("Enter: click");
     if (targets.some((target) => target.drag)) words.push("Shift + arrow keys: drag");
-    if (model.get("keys").length) words.push(`keys: ${model.get("keys").join(" ")}`);
+    if (model.get("wanted_keys").length) words.push(`keys: ${model.get("wanted_keys").join(" ")}`);
     this.hint.textContent = words.join(" · ");
   }
 
@@ -132,11 +151,11 @@ class Picture {
   drawCursor(context) {
     const place = this.place();
     if (!place) return;
-    const { x, y, picture } = place, { unit } = this;
+    const { x, y, box } = place, { unit } = this;
     for (const [colour, width] of [["#ffffff", 6], ["#000000", 3]]) {
       context.strokeStyle = colour; context.lineWidth = width * unit; context.setLineDash([]);
       context.beginPath();
-      if (picture) context.rect(x - place.w / 2 - 2, y - place.h / 2 - 2, place.w + 4, place.h + 4);
+      if (box) context.rect(x - place.w / 2 - 2, y - place.h / 2 - 2, place.w + 4, place.h + 4);
       else if (place.id !== null) context.arc(x, y, Math.max(place.w / 2 + 6 * unit, 11 * unit), 0, 2 * Math.PI);
       else for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
         context.moveTo(x + 4 * dx * unit, y + 4 * dy * unit); context.lineTo(x + 14 * dx * unit, y + 14 * dy * unit);

@@ -4,7 +4,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 
 class Hands {
   constructor(picture) {
-    Object.assign(this, { picture, canvas: picture.canvas, model: picture.model, held: null, over: false });
+    Object.assign(this, { picture, canvas: picture.canvas, model: picture.model, held: null, dragged: null, over: false });
     this.pace = paced((event) => this.model.send(event));
     this.model.on("msg:custom", this.onAnswer = (message) => {
       if (message.answered) this.pace.answered();
@@ -12,7 +12,7 @@ class Hands {
     });
     for (const [name, act] of Object.entries({
       pointerdown: this.down, pointermove: this.move, pointerup: this.up, pointercancel: this.up, pointerleave: this.leave,
-      keydown: this.key, focus: this.focus, blur: this.blur,
+      keydown: this.key, keyup: this.release, focus: this.focus, blur: this.blur,
     })) this.canvas.addEventListener(name, act.bind(this));
   }
 
@@ -24,7 +24,7 @@ class Hands {
   targetAt(x, y) {
     let best = null, least = Infinity;
     for (const target of this.picture.targets) {
-      const dx = Math.abs(x - target.x), dy = Math.abs(y - target.y), reach = target.picture ? 0 : 8;
+      const dx = Math.abs(x - target.x), dy = Math.abs(y - target.y), reach = target.box ? 0 : 8;
       if (dx > target.w / 2 + reach || dy > target.h / 2 + reach) continue;
       if (Math.hypot(dx, dy) <= least) [best, least] = [target, Math.hypot(dx, dy)];
     }
@@ -88,7 +88,9 @@ class Hands {
   units(panel, x, y) { const area = this.picture.areas[panel]; return { x: area.fromX(x), y: area.fromY(y) }; }
 
   leave() {
-    if (!this.over || this.held) return;
+    if (this.held && this.held.target && this.held.target.drag) return; // a drag goes on outside the picture
+    this.held = null;
+    if (!this.over) return;
     this.over = false;
     this.pace.offer({ kind: "hover", panel: null, x: null, y: null, point: null, shift: false, key: null });
   }
@@ -108,7 +110,7 @@ class Hands {
 
   key(source) {
     if (source.ctrlKey || source.metaKey || source.altKey) return;
-    const wanted = this.model.get("keys").includes(source.key);
+    const wanted = this.model.get("wanted_keys").includes(source.key);
     if (!wanted && !ARROWS[source.key] && source.key !== "Enter" && source.key !== " ") return;
     source.preventDefault();
     source.stopPropagation();
@@ -128,8 +130,8 @@ class Hands {
     const step = [dx * area.w / 50, dy * area.h / 50];
     const [x, y] = this.within(place.panel, place.x + step[0], place.y + step[1]);
     if (source.shiftKey && place.drag && this.listens("drag")) {
-      // a held key sends a drag a repeat; each ends at once, so no release is needed
-      this.pace.offer(this.event("drop", place.panel, x, y, place.id, source));
+      this.dragged = this.event("drag", place.panel, x, y, place.id, source);
+      this.pace.offer(this.dragged);
       return;
     }
     const next = free ? { panel: place.panel, id: null, x, y } : this.neighbour(place, dx, dy);
@@ -137,6 +139,14 @@ class Hands {
     picture.cursor = { panel: next.panel, id: next.id, ...this.units(next.panel, next.x, next.y) };
     if (next.name) picture.said.textContent = next.name;
     if (this.listens("hover")) this.pace.offer(this.event("hover", next.panel, next.x, next.y, next.id, source));
+  }
+
+  // A drag by keys ends when its arrow is let go, so that the whole way is one step of Undo.
+  release(source) {
+    if (!this.dragged || !ARROWS[source.key]) return;
+    this.pace.forget();
+    this.model.send({ ...this.dragged, kind: "drop" });
+    this.dragged = null;
   }
 
   // The nearest mark in the arrow's direction; straying sideways counts double.
@@ -155,8 +165,8 @@ class Hands {
 
 export default {
   render({ model, el }) {
-    const picture = new Picture(model, el), hands = new Hands(picture);
-    const claim = setTimeout(() => claimKeys(el), 200); // the controls beside the canvas are built meanwhile
-    return () => { clearTimeout(claim); hands.close(); picture.close(); };
+    const picture = new Picture(model, el), hands = new Hands(picture), release = claimKeys(el);
+    const naming = setTimeout(() => nameSliders(el), 500); // the controls beside the canvas are built meanwhile
+    return () => { clearTimeout(naming); release(); hands.close(); picture.close(); };
   },
 };

@@ -137,14 +137,32 @@ def points(
 
 
 def rects(
-    x0: Any, x1: Any, y0: Any, y1: Any, *, colour: str = "blue", hatch: str = "", opacity: float = 1.0, label: str = ""
+    x0: Any,
+    x1: Any,
+    y0: Any,
+    y1: Any,
+    *,
+    colour: str = "blue",
+    hatch: str = "",
+    opacity: float = 1.0,
+    ids: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    label: str = "",
 ) -> Layer:
-    """Rectangles from (x0_N, y0_N) to (x1_N, y1_N) of one colour and one hatch."""
+    """Rectangles from (x0_N, y0_N) to (x1_N, y1_N) of one colour and one hatch. Those with `ids` can be clicked."""
     corners = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
     corners = {name: numbers(name, values, 1) for name, values in corners.items()}
-    same_length(**corners)
-    style = {"colour": colour_code(colour), "hatch": one_of("hatch", hatch, HATCHES), "opacity": opacity}
-    return {"kind": "rects", **corners, **style, "label": label}
+    same_length(**corners, ids=ids, names=names)
+    return {
+        "kind": "rects",
+        **corners,
+        "colour": colour_code(colour),
+        "hatch": one_of("hatch", hatch, HATCHES),
+        "opacity": opacity,
+        "ids": None if ids is None else [int(i) for i in ids],
+        "names": None if names is None else list(names),
+        "label": label,
+    }
 
 
 def images(
@@ -194,7 +212,7 @@ def text(
     halo: bool = True,
 ) -> Layer:
     """Words at (x, y), or one text a place; `offset` moves them right and up by pixels, `halo` sets them off a map."""
-    x_N, y_N = np.atleast_1d(np.asarray(x, np.float32)), np.atleast_1d(np.asarray(y, np.float32))
+    x_N, y_N = numbers("x", np.atleast_1d(x), 1), numbers("y", np.atleast_1d(y), 1)
     words_N = [words] if isinstance(words, str) else list(words)
     same_length(x=x_N, y=y_N, words=words_N)
     return {

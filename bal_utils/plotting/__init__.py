@@ -105,3 +105,10 @@ def class_points(
             label=f"class {label}",
         )
     return ax
+
+
+def sample_predictions(ax: Axes, probs_K_C: np.ndarray) -> Axes:
+    """What K posterior samples say about one input: a row a sample, a column a class, darker where more probable."""
+    ax.imshow(np.asarray(probs_K_C), cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    ax.set(xlabel="class", ylabel="network", xticks=range(np.shape(probs_K_C)[1]), yticks=[])
+    return ax

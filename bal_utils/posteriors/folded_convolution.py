@@ -14,58 +14,71 @@ window, P pooled pixels.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
 from itertools import takewhile
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bal_utils.posteriors.workspace import Workspace
+
 COMMUTE_WITH_CHANNEL_SCALES = (nn.MaxPool2d, nn.ReLU)
 
 
-@dataclass(frozen=True, kw_only=True)
 class FoldedConvolution:
-    """Dropout2d, (max-pool, ReLU), Conv2d, then Dropout2d, max-pool and perhaps ReLU in any order, as one step."""
+    """Dropout2d, (max-pool, ReLU), Conv2d, then Dropout2d, max-pool and perhaps ReLU in any order, as one step.
 
-    before: Sequence[nn.Module]
-    conv: nn.Conv2d
-    pool: tuple[int, int]
-    relu: bool
-    num_stages: int
+    Lives as long as one evaluation: the weight is kept as it is now.
+    """
+
+    def __init__(
+        self, *, before: Sequence[nn.Module], conv: nn.Conv2d, pool: tuple[int, int], relu: bool, num_stages: int
+    ) -> None:
+        self.before, self.conv, self.pool, self.relu, self.num_stages = before, conv, pool, relu, num_stages
+        self.weight_C_T_D = conv.weight.detach().permute(1, 2, 3, 0).flatten(1, 2).contiguous()
+        self.workspace = Workspace()
 
     def __call__(self, hidden_n_C_H_W: Tensor, mask_K_C_1_1: Tensor, mask_K_D_1_1: Tensor) -> Tensor:
-        """The output for every input and sample, [n K, D, H', W'], input after input."""
-        n, K = len(hidden_n_C_H_W), len(mask_K_C_1_1)
+        """The output for every input and sample, [n K, D, H', W'], input after input, until the next call."""
         for stage in self.before:
             hidden_n_C_H_W = stage(hidden_n_C_H_W)
-        patches_C_n_W_P_T, height, width = self._patches(hidden_n_C_H_W)
-        C, D, W = patches_C_n_W_P_T.shape[0], self.conv.out_channels, patches_C_n_W_P_T.shape[2]
-        weight_C_T_D = self.conv.weight.permute(1, 2, 3, 0).flatten(1, 2)
-        contributions_C_nWP_D = patches_C_n_W_P_T.flatten(1, 3) @ weight_C_T_D
-        contributions_n_C_WPD = contributions_C_nWP_D.view(C, n, -1).transpose(0, 1)
-        maps_n_K_WPD = mask_K_C_1_1.flatten(1).expand(n, -1, -1) @ contributions_n_C_WPD
-        # The places of a window are separate planes: their maximum is taken in long contiguous runs.
-        maps_n_K_P_D = reduce(torch.maximum, maps_n_K_WPD.view(n, K, W, -1, D).unbind(2))
+        patches_C_n_W_P_T, height, width = self._patches(hidden_n_C_H_W.contiguous())
+        C, n, W, P, _ = patches_C_n_W_P_T.shape
+        K, D = len(mask_K_C_1_1), self.conv.out_channels
+        contributions_C_nWP_D = self._product("contributions", patches_C_n_W_P_T.flatten(1, 3), self.weight_C_T_D)
+        contributions_n_C_WPD = contributions_C_nWP_D.view(C, n, W * P * D).transpose(0, 1)
+        maps_n_K_WPD = self._product("maps", mask_K_C_1_1.view(1, K, C).expand(n, K, C), contributions_n_C_WPD)
+        pooled_n_K_P_D = self._pooled(maps_n_K_WPD.view(n, K, W, P, D))
+        output_n_K_D_P = self.workspace.empty("output", n, K, D, P, like=pooled_n_K_P_D)
+        torch.mul(pooled_n_K_P_D.transpose(2, 3), mask_K_D_1_1.view(K, D, 1), out=output_n_K_D_P)
+        return output_n_K_D_P.view(n * K, D, height, width)
+
+    def _product(self, name: str, left: Tensor, right: Tensor) -> Tensor:
+        out = self.workspace.empty(name, *left.shape[:2], right.shape[2], like=left)
+        return torch.bmm(left, right, out=out)
+
+    def _pooled(self, maps_n_K_W_P_D: Tensor) -> Tensor:
+        """Max-pooling, bias and ReLU. The places of a window are separate planes: their maximum runs over long rows."""
+        first, *others = maps_n_K_W_P_D.unbind(2)
+        pooled_n_K_P_D = self.workspace.empty("pooled", *first.shape, like=first).copy_(first)
+        for plane in others:
+            torch.maximum(pooled_n_K_P_D, plane, out=pooled_n_K_P_D)
         if self.conv.bias is not None:
-            maps_n_K_P_D += self.conv.bias
-        if self.relu:
-            maps_n_K_P_D.relu_()
-        maps_n_K_P_D *= mask_K_D_1_1.view(K, 1, D)
-        return maps_n_K_P_D.view(n * K, height, width, D).permute(0, 3, 1, 2)
+            pooled_n_K_P_D += self.conv.bias
+        return pooled_n_K_P_D.relu_() if self.relu else pooled_n_K_P_D
 
     def _patches(self, hidden_n_C_H_W: Tensor) -> tuple[Tensor, int, int]:
         """What the kernel sees at each place of each pooling window, and the pooled height and width."""
-        (kernel_h, kernel_w), (stride_h, stride_w), (pool_h, pool_w) = self.conv.kernel_size, self.conv.stride, self.pool
-        pad_h, pad_w = self.conv.padding
+        (kernel_h, kernel_w), (stride_h, stride_w) = self.conv.kernel_size, self.conv.stride
+        (pool_h, pool_w), (pad_h, pad_w) = self.pool, self.conv.padding
         padded = F.pad(hidden_n_C_H_W, (pad_w, pad_w, pad_h, pad_h))
         seen = padded.unfold(2, kernel_h, stride_h).unfold(3, kernel_w, stride_w)
         height, width = seen.shape[2] // pool_h, seen.shape[3] // pool_w
         seen = seen[:, :, : height * pool_h, : width * pool_w]
         windows = seen.unflatten(3, (width, pool_w)).unflatten(2, (height, pool_h))
         patches = windows.permute(1, 0, 3, 5, 2, 4, 6, 7)  # C, n, pool_h, pool_w, height, width, kernel_h, kernel_w
-        return patches.flatten(6, 7).flatten(4, 5).flatten(2, 3), height, width
+        copied = self.workspace.empty("patches", *patches.shape, like=patches).copy_(patches)
+        return copied.flatten(6, 7).flatten(4, 5).flatten(2, 3), height, width
 
 
 def match(stages: Sequence[nn.Module]) -> FoldedConvolution | None:

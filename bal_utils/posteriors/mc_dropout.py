@@ -10,30 +10,31 @@ Dimensions: N inputs, K samples, C classes; n inputs of a chunk; * any further d
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 from tqdm.auto import tqdm
 
 from bal_utils.information import log_mean_exp
 from bal_utils.posteriors import folded_convolution
+from bal_utils.posteriors.dropout_masks import draw_masks, dropout_calls, has_dropout, is_dropout, masks_applied, trace
+from bal_utils.posteriors.folded_convolution import FoldedConvolution
+from bal_utils.posteriors.workspace import Workspace
 from bal_utils.runtime import stream
 
-CHANNEL_DROPOUT = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-CPU_CHUNK_BYTES = 16 * 2**20  # the activations of a chunk stay in the processor's cache
+CPU_CHUNK_BYTES = 32 * 2**20  # the activations of a chunk stay in the processor's cache
 ACCELERATOR_CHUNK_BYTES = 2**30  # enough work for each kernel launch
 
 
 def sample_log_probs(
     model: nn.Module, inputs: Tensor, num_samples: int, *, generator: Generator | None = None, progress: bool = False
 ) -> Tensor:
-    """log p(y | x, w_k) for K dropout masks w_k, each shared by all inputs.
+    """log p(y | x, w_k) for K dropout masks w_k, each shared by all inputs; `model` returns logits_n_C.
 
-    `model` returns logits_n_C. Without a generator the masks are those of `stream(0, "masks")`.
-    Returns log_probs_N_K_C on the model's device. Raises as `sample_outputs` does, and ValueError where the model's
-    output is not logits_n_C.
+    Without a generator the masks are those of `stream(0, "masks")`.
+    Returns log_probs_N_K_C on the model's device; inputs are moved there chunk by chunk.
+    Raises as `sample_outputs` does, and ValueError where the model returns something else than logits_n_C.
     """
     return _evaluate(model, inputs, num_samples, _log_softmax, generator, progress)
 
@@ -41,9 +42,9 @@ def sample_log_probs(
 def predict_log_probs(
     model: nn.Module, inputs: Tensor, num_samples: int, *, generator: Generator | None = None, progress: bool = False
 ) -> Tensor:
-    """log 1/K Σ_k p(y | x, w_k), the prediction averaged over the same samples as `sample_log_probs`.
+    """log 1/K Σ_k p(y | x, w_k), the prediction averaged over the samples of `sample_log_probs`.
 
-    Returns log_probs_N_C without holding log_probs_N_K_C; raises as `sample_log_probs` does.
+    Returns log_probs_N_C without holding log_probs_N_K_C. Raises as `sample_log_probs` does.
     """
 
     def average(outputs_n_K_C: Tensor) -> Tensor:
@@ -55,24 +56,24 @@ def predict_log_probs(
 def sample_outputs(
     model: nn.Module, inputs: Tensor, num_samples: int, *, generator: Generator | None = None, progress: bool = False
 ) -> Tensor:
-    """The model's outputs as they come, for regression: f(x, w_k) for K dropout masks w_k shared by all inputs.
+    """The outputs f(x, w_k) as they come, for regression: K dropout masks w_k, each shared by all inputs.
 
-    Any module that treats the examples along its first dimension independently, with Dropout, Dropout1d, Dropout2d or
-    Dropout3d layers, called in the same order for every input. Everything but dropout runs in evaluation mode.
-    Returns outputs_N_K_* on the model's device; inputs are moved there chunk by chunk.
-    Raises TypeError or ValueError where num_samples is not a whole number of at least 1, inputs are empty,
-    the generator is not on the CPU, or the model has no dropout layer or one that cannot be masked.
+    `model` is any module that treats the inputs along its first dimension independently and calls its Dropout,
+    Dropout1d, Dropout2d and Dropout3d layers in the same order for each. All but dropout runs in evaluation mode.
+    Returns outputs_N_K_* on the model's device.
+    Raises TypeError where inputs are not a tensor, ValueError where they are empty, where num_samples is not a whole
+    number of at least 1, where the generator is not on the CPU, and where the model has no dropout layer or one that
+    cannot be masked.
     """
-    return _evaluate(model, inputs, num_samples, lambda outputs: outputs, generator, progress)
+    return _evaluate(model, inputs, num_samples, lambda outputs_n_K: outputs_n_K, generator, progress)
 
 
 def deterministic_log_probs(model: nn.Module, inputs: Tensor) -> Tensor:
     """log p(y | x, w) of the one network with dropout off: log_probs_N_1_C on the model's device."""
     _check_inputs(inputs)
     with torch.no_grad(), _evaluation_mode(model):
-        calls = _trace(model, inputs)
-        chunk_size = _chunk_size(max(call.numel for call in calls), _device(model))
-        return _map_chunks(lambda chunk: _log_softmax(model(chunk).unsqueeze(1)), model, inputs, chunk_size, False)
+        widest = max(call.numel for call in trace(model, inputs[:1].to(_device(model))))
+        return _map_chunks(lambda chunk: _log_softmax(model(chunk).unsqueeze(1)), model, inputs, widest, progress=False)
 
 
 def _evaluate(
@@ -83,36 +84,51 @@ def _evaluate(
     generator: Generator | None,
     progress: bool,
 ) -> Tensor:
+    """`reduce_outputs` of outputs_n_K_* for every chunk of n inputs."""
     _check_inputs(inputs)
     _check_samples(num_samples, generator)
+    device = _device(model)
     with torch.no_grad(), _evaluation_mode(model):
-        calls = _trace(model, inputs)
-        dropout_calls = _check_dropout(model, calls)
-        masks = [mask.to(_device(model)) for mask in _draw_masks(dropout_calls, num_samples, generator)]
+        calls = trace(model, inputs[:1].to(device))
+        masked = dropout_calls(model, calls)
+        masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
         trunk, tail = _split(model)
-        together = all(isinstance(stage, _DropoutNd) or not _has_dropout(stage) for stage in tail)
-        evaluate = _all_samples_together if together else _sample_after_sample
-        first = calls.index(dropout_calls[0])
-        shared, repeated = (max((call.numel for call in part), default=0) for part in (calls[:first], calls[first:]))
-        widest = max(shared, repeated * num_samples if together else repeated)
-        return _map_chunks(
-            lambda chunk: reduce_outputs(evaluate(tail, _run(trunk, chunk), masks)),
-            model,
-            inputs,
-            _chunk_size(widest, _device(model)),
-            progress,
-        )
+        together = all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
+        if together and (folded := folded_convolution.match(tail)):
+            tail = [folded, *tail[folded.num_stages :]]
+        evaluate_tail = partial(_all_samples_together, Workspace()) if together else _sample_after_sample
+        first, copies = calls.index(masked[0]), num_samples if together else 1
+        widest = max(call.numel * (copies if position >= first else 1) for position, call in enumerate(calls))
+
+        def evaluate(chunk: Tensor) -> Tensor:
+            return reduce_outputs(evaluate_tail(tail, _run(trunk, chunk), masks))
+
+        return _map_chunks(evaluate, model, inputs, widest, progress)
 
 
-def _all_samples_together(tail: Sequence[nn.Module], hidden_n: Tensor, masks: Sequence[Tensor]) -> Tensor:
-    """The tail of a sequential network with samples folded into its batch: [n K, *], input after input."""
-    n, hidden, remaining = len(hidden_n), hidden_n.contiguous(), iter(masks)
-    if folded := folded_convolution.match(tail):
-        hidden = folded(hidden, next(remaining), next(remaining))
-        tail = tail[folded.num_stages :]
-    for stage in tail:
-        if isinstance(stage, _DropoutNd):
-            hidden = (hidden.unflatten(0, (n, -1)) * next(remaining)).flatten(0, 1)
+def _split(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The stages before the first dropout layer, whose output all samples share, and the others."""
+    stages = _stages(model)
+    first = next(position for position, stage in enumerate(stages) if has_dropout(stage))
+    return stages[:first], stages[first:]
+
+
+def _stages(module: nn.Module) -> list[nn.Module]:
+    """The parts of nested `nn.Sequential`s in the order in which they run; any other module is one stage."""
+    plain = type(module).forward is nn.Sequential.forward and not (module._forward_hooks or module._forward_pre_hooks)
+    return [stage for child in module for stage in _stages(child)] if plain else [module]
+
+
+def _all_samples_together(workspace: Workspace, tail: Sequence, hidden_n: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """The tail of a sequential network with the samples folded into its batch, [n K, *], input after input."""
+    n, hidden, remaining = len(hidden_n), hidden_n, iter(masks)
+    for position, stage in enumerate(tail):
+        if isinstance(stage, FoldedConvolution):
+            hidden = stage(hidden, next(remaining), next(remaining))
+        elif is_dropout(stage):
+            mask_K = next(remaining)
+            masked_n_K = workspace.empty(f"masked {position}", n, len(mask_K), *hidden.shape[1:], like=hidden)
+            hidden = torch.mul(hidden.contiguous().unflatten(0, (n, -1)), mask_K, out=masked_n_K).flatten(0, 1)
         else:
             hidden = stage(hidden)
     return hidden.unflatten(0, (n, -1))
@@ -122,22 +138,37 @@ def _sample_after_sample(tail: Sequence[nn.Module], hidden_n: Tensor, masks: Seq
     """One pass of the tail for each sample, whatever modules it is made of."""
     passes = []
     for sample_masks in zip(*masks, strict=True):
-        with _masks_applied(tail, sample_masks):
-            passes.append(_run(tail, hidden_n))
+        with masks_applied(tail, sample_masks):
+            passes.append(_run(tail, hidden_n.clone()))  # a stage may work in place
     return torch.stack(passes, dim=1)
 
 
-@contextmanager
-def _masks_applied(stages: Sequence[nn.Module], masks: Sequence[Tensor]) -> Iterator[None]:
-    """While this is open, the i-th call of a dropout layer multiplies by the i-th mask."""
-    remaining = iter(masks)
-    layers = dict.fromkeys(module for stage in stages for module in stage.modules() if isinstance(module, _DropoutNd))
-    hooks = [layer.register_forward_hook(lambda module, args, output: output * next(remaining)) for layer in layers]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _run(stages: Sequence[nn.Module], hidden: Tensor) -> Tensor:
+    for stage in stages:
+        hidden = stage(hidden)
+    return hidden
+
+
+def _map_chunks(
+    function: Callable[[Tensor], Tensor], model: nn.Module, inputs: Tensor, widest: int, progress: bool
+) -> Tensor:
+    """`function` of all inputs, as many at a time as keep activations of `widest` numbers an input within the budget."""
+    device = _device(model)
+    budget = CPU_CHUNK_BYTES if device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
+    size = max(1, budget // (4 * widest))
+    results_N = None
+    with tqdm(total=len(inputs), desc="sampling", unit="input", disable=not progress) as bar:
+        for start in range(0, len(inputs), size):
+            result_n = function(inputs[start : start + size].to(device))
+            if results_N is None:
+                results_N = result_n.new_empty(len(inputs), *result_n.shape[1:])
+            results_N[start : start + size] = result_n
+            bar.update(len(result_n))
+    return results_N
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager
@@ -152,13 +183,26 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = flag
 
 
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """One call of a module without children while one example passes through the network."""
+def _log_softmax(outputs_n_K_C: Tensor) -> Tensor:
+    if outputs_n_K_C.dim() != 3:
+        shape = ("n", *outputs_n_K_C.shape[2:])
+        raise ValueError(f"model: expected one that returns logits_n_C, got outputs of shape {shape}")
+    return outputs_n_K_C.log_softmax(dim=-1)
 
-    module: nn.Module
-    output: Tensor
 
-    @property
-    def numel(self) -> int:
-        return self.output.numel()
+def _check_inputs(inputs: Tensor) -> None:
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"inputs: expected a tensor, got {type(inputs).__name__}")
+    if inputs.numel() == 0 or inputs.dim() == 0:
+        raise ValueError(
+            f"inputs: expected at least one input along the first dimension, got shape {tuple(inputs.shape)}"
+        )
+
+
+def _check_samples(num_samples: int, generator: Generator | None) -> None:
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+        raise ValueError(f"num_samples: expected a whole number of at least 1, got {num_samples!r}")
+    if generator is not None and generator.device.type != "cpu":
+        raise ValueError(
+            f"generator: expected one on the CPU, so that masks are the same everywhere, got {generator.device}"
+        )

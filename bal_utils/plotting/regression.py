@@ -1,0 +1,121 @@
+"""Pictures of regression: data, bundles of curves, bands, beliefs about two weights, what more data does.
+
+Dimensions: N data points, G places of a fine grid, K curves, R C rows and columns of a map, M counts, D features.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy import ndarray
+
+from bal_utils.plotting import DASHES, PALETTE
+
+MARKERS = ("o", "D", "*", "s")
+MARKER_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "black", "green"))
+LINE_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "green", "purple"))
+TWO_SIGMA = -2.0  # log density, relative to the peak, on the ellipse two standard deviations out
+
+
+def observations(ax: Axes, inputs_N: ndarray, targets_N: ndarray, *, label: str = "trials") -> Axes:
+    """The data as black dots, above everything else."""
+    ax.scatter(inputs_N, targets_N, s=42, color=PALETTE["black"], edgecolor="white", zorder=5, label=label)
+    return ax
+
+
+def curves(ax: Axes, places_G: ndarray, values_K_G: ndarray, *, label: str = "drawn from the posterior") -> Axes:
+    """A bundle of thin curves, one a draw of the weights."""
+    values_K_G = np.atleast_2d(values_K_G)
+    ax.plot(places_G, values_K_G.T, color=PALETTE["sky"], linewidth=1, alpha=0.8)
+    ax.lines[-1].set_label(label)
+    return ax
+
+
+def named_curves(ax: Axes, places_G: ndarray, values_by_name: Mapping[str, ndarray]) -> Axes:
+    """A few curves that differ in colour and dash, with a legend."""
+    for index, (name, values_G) in enumerate(values_by_name.items()):
+        ax.plot(places_G, values_G, color=LINE_COLOURS[index], linestyle=DASHES[index], label=name, zorder=4)
+    ax.legend()
+    return ax
+
+
+def band(ax: Axes, places_G: ndarray, mean_G: ndarray, epistemic_variance_G: ndarray, noise_variance: float) -> Axes:
+    """The mean and two nested bands of ±2 standard deviations: doubt about the curve inside, a new measurement outside."""
+    epistemic_G, total_G = np.sqrt(epistemic_variance_G), np.sqrt(epistemic_variance_G + noise_variance)
+    blue = PALETTE["blue"]
+    for std_G, alpha, label in ((total_G, 0.14, "±2 sd, new measurement"), (epistemic_G, 0.3, "±2 sd, curve alone")):
+        ax.fill_between(places_G, mean_G - 2 * std_G, mean_G + 2 * std_G, color=blue, alpha=alpha, lw=0, label=label)
+    for side in (-2, 2):
+        ax.plot(places_G, mean_G + side * epistemic_G, color=blue, linewidth=0.8)
+        ax.plot(places_G, mean_G + side * total_G, color=blue, linewidth=0.8, linestyle=":")
+    ax.plot(places_G, mean_G, color=blue, label="mean")
+    ax.legend()
+    return ax
+
+
+def weight_map(
+    ax: Axes,
+    first_C: ndarray,
+    second_R: ndarray,
+    log_density_R_C: ndarray,
+    marks: Mapping[str, tuple[float, float]] | None = None,
+) -> Axes:
+    """A density over two weights, bright where high, with the line two standard deviations out and named marks."""
+    relative_R_C = log_density_R_C - log_density_R_C.max()
+    ax.pcolormesh(first_C, second_R, np.exp(relative_R_C), shading="gouraud", rasterized=True)
+    ax.contour(first_C, second_R, relative_R_C, levels=[TWO_SIGMA], colors="white", linewidths=1.5, linestyles="-")
+    for index, (name, (first, second)) in enumerate((marks or {}).items()):
+        style = {"marker": MARKERS[index], "color": MARKER_COLOURS[index], "edgecolor": "white"}
+        ax.scatter([first], [second], s=150 if style["marker"] == "*" else 70, zorder=5, label=name, **style)
+    if marks:
+        ax.legend(labelcolor="white")
+    return ax
+
+
+def learning_steps(
+    axes_R_2: ndarray, places_G: ndarray, rows: Mapping[str, tuple], *, truth: tuple[float, float], window: float = 1.5
+) -> ndarray:
+    """One row a step: the belief over two weights on the left, the lines it allows on the right.
+
+    A row is a title and `(belief, inputs_N, targets_N, lines_K_G)`; a belief has `mean_D` and `covariance_D_D`.
+    """
+    window_C = np.linspace(-window, window, 151)
+    for (left, right), (title, (belief, inputs_N, targets_N, lines_K_G)) in zip(axes_R_2, rows.items(), strict=True):
+        offsets_R_C_2 = np.stack(np.meshgrid(window_C, window_C), axis=-1) - belief.mean_D
+        precision_D_D = np.linalg.inv(belief.covariance_D_D)
+        log_density_R_C = -0.5 * np.einsum("rcd,de,rce->rc", offsets_R_C_2, precision_D_D, offsets_R_C_2)
+        weight_map(left, window_C, window_C, log_density_R_C, {"truth": truth})
+        left.set(title=f"Belief {title}", ylabel="gain", aspect="equal")
+        observations(curves(right, places_G, lines_K_G), inputs_N, targets_N)
+        right.set(ylim=(-1.6, 1.6), ylabel="turn rate (rad/s)", title=f"Lines drawn {title}")
+    axes_R_2[-1, 0].set_xlabel("drift")
+    axes_R_2[-1, 1].set_xlabel("stick position")
+    return axes_R_2
+
+
+def contraction(ax: Axes, counts_M: ndarray, std_S_M: ndarray, limit_M: ndarray) -> Axes:
+    """A standard deviation against the number of data on logarithmic axes: one line a data set, the predicted one dashed."""
+    ax.loglog(counts_M, std_S_M.T, color=PALETTE["sky"], linewidth=1)
+    ax.lines[-1].set_label("one data set each")
+    ax.loglog(counts_M, limit_M, color=PALETTE["vermillion"], linestyle="--", label="predicted, falls as 1/√N")
+    ax.legend()
+    return ax
+
+
+def basis(ax: Axes, places_G: ndarray, features_G_D: ndarray) -> Axes:
+    """Every basis function as a curve; colours and dashes tell neighbours apart."""
+    colours = (*LINE_COLOURS, PALETTE["orange"], PALETTE["sky"])
+    for d, values_G in enumerate(features_G_D.T):
+        ax.plot(places_G, values_G, color=colours[d % len(colours)], linestyle=DASHES[d % len(DASHES)])
+    return ax
+
+
+def against_size(ax: Axes, sizes_D: ndarray, values_D: ndarray, *, best: int, higher: bool) -> Axes:
+    """A score against the number of features; a ring marks the best, with the side that counts as better in the label."""
+    ax.plot(sizes_D, values_D, marker="o", color=PALETTE["blue"])
+    place = list(sizes_D).index(best)
+    ring = {"s": 240, "facecolor": "none", "edgecolor": PALETTE["vermillion"], "linewidth": 2.5, "zorder": 5}
+    ax.scatter([best], [values_D[place]], label=f"best: {best} ({'highest' if higher else 'lowest'})", **ring)
+    ax.set_xlabel("number of features")
+    ax.legend()
+    return ax

@@ -1,0 +1,113 @@
+"""Pictures of variational inference: densities, bounds, gradient estimates and Gaussian ellipses, drawn into `ax`.
+
+Dimensions: G places on a line, K draws, P points, R C rows and columns of a grid. An index picks colour and dash.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy import ndarray
+
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+
+
+def densities(ax: Axes, places_G: ndarray, target_G: ndarray, curves: Mapping[str, ndarray], *, target: str) -> Axes:
+    """A filled target density, and named curves over it, each with its own colour and dash."""
+    ax.fill_between(places_G, target_G, color=PALETTE["grey"], alpha=0.3, linewidth=0, label=target)
+    for index, (name, values_G) in enumerate(curves.items()):
+        ax.plot(places_G, values_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
+    ax.set(xlabel="w", ylabel="density", ylim=(0, None))
+    ax.legend(loc="best")
+    return ax
+
+
+def bound_surface(
+    ax: Axes,
+    means_C: ndarray,
+    stds_R: ndarray,
+    gaps_R_C: ndarray,
+    marks: Mapping[str, tuple[float, float]],
+) -> Axes:
+    """Lines of equal gap between bound and log evidence over mean and standard deviation, with named marks."""
+    levels = (0.05, 0.2, 0.5, 1, 2, 4, 8)
+    lines = ax.contour(means_C, stds_R, gaps_R_C, levels, cmap="cividis", linewidths=1.5)
+    ax.clabel(lines, fontsize=9)
+    for index, (name, (mean, std)) in enumerate(marks.items()):
+        ax.plot(mean, std, color=CLASS_COLOURS[index], marker=CLASS_MARKERS[index], markersize=9, linestyle="none")
+        ax.annotate(name, (mean, std), xytext=(8, 6), textcoords="offset points", fontweight="bold")
+    ax.set(xlabel="mean of q", ylabel="standard deviation of q")
+    return ax
+
+
+def bound_bars(ax: Axes, elbos: Mapping[str, float], log_evidence: float) -> Axes:
+    """A bar up to each ELBO, a hatched one for what is missing, and the log evidence as the line that none can pass."""
+    names, heights = list(elbos), np.array(list(elbos.values()))
+    bottom = heights.min() - 0.6 * (log_evidence - heights.min())
+    ax.bar(names, heights - bottom, bottom=bottom, color=PALETTE["blue"], width=0.6, label="ELBO")
+    style = {"color": "white", "edgecolor": PALETTE["vermillion"], "hatch": "///"}
+    ax.bar(names, log_evidence - heights, bottom=heights, width=0.6, label="gap = KL(q ‖ posterior)", **style)
+    ax.axhline(log_evidence, color=PALETTE["black"], linestyle="--", label="log evidence")
+    for place, height in enumerate(heights):
+        ax.annotate(
+            f"{log_evidence - height:.2f}", (place, log_evidence), (0, 4), textcoords="offset points", ha="center"
+        )
+    ax.set(ylabel="nats", ylim=(bottom, log_evidence + 0.5 * (log_evidence - bottom)))
+    ax.legend(loc="upper left", ncols=3, fontsize=10)
+    return ax
+
+
+def estimate_histograms(ax: Axes, estimates: Mapping[str, ndarray], exact: float, *, span: float) -> Axes:
+    """How single-draw estimates of one number scatter around it; what lies beyond `span` piles up at the edge."""
+    bins = np.linspace(exact - span, exact + span, 61)
+    for index, (name, estimates_K) in enumerate(estimates.items()):
+        clipped_K = np.clip(estimates_K, bins[0], bins[-1])
+        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index], "linewidth": 2}
+        ax.hist(clipped_K, bins, density=True, histtype="step", label=name, **style)
+    ax.axvline(exact, color=PALETTE["black"], linewidth=1)
+    ax.set(xlabel="estimate from one draw", ylabel="density")
+    ax.legend(loc="upper right", fontsize=10)
+    return ax
+
+
+def lines_and_dots(ax: Axes, x_P: Sequence[float], lines: Mapping[str, ndarray], dots: Mapping[str, ndarray]) -> Axes:
+    """Expected curves as lines and measured values of the same names as marks, on two logarithmic axes."""
+    for index, (name, values_P) in enumerate(lines.items()):
+        colour = CLASS_COLOURS[index]
+        ax.loglog(x_P, values_P, color=colour, linestyle=DASHES[index])
+        style = {"color": colour, "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
+        ax.plot([], [], label=name, **style)
+        ax.plot(x_P, dots[name], **(style | {"linestyle": "none"}))
+    ax.legend(loc="best", fontsize=10)
+    return ax
+
+
+def climb(ax: Axes, values_P: Sequence[float], ceiling: float, *, limit: str) -> Axes:
+    """An objective after each step under the line that it cannot pass."""
+    ax.plot(np.arange(len(values_P)), values_P, color=PALETTE["blue"], label="ELBO")
+    ax.axhline(ceiling, color=PALETTE["black"], linestyle="--", label=limit)
+    ax.set(xlabel="step", ylabel="nats")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def ellipses(ax: Axes, mean_2: ndarray, covariance_2_2: ndarray, *, name: str, index: int = 0) -> Axes:
+    """The lines one and two standard deviations from the mean of a Gaussian in the plane."""
+    angles_G = np.linspace(0, 2 * np.pi, 200)
+    circle_2_G = np.stack([np.cos(angles_G), np.sin(angles_G)])
+    scale_2_2 = np.linalg.cholesky(covariance_2_2)
+    for radius in (1, 2):
+        line_2_G = np.asarray(mean_2)[:, None] + radius * scale_2_2 @ circle_2_G
+        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index]}
+        ax.plot(*line_2_G, label=name if radius == 1 else None, **style)
+    return ax
+
+
+def bands(ax: Axes, x_G: ndarray, curves: Mapping[str, tuple[ndarray, ndarray]]) -> Axes:
+    """Named means with the band two standard deviations to either side; its edges carry the dash."""
+    for index, (name, (mean_G, std_G)) in enumerate(curves.items()):
+        colour, dash = CLASS_COLOURS[index], DASHES[index]
+        ax.fill_between(x_G, mean_G - 2 * std_G, mean_G + 2 * std_G, color=colour, alpha=0.18, linewidth=0)
+        for side in (-2, 2):
+            ax.plot(x_G, mean_G + side * std_G, color=colour, linestyle=dash, label=name if side == 2 else None)
+    return ax

@@ -1,0 +1,227 @@
+"""Fitting a network to data that lives on its device: no loaders, early stopping, the best weights kept."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from tqdm.auto import tqdm
+
+from bal_utils.runtime import stream, stream_seed
+
+VALIDATION_CHUNK = 1024
+FUSED_ADAM_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How to train. With `epoch_samples` an epoch is that many draws with replacement, else one pass in random order."""
+
+    learning_rate: float = 1e-3
+    batch_size: int = 64
+    epoch_samples: int | None = None
+    max_epochs: int = 30
+    patience: int = 3  # epochs without a better validation before training stops
+    weight_decay: float = 0.0
+    stop_on: Literal["nll", "accuracy"] = "nll"  # the validation loss, whatever loss is given, or the accuracy
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_epochs", "patience", "epoch_samples"):
+            value = getattr(self, name)
+            if name == "epoch_samples" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate!r}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay: expected zero or a positive number, got {self.weight_decay!r}")
+        if self.stop_on not in ("nll", "accuracy"):
+            raise ValueError(f"stop_on: expected 'nll' or 'accuracy', got {self.stop_on!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What happened: epochs run, the epoch (from 1) whose weights were kept, and the mean losses of each epoch."""
+
+    epochs: int
+    best_epoch: int
+    training_loss: list[float]  # with dropout on, while the weights move
+    validation_loss: list[float]  # with dropout off, after the epoch; empty without a validation set
+
+
+def initialised(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """The module that `factory` builds on the CPU, with initial weights from a random stream of their own.
+
+    They depend on `seed` alone, and the global generator is left as it was.
+    """
+    with _global_randomness(stream_seed(seed, "weights"), torch.device("cpu")):
+        return factory()
+
+
+def fit(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    config: FitConfig,
+    seed: int,
+    validation: tuple[Tensor, Tensor] | None = None,
+    progress: bool = False,
+    loss: Loss = F.cross_entropy,
+) -> FitResult:
+    """Trains `model` in place with Adam (arXiv:1412.6980) and leaves it in evaluation mode.
+
+    `loss(outputs, labels)` is a mean over examples; any targets will do. With `validation` = (inputs, labels), training
+    stops after `patience` epochs without improvement and the weights of the best epoch are put back.
+    The order of examples comes from `stream(seed, "batches")`, dropout from the global generators of the CPU or of the
+    model's CUDA device, seeded for the time of training and then put back. Same seed, same weights, on one machine.
+    Raises TypeError or ValueError where data do not fit together, FloatingPointError where a loss stops being finite.
+    """
+    device = next(model.parameters()).device
+    model.to(memory_format=torch.channels_last)  # convolutions are faster so; other weights stay as they are
+    training = _on_device("inputs", inputs, "labels", labels, device)
+    _check_labels("labels", model, *training, loss)
+    if validation is not None:
+        validation = _on_device("validation inputs", validation[0], "validation labels", validation[1], device)
+        _check_labels("validation labels", model, *validation, loss)
+    with _global_randomness(stream_seed(seed, "dropout"), device):
+        result = _train(model, training, validation, config, stream(seed, "batches"), loss, progress)
+    model.eval()
+    return result
+
+
+def _train(
+    model: nn.Module,
+    training: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor] | None,
+    config: FitConfig,
+    batches: Generator,
+    loss: Loss,
+    progress: bool,
+) -> FitResult:
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=training[0].device.type in FUSED_ADAM_DEVICES,
+    )
+    training_losses, validation_losses, best = [], [], None
+    with tqdm(total=config.max_epochs, desc="training", unit="epoch", disable=not progress) as bar:
+        for epoch in range(1, config.max_epochs + 1):
+            training_losses.append(_run_epoch(model, optimizer, loss, *training, config, batches))
+            _check_finite("training", training_losses[-1], epoch)
+            bar.update()
+            if validation is None:
+                continue
+            validation_loss, error = _validate(model, *validation, loss, config)
+            validation_losses.append(validation_loss)
+            _check_finite("validation", validation_loss, epoch)
+            if best is None or error < best.error:
+                best = _Best(error, epoch, copy.deepcopy(model.state_dict()))
+            elif epoch - best.epoch >= config.patience:
+                break
+    if best is not None:
+        model.load_state_dict(best.weights)
+    return FitResult(
+        epochs=len(training_losses),
+        best_epoch=best.epoch if best else len(training_losses),
+        training_loss=training_losses,
+        validation_loss=validation_losses,
+    )
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best epoch so far: what it reached (lower is better), which it was, and a copy of its weights."""
+
+    error: float
+    epoch: int
+    weights: dict[str, Tensor]
+
+
+def _run_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss,
+    inputs: Tensor,
+    labels: Tensor,
+    config: FitConfig,
+    batches: Generator,
+) -> float:
+    """One epoch of steps with dropout on; the mean loss of its examples."""
+    model.train()
+    total = torch.zeros((), dtype=torch.float64 if inputs.device.type == "cpu" else torch.float32, device=inputs.device)
+    order = _epoch_order(len(inputs), config, batches).to(inputs.device)
+    for batch in order.split(config.batch_size):
+        optimizer.zero_grad()
+        batch_loss = loss(model(inputs[batch]), labels[batch])
+        batch_loss.backward()
+        optimizer.step()
+        total += batch_loss.detach() * len(batch)  # read once an epoch: reading would stop a GPU at every step
+    return total.item() / len(order)
+
+
+def _epoch_order(size: int, config: FitConfig, batches: Generator) -> Tensor:
+    """Which examples an epoch sees, in order."""
+    if config.epoch_samples is None:
+        return torch.randperm(size, generator=batches)
+    return torch.randint(size, (config.epoch_samples,), generator=batches)
+
+
+@torch.no_grad()
+def _validate(model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss, config: FitConfig) -> tuple[float, float]:
+    """The loss with dropout off, and the number to be made small: that loss, or the share of wrong answers."""
+    model.eval()
+    outputs = torch.cat([model(chunk) for chunk in inputs.split(VALIDATION_CHUNK)])
+    validation_loss = loss(outputs, labels).item()
+    if config.stop_on == "nll":
+        return validation_loss, validation_loss
+    return validation_loss, (outputs.argmax(dim=-1) != labels).double().mean().item()
+
+
+@contextmanager
+def _global_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """While this is open, layers that draw from the global generators of the CPU and of `device` draw from `seed`."""
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def _on_device(
+    inputs_name: str, inputs: Tensor, labels_name: str, labels: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    if len(inputs) == 0:
+        raise ValueError(f"{inputs_name}: expected at least one example, got none")
+    if len(inputs) != len(labels):
+        raise ValueError(f"{labels_name}: expected one for each of {len(inputs)} {inputs_name}, got {len(labels)}")
+    return inputs.to(device), labels.to(device)
+
+
+def _check_labels(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss) -> None:
+    """On a GPU a class that does not exist stops the whole process, so classes are counted before training."""
+    if loss is not F.cross_entropy or labels.is_floating_point():
+        return
+    if labels.dtype != torch.int64:
+        raise TypeError(f"{name}: expected int64 classes or probabilities of classes, got {labels.dtype}")
+    with torch.no_grad():
+        num_classes = model.eval()(inputs[:1]).shape[1]
+    lowest, highest = labels.min().item(), labels.max().item()
+    if lowest < 0 or highest >= num_classes:
+        raise ValueError(f"{name}: expected classes from 0 to {num_classes - 1}, got {lowest} to {highest}")
+
+
+def _check_finite(name: str, value: float, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise FloatingPointError(f"{name} loss: expected a finite number, got {value} in epoch {epoch}")

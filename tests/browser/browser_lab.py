@@ -1,0 +1,192 @@
+"""JupyterLab on this machine and a headless Chromium that works the explorers in it."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # whatever is not on this machine fails at once
+]  # fmt: skip
+RUNNING = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => p.textContent.includes('*'))"
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of code cells that have not been run."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+    return path
+
+
+@contextmanager
+def jupyter_lab(folder: Path, scratch: Path) -> Iterator[tuple[int, str]]:
+    """Serves `folder` on 127.0.0.1 while the block lasts; gives port and token. Settings and logs go to `scratch`."""
+    settings = scratch / "settings" / "@jupyterlab"
+    for plugin, name, value in (
+        ("notebook-extension", "tracker", {"windowingMode": "none"}),  # else cells out of sight are not in the page
+        ("apputils-extension", "notification", {"fetchNews": "false", "checkForUpdates": False}),
+    ):
+        (settings / plugin).mkdir(parents=True)
+        (settings / plugin / f"{name}.jupyterlab-settings").write_text(json.dumps(value))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port, token = probe.getsockname()[1], secrets.token_hex(16)
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--expose-app-in-browser",
+        f"--LabApp.user_settings_dir={scratch / 'settings'}", f"--LabApp.workspaces_dir={scratch / 'workspaces'}",
+        "--LabApp.extension_manager=readonly",
+    ]  # fmt: skip
+    with (scratch / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, scratch / "lab.log")
+        yield port, token
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(address, timeout=2)
+            return
+        except OSError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.25)
+    raise RuntimeError(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+class NotebookPage:
+    """One notebook, open in the browser."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def run_all(self, seconds: float = 180) -> None:
+        """Runs every cell and waits until the last has ended."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.wait_for_timeout(500)
+        self.page.wait_for_function(f"() => !({RUNNING})()", timeout=1000 * seconds)
+
+    def errors(self) -> list[str]:
+        """The tracebacks in the page, whether a cell failed or the display of its value did."""
+        kinds = ", ".join(f'[data-mime-type="application/vnd.jupyter.{kind}"]' for kind in ("error", "stderr"))
+        return self.page.locator(kinds).filter(has_text="Traceback").all_inner_texts()
+
+    def explorer(self, index: int = 0) -> "ExplorerOnPage":
+        """The explorer of this number, once its picture has been drawn."""
+        return ExplorerOnPage(self.page, index)
+
+
+class ExplorerOnPage:
+    """An explorer in the page, worked as a learner does."""
+
+    def __init__(self, page: Any, index: int) -> None:
+        self.page = page
+        self.box = page.locator(".bal-explorer").nth(index)
+        self.canvas = self.box.locator("canvas.bal-picture")
+        self.box.locator("canvas.bal-picture[data-drawn]").wait_for(timeout=60_000)
+        self.canvas.scroll_into_view_if_needed()
+        page.wait_for_timeout(400)  # the controls are still finding their places
+
+    def pixels(self) -> str:
+        """The picture, as the text of a PNG."""
+        return self.canvas.evaluate("canvas => canvas.toDataURL()")
+
+    def status(self) -> str:
+        """The sentence of the status line."""
+        return self.box.locator(".bal-status").inner_text().strip()
+
+    def targets(self) -> list[dict[str, Any]]:
+        """The marks that can be clicked or dragged: id, panel, place and size in pixels of the canvas."""
+        return self.canvas.evaluate("canvas => canvas.targets")
+
+    def click_point(self, point: int, **options: Any) -> None:
+        """Clicks the mark or image with this id."""
+        found = next(target for target in self.targets() if target["id"] == point)
+        self.canvas.click(position={"x": found["x"], "y": found["y"]}, **options)
+
+    def press_button(self, words: str) -> None:
+        """Presses the button with these words."""
+        self.box.get_by_role("button", name=words, exact=True).click()
+
+    def slider(self, index: int = 0) -> Any:
+        """Focuses a slider and gives it, ready for keys."""
+        handle = self.box.locator(".noUi-handle").nth(index)
+        handle.focus()
+        return handle
+
+    def wait_for_status(self, words: str, seconds: float = 10) -> None:
+        """Waits until the status line holds these words."""
+        self.box.locator(".bal-status", has_text=words).wait_for(timeout=1000 * seconds)
+
+    def wait_for_change(self, before: str, seconds: float = 10) -> str:
+        """Waits until the picture differs from `before` and gives it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if (now := self.pixels()) != before:
+                return now
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"the picture did not change in {seconds} s; status: {self.status()}")
+
+
+@contextmanager
+def open_browser(**launch: Any) -> Iterator[Any]:
+    """A headless Chromium while the block lasts."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS, **launch)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Lab:
+    """A running JupyterLab with a browser before it; notebooks are opened from copies in its folder."""
+
+    def __init__(self, browser: Any, folder: Path, port: int, token: str) -> None:
+        self.browser, self.folder, self.port, self.token = browser, folder, port, token
+
+    def copy(self, notebook: Path) -> str:
+        """Copies a notebook into the served folder and gives its name there."""
+        shutil.copy(notebook, self.folder / notebook.name)
+        return notebook.name
+
+    def open(self, name: str, **view: Any) -> NotebookPage:
+        """Opens a notebook of the served folder in a new page."""
+        page = self.browser.new_page(**{"viewport": {"width": 1280, "height": 1100}} | view)
+        page.goto(f"http://127.0.0.1:{self.port}/doc/tree/{name}?token={self.token}&reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+        page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)
+        page.wait_for_timeout(2_000)
+        return NotebookPage(page)
+
+
+@contextmanager
+def running_lab(scratch: Path) -> Iterator[Lab]:
+    """A JupyterLab and a browser while the block lasts; all they write goes to `scratch`."""
+    folder = scratch / "notebooks"
+    folder.mkdir()
+    with open_browser() as browser, jupyter_lab(folder, scratch) as (port, token):
+        yield Lab(browser, folder, port, token)

@@ -1,0 +1,80 @@
+"""Measures how long an explorer takes from a key press to changed pixels.
+
+python tests/browser/latency.py NOTEBOOK [--explorer 0] [--slider 0] [--presses 20] [--max-median 50]
+
+Runs a copy of the notebook in JupyterLab, focuses a slider of the explorer and presses arrow keys. Prints the median and
+the 90th percentile in milliseconds. Files beside the notebook are not copied: an explorer needs only `bal_utils`.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from browser_lab import ExplorerOnPage, running_lab
+
+# The clock starts at the key event in the page and stops after the first frame whose pixels differ.
+WATCH = """canvas => {
+  const watch = window.watch = { before: null, pressed: null, took: null };
+  const sum = () => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const words = new Uint32Array(data.buffer);
+    let total = 0;
+    for (let i = 0; i < words.length; i++) total = (total * 31 + words[i]) | 0;
+    return total;
+  };
+  document.addEventListener("keydown", () => { watch.pressed = performance.now(); watch.took = null; }, true);
+  const look = () => {
+    const now = sum();
+    if (watch.pressed !== null && now !== watch.before) {
+      watch.took = performance.now() - watch.pressed;
+      watch.pressed = null;
+    }
+    if (watch.pressed === null) watch.before = now;
+    requestAnimationFrame(() => setTimeout(look, 0));
+  };
+  look();
+}"""
+
+
+def key_to_pixels(explorer: ExplorerOnPage, *, slider: int = 0, presses: int = 20) -> list[float]:
+    """Milliseconds from each of `presses` key presses on a slider to the first changed picture."""
+    page = explorer.page
+    explorer.canvas.evaluate(WATCH)
+    explorer.slider(slider)
+    keys = ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"] * (presses // 4 + 1)
+    found = []
+    for key in ["ArrowRight", "ArrowLeft", *keys[:presses]]:  # the first two warm caches and compilers up
+        page.wait_for_timeout(150)
+        page.keyboard.press(key)
+        page.wait_for_function("() => window.watch.took !== null", timeout=10_000)
+        found.append(page.evaluate("() => window.watch.took"))
+    return found[2:]
+
+
+def summary(times: list[float]) -> tuple[float, float]:
+    """Median and 90th percentile."""
+    return statistics.median(times), statistics.quantiles(times, n=10, method="inclusive")[-1]
+
+
+def main() -> int:
+    """Measures one explorer of one notebook; the exit status is 1 where the median exceeds `--max-median`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--explorer", type=int, default=0, help="which explorer of the notebook, from 0")
+    parser.add_argument("--slider", type=int, default=0, help="which slider of the explorer, from 0")
+    parser.add_argument("--presses", type=int, default=20)
+    parser.add_argument("--max-median", type=float, default=None, help="milliseconds")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, running_lab(Path(scratch)) as lab:
+        notebook = lab.open(lab.copy(arguments.notebook))
+        notebook.run_all(seconds=900)
+        explorer = notebook.explorer(arguments.explorer)
+        median, p90 = summary(key_to_pixels(explorer, slider=arguments.slider, presses=arguments.presses))
+    sys.stdout.write(f"key press to changed pixels: median {median:.0f} ms, p90 {p90:.0f} ms\n")
+    return int(arguments.max_median is not None and median > arguments.max_median)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""NUTS against distributions whose mean and covariance are known in closed form."""
+
+import pytest
+import torch
+
+from bal_utils.posteriors.nuts import sample_nuts
+
+pytest.importorskip("pyro")
+
+MEAN = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+FACTOR = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.5, 0.3, 2.0]], dtype=torch.float64)
+GAUSSIAN = torch.distributions.MultivariateNormal(MEAN, scale_tril=FACTOR)
+START = torch.zeros(3, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return sample_nuts(GAUSSIAN.log_prob, START, num_samples=1500, warmup=300, seed=1)
+
+
+def test_mean_and_covariance_of_a_gaussian(samples):
+    assert samples.shape == (1500, 3) and samples.dtype == torch.float64 and not samples.requires_grad
+    # 1500 correlated samples are worth some 600 independent ones at least: four standard errors are 4 / sqrt(600).
+    deviation = FACTOR @ FACTOR.T
+    scale = deviation.diagonal().sqrt()
+    assert ((samples.mean(dim=0) - MEAN).abs() < 0.17 * scale).all()
+    assert ((samples.T.cov() - deviation).abs() < 0.25 * scale[:, None] * scale).all()
+
+
+def test_a_skewed_density():
+    # The logarithm of a Gamma(3, 1) variable has mean digamma(3) and variance trigamma(3).
+    samples = sample_nuts(lambda x: 3 * x[0] - x[0].exp(), torch.zeros(1), num_samples=800, warmup=200)
+    assert samples.mean().item() == pytest.approx(torch.digamma(torch.tensor(3.0)).item(), abs=0.12)
+    assert samples.var().item() == pytest.approx(torch.polygamma(1, torch.tensor(3.0)).item(), rel=0.35)
+
+
+def test_the_seed_decides_and_the_global_stream_stays():
+    def draw(seed):
+        return sample_nuts(GAUSSIAN.log_prob, START, num_samples=20, warmup=20, seed=seed)
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = draw(0)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    assert torch.equal(draw(0), first)
+    assert not torch.equal(draw(1), first)
+
+
+def test_it_prints_nothing_and_leaves_the_start_alone(capfd):
+    start = START.clone()
+    sample_nuts(GAUSSIAN.log_prob, start, num_samples=5, warmup=5)
+    assert capfd.readouterr() == ("", "")
+    assert torch.equal(start, START)
+
+
+@pytest.mark.parametrize(
+    ("density", "start", "options", "named"),
+    [
+        (GAUSSIAN.log_prob, torch.zeros(1, 3), {}, "start_D"),
+        (GAUSSIAN.log_prob, torch.tensor([0, 0, 0]), {}, "start_D"),
+        (GAUSSIAN.log_prob, torch.tensor([0.0, float("nan"), 0.0]), {}, "start_D"),
+        (lambda x: x, START, {}, "log_density"),
+        (lambda x: x.sum() / 0, START, {}, "log_density"),
+        (GAUSSIAN.log_prob, START, {"num_samples": 0}, "num_samples"),
+        (GAUSSIAN.log_prob, START, {"warmup": 0}, "warmup"),
+    ],
+)
+def test_bad_input_is_named(density, start, options, named):
+    with pytest.raises(ValueError, match=named):
+        sample_nuts(density, start, **options)
