@@ -21,7 +21,7 @@ from bal_utils.runtime import Scale, choose_device, describe_machine, stream, st
 from bal_utils.training import FitConfig, fit, initialised
 
 MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
-    "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes),
+    "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes, hidden=(256, 256)),
     "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
     "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),
 }
@@ -62,12 +62,14 @@ def loop_config(scale: Scale, **changes) -> LoopConfig:
     """The protocol at one of the two scales, with changes.
 
     "paper" is that of Kirsch et al. 2019 (arXiv:1906.08158, section 4.1): 100 samples, epochs of 5,056 draws, patience 3.
-    "lecture" keeps the network, the pool and the test set, and takes fewer samples and shorter training.
+    "lecture" keeps the network, the pool and the test set, and takes fewer samples and shorter epochs; these stop on the
+    accuracy, because with few steps the loss turns up long before the accuracy does.
     """
     if scale == "paper":
         config = LoopConfig(num_samples=100, test_samples=100, labels=300, fit=FitConfig(epoch_samples=5056))
     else:
-        config = LoopConfig(fit=FitConfig(epoch_samples=1024, max_epochs=10, patience=2))
+        shorter = FitConfig(epoch_samples=1024, max_epochs=20, patience=5, stop_on="accuracy")
+        config = LoopConfig(fit=shorter)
     return replace(config, **changes)
 
 
@@ -124,9 +126,10 @@ def run_active_learning(
         while not finished(record, config):
             number = len(record["rounds"])
             started = time.perf_counter()
-            model = train(config, data, split, inputs_N, labels_N, number)
+            model, epochs = train(config, data, split, inputs_N, labels_N, number)
             trained = time.perf_counter()
-            entry = {"labels": len(split.labelled), **evaluate(config, model, test_inputs_N, test_labels_N, number)}
+            entry = {"labels": len(split.labelled), "epochs": epochs}
+            entry |= evaluate(config, model, test_inputs_N, test_labels_N, number)
             evaluated = time.perf_counter()
             entry |= ask(config, model, split, inputs_N, number)
             seconds = [trained - started, evaluated - trained, time.perf_counter() - evaluated]
@@ -165,21 +168,19 @@ def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | P
 
 def train(
     config: LoopConfig, data: ImageData, split: Split, inputs_N: Tensor, labels_N: Tensor, number: int
-) -> nn.Module:
-    """A network from new weights, fitted to the labelled images; the weights differ by round and by seed."""
+) -> tuple[nn.Module, int]:
+    """A network from new weights, fitted to the labelled images, and its epochs; weights differ by round and by seed."""
     model = initialised(lambda: MODELS[config.model](data), stream_seed(config.seed, "weights", number))
     model.to(inputs_N.device)
-    validation = (inputs_N[split.validation], labels_N[split.validation])
-    seed = stream_seed(config.seed, "train", number)
-    fit(
+    result = fit(
         model,
         inputs_N[split.labelled],
         labels_N[split.labelled],
         config=config.fit,
-        seed=seed,
-        validation=validation,
+        seed=stream_seed(config.seed, "train", number),
+        validation=(inputs_N[split.validation], labels_N[split.validation]),
     )
-    return model
+    return model, result.epochs
 
 
 def evaluate(config: LoopConfig, model: nn.Module, inputs_N: Tensor, labels_N: Tensor, number: int) -> dict:

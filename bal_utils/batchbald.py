@@ -50,7 +50,7 @@ class Configurations:
 
     def observe(self, log_probs_K_C: Tensor, limit: int, generator: Generator | None = None) -> "Configurations":
         """Add the label of one input: a child for every configuration and class, thinned to `limit`."""
-        probs_K_C = log_probs_K_C.double().exp()
+        probs_K_C = log_probs_K_C.double().softmax(dim=1)  # float32 rows sum to 1 only to 1e-7
         children_J = (self.probs_M[:, None] * (self.weights_M_K @ probs_K_C)).flatten()
         kept_m, probs_m = thin(children_J, limit, generator)
         parents_m, labels_m = kept_m // probs_K_C.shape[1], kept_m % probs_K_C.shape[1]
@@ -58,7 +58,7 @@ class Configurations:
         return Configurations(probs_m, weights_m_K / weights_m_K.sum(dim=1, keepdim=True))
 
     def merged(self, depth: int) -> "Configurations":
-        """Merge those whose `depth` likeliest samples agree, which raises every information gain, if only a little."""
+        """Merge those that find the same `depth` samples likeliest: every gain rises, but little, for they are alike."""
         num_samples = self.weights_M_K.shape[1]
         leaders_M = torch.zeros_like(self.probs_M, dtype=torch.long)
         for leader_M in self.weights_M_K.topk(min(depth, num_samples), dim=1).indices.unbind(dim=1):
@@ -125,7 +125,6 @@ def joint_mutual_information(log_probs_B_K_C: Tensor) -> float:
     return estimate_joint_mutual_information(log_probs_B_K_C, max_configurations=num_classes**batch_size)
 
 
-@torch.no_grad()
 def estimate_joint_mutual_information(
     log_probs_B_K_C: Tensor, *, max_configurations: int = 10_000, generator: Generator | None = None
 ) -> float:
@@ -139,12 +138,11 @@ def estimate_joint_mutual_information(
     check_count("max_configurations", max_configurations, at_least=log_probs_B_K_C.shape[2])
     generator = generator or stream(0, "joint mutual information")
     configurations = Configurations.before_any_label(log_probs_B_K_C.shape[1], log_probs_B_K_C.device)
-    for log_probs_K_C in log_probs_B_K_C:
+    for log_probs_K_C in log_probs_B_K_C.detach():
         configurations = configurations.observe(log_probs_K_C, max_configurations, generator)
     return configurations.information()
 
 
-@torch.no_grad()
 def batchbald_batch(
     log_probs_N_K_C: Tensor, batch_size: int, *, max_configurations: int = 10_000, generator: Generator | None = None
 ) -> AcquiredBatch:
@@ -159,6 +157,7 @@ def batchbald_batch(
     `max_configurations` is below C; TypeError where a count is not an integer.
     """
     check_log_probs(log_probs_N_K_C)
+    log_probs_N_K_C = log_probs_N_K_C.detach()
     num_inputs, num_samples, num_classes = log_probs_N_K_C.shape
     check_count("batch_size", batch_size, at_least=1, at_most=num_inputs)
     check_count("max_configurations", max_configurations, at_least=num_classes)
@@ -167,8 +166,8 @@ def batchbald_batch(
     bounds_N = torch.full((num_inputs,), math.inf, dtype=torch.float64, device=log_probs_N_K_C.device)
     indices, scores, saturated = [], [0.0], False
     for size in range(batch_size):
-        if not saturated and num_classes**size > max_configurations:
-            saturated = is_saturated(scores[-1], size, num_samples, max_configurations)
+        sampled = num_classes**size > max_configurations
+        saturated = saturated or (sampled and is_saturated(scores[-1], size, num_samples, max_configurations))
         best = best_candidate(refinements(chooser, saturated), log_probs_N_K_C, bounds_N)
         bounds_N[best] = -math.inf
         chooser = chooser.observe(log_probs_N_K_C[best], max_configurations, generator)
@@ -218,7 +217,7 @@ def is_saturated(score: float, size: int, num_samples: int, max_configurations: 
     """
     most = math.log(num_samples)
     error = most / (2 * math.sqrt(max_configurations))
-    if most - score >= error:
+    if most - score > error:
         return False
     warnings.warn(
         f"log_probs_N_K_C: {size} inputs reach a joint information of {score:.3f} nats, and {num_samples} posterior "

@@ -105,7 +105,7 @@ exercise_1 = Exercise(
 )
 
 exercise_2 = Exercise(
-    title="How wide is the band?",
+    title="The width of the band",
     answer=predictive_std,
     explanation="Variances of independent parts add, φᵀSφ + σ², and the square root comes last.",
     hints=(
@@ -217,7 +217,7 @@ prediction_3 = Exercise(
 )
 
 prediction_4 = Exercise(
-    title="Which size does the evidence choose?",
+    title="The size that the evidence chooses",
     answer="B",
     explanation=(
         "Too few bumps cannot follow the level. Too many spread the prior over so many curves that "

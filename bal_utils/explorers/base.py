@@ -43,7 +43,8 @@ field moves. Stages must not change the arrays they hand on.
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, wraps
+from threading import RLock
 from typing import Any, ClassVar
 
 from bal_utils.explorers.controls import Button, Choice, Control, IntSlider, Slider, Toggle
@@ -55,6 +56,17 @@ __all__ = ["Button", "Choice", "Event", "Explorer", "IntSlider", "Scene", "Slide
 
 stage = lru_cache(maxsize=64)
 BUSY = "computing…"
+
+
+def _alone(method: Callable) -> Callable:
+    """Makes a method wait for its turn: JupyterLab hands the messages of different widgets to different threads."""
+
+    @wraps(method)
+    def in_turn(self: "Explorer", *args: Any, **options: Any) -> Any:
+        with self.lock:
+            return method(self, *args, **options)
+
+    return in_turn
 
 
 class Explorer:
@@ -72,6 +84,7 @@ class Explorer:
     beside: ClassVar[bool] = False  # controls beside the picture instead of above it
 
     def __init__(self, state: Any = None) -> None:
+        self.lock = RLock()
         self._state = self._start = self.State() if state is None else self._checked(state)
         self._history: list[dict[str, Any]] = []
         self._dragging: dict[str, Any] | None = None  # the entry of the history that the present drag writes to
@@ -94,13 +107,16 @@ class Explorer:
         return self._state
 
     @state.setter
+    @_alone
     def state(self, state: Any) -> None:
         self._go(self._checked(state))
 
+    @_alone
     def set(self, **values: Any) -> None:
         """Changes some fields of the state; ValueError where a value is out of range."""
         self.state = replace(self._state, **values)
 
+    @_alone
     def move(self, field: str, value: Any) -> None:
         """Does what the control of this field does: as `set`, but a refusal becomes a sentence in the status line."""
         self._try(lambda state: replace(state, **{field: value}), remember=False)
@@ -113,6 +129,7 @@ class Explorer:
         """Goes to a state written by `state_as_text`. Raises ValueError, with a sentence, where the text is no such."""
         self.state = from_text(type(self).__name__, self.State, text)
 
+    @_alone
     def undo(self) -> None:
         """Takes back the last click, drag, key or button; sliders moved since then stay where they are."""
         if self._history:
@@ -120,16 +137,19 @@ class Explorer:
         else:
             self._say("There is nothing to undo.")
 
+    @_alone
     def reset(self) -> None:
         """Back to the first state. Can be undone."""
         self._go(self._start, remember=True)
 
+    @_alone
     def press(self, action: str, *, slow: bool = False) -> None:
         """Does what the button of this action does."""
         if slow:
             self._say(BUSY, busy=True)
         self._try(getattr(self, action), remember=True)
 
+    @_alone
     def dispatch(self, event: Event) -> None:
         """Does what the explorer's handler says to an event; a drag is one step of `undo` from start to drop."""
         handler = getattr(self, HANDLERS[event.kind], None)
@@ -149,6 +169,7 @@ class Explorer:
         return picture(self.scene)
 
     @property
+    @_alone
     def widget(self) -> Any:
         """The ipywidgets box of controls, picture and status; built when first asked for."""
         if self._view is None:

@@ -41,7 +41,7 @@ def colour_code(colour: str) -> str:
 
 def numbers(name: str, values: Any, dims: int, dtype: type = np.float32) -> np.ndarray:
     """A fresh contiguous array; raises ValueError where `values` does not have `dims` dimensions."""
-    array = np.array(values, dtype=dtype, order="C")
+    array = np.array(np.asarray(values), dtype=dtype, order="C")
     if array.ndim != dims:
         raise ValueError(f"{name}: expected {dims} dimension(s), got shape {array.shape}")
     return array

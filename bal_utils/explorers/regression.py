@@ -37,7 +37,7 @@ class RegressionState:
     num_features: int = 8
     prior_precision: float = 1.0
     noise_std: float = 0.2
-    num_draws: int = 20
+    num_draws: int = 12
     draw: int = 0
     show_mle: bool = False
 
@@ -92,7 +92,7 @@ def number(value: float, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
-class RegressionExplorer(Explorer):
+class Regression(Explorer):
     """Readings that can be placed, moved and removed; the posterior's curves, band and MAP curve; the evidence of sizes."""
 
     State = RegressionState
@@ -163,7 +163,7 @@ class RegressionExplorer(Explorer):
         if state.num_draws:
             weights_K_D = belief.draw(state.num_draws, stream(state.draw, "regression explorer"))
             curves_K_G = (weights_K_D @ features_G_D.T).clip(-50, 50)
-            layers.append(line(PLACES_G, curves_K_G, colour="sky", width=1, opacity=0.85, label="drawn curves"))
+            layers.append(line(PLACES_G, curves_K_G, colour="sky", width=1.2, label="drawn curves"))
         layers.append(line(PLACES_G, mean_G, width=3, label="MAP = mean"))
         inputs_N, targets_N = columns(used)
         if state.show_mle:

@@ -22,7 +22,7 @@ class Still(VBox):
         """Draws a scene and its status."""
         png = io.BytesIO()
         picture(scene).savefig(png, format="png", dpi=100)
-        self.image.value, self.image.alt = png.getvalue(), scene["alt"]
+        self.image.value, self.image.tooltip = png.getvalue(), scene["alt"]
         self.say(scene["status"])
 
     def say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:

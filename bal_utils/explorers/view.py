@@ -69,8 +69,9 @@ class View:
         return [*widgets, HBox([*buttons, _button("Reset", explorer.reset)])]
 
     def _moved(self, control: Any, change: dict[str, Any]) -> None:
-        if not self._following:
-            self.explorer.move(control.field, control.read(change["new"]))
+        with self.explorer.lock:  # else a move made while another thread sets the controls would be lost
+            if not self._following:
+                self.explorer.move(control.field, control.read(change["new"]))
 
     def _share(self) -> Accordion:
         self.field = Text(description="Scene", placeholder="a copied scene, one line of text", layout={"width": "100%"})

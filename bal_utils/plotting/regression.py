@@ -26,7 +26,7 @@ def observations(ax: Axes, inputs_N: ndarray, targets_N: ndarray, *, label: str 
 def curves(ax: Axes, places_G: ndarray, values_K_G: ndarray, *, label: str = "drawn from the posterior") -> Axes:
     """A bundle of thin curves, one a draw of the weights."""
     values_K_G = np.atleast_2d(values_K_G)
-    ax.plot(places_G, values_K_G.T, color=PALETTE["sky"], linewidth=1, alpha=0.8)
+    ax.plot(places_G, values_K_G.T, color=PALETTE["sky"], linewidth=1)
     ax.lines[-1].set_label(label)
     return ax
 
@@ -35,7 +35,7 @@ def named_curves(ax: Axes, places_G: ndarray, values_by_name: Mapping[str, ndarr
     """A few curves that differ in colour and dash, with a legend."""
     for index, (name, values_G) in enumerate(values_by_name.items()):
         ax.plot(places_G, values_G, color=LINE_COLOURS[index], linestyle=DASHES[index], label=name, zorder=4)
-    ax.legend()
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -49,7 +49,7 @@ def band(ax: Axes, places_G: ndarray, mean_G: ndarray, epistemic_variance_G: nda
         ax.plot(places_G, mean_G + side * epistemic_G, color=blue, linewidth=0.8)
         ax.plot(places_G, mean_G + side * total_G, color=blue, linewidth=0.8, linestyle=":")
     ax.plot(places_G, mean_G, color=blue, label="mean")
-    ax.legend()
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -62,13 +62,13 @@ def weight_map(
 ) -> Axes:
     """A density over two weights, bright where high, with the line two standard deviations out and named marks."""
     relative_R_C = log_density_R_C - log_density_R_C.max()
-    ax.pcolormesh(first_C, second_R, np.exp(relative_R_C), shading="gouraud", rasterized=True)
+    ax.contourf(first_C, second_R, np.exp(relative_R_C), levels=np.linspace(0, 1, 17))
     ax.contour(first_C, second_R, relative_R_C, levels=[TWO_SIGMA], colors="white", linewidths=1.5, linestyles="-")
     for index, (name, (first, second)) in enumerate((marks or {}).items()):
         style = {"marker": MARKERS[index], "color": MARKER_COLOURS[index], "edgecolor": "white"}
         ax.scatter([first], [second], s=150 if style["marker"] == "*" else 70, zorder=5, label=name, **style)
     if marks:
-        ax.legend(labelcolor="white")
+        ax.legend(labelcolor="white", loc="lower left")
     return ax
 
 
@@ -98,7 +98,24 @@ def contraction(ax: Axes, counts_M: ndarray, std_S_M: ndarray, limit_M: ndarray)
     ax.loglog(counts_M, std_S_M.T, color=PALETTE["sky"], linewidth=1)
     ax.lines[-1].set_label("one data set each")
     ax.loglog(counts_M, limit_M, color=PALETTE["vermillion"], linestyle="--", label="predicted, falls as 1/√N")
-    ax.legend()
+    ax.legend(loc="upper right")
+    return ax
+
+
+def coverage(ax: Axes, places_G: ndarray, shares: Mapping[str, ndarray], *, promised: float, inputs_N: ndarray) -> Axes:
+    """The share of new measurements inside each band, against what the bands promise; ticks mark where the data are."""
+    named_curves(ax, places_G, shares).legend(loc="lower left")
+    ax.axhline(promised, color=PALETTE["grey"], linewidth=1)
+    ax.plot(inputs_N, np.full(len(inputs_N), 0.5 * 0.06), "|", color=PALETTE["black"], markersize=14)
+    ax.set(ylabel="share of new measurements inside", ylim=(0, 1.05))
+    return ax
+
+
+def clouds(ax: Axes, draws: Mapping[str, ndarray]) -> Axes:
+    """Clouds of draws of two weights; a cloud is a colour and a marker."""
+    for index, (name, draws_K_2) in enumerate(draws.items()):
+        ax.scatter(*draws_K_2.T, s=10, marker="s^o"[index], color=LINE_COLOURS[index], label=name)
+    ax.legend(loc="lower right", markerscale=2)
     return ax
 
 
@@ -117,5 +134,5 @@ def against_size(ax: Axes, sizes_D: ndarray, values_D: ndarray, *, best: int, hi
     ring = {"s": 240, "facecolor": "none", "edgecolor": PALETTE["vermillion"], "linewidth": 2.5, "zorder": 5}
     ax.scatter([best], [values_D[place]], label=f"best: {best} ({'highest' if higher else 'lowest'})", **ring)
     ax.set_xlabel("number of features")
-    ax.legend()
+    ax.legend(loc="best")
     return ax

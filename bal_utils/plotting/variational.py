@@ -95,7 +95,7 @@ def ellipses(ax: Axes, mean_2: ndarray, covariance_2_2: ndarray, *, name: str, i
     """The lines one and two standard deviations from the mean of a Gaussian in the plane."""
     angles_G = np.linspace(0, 2 * np.pi, 200)
     circle_2_G = np.stack([np.cos(angles_G), np.sin(angles_G)])
-    scale_2_2 = np.linalg.cholesky(covariance_2_2)
+    scale_2_2 = np.linalg.cholesky(np.asarray(covariance_2_2))
     for radius in (1, 2):
         line_2_G = np.asarray(mean_2)[:, None] + radius * scale_2_2 @ circle_2_G
         style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index]}

@@ -94,15 +94,19 @@ class NotebookPage:
 
     def explorer(self, index: int = 0) -> "ExplorerOnPage":
         """The explorer of this number, once its picture has been drawn."""
-        return ExplorerOnPage(self.page, index)
+        return ExplorerOnPage(self.page, self.page.locator(".bal-explorer").nth(index))
+
+    def explorer_with_button(self, words: str) -> "ExplorerOnPage":
+        """The first explorer that has a button with these words."""
+        button = self.page.get_by_role("button", name=words, exact=True)
+        return ExplorerOnPage(self.page, self.page.locator(".bal-explorer").filter(has=button).first)
 
 
 class ExplorerOnPage:
     """An explorer in the page, worked as a learner does."""
 
-    def __init__(self, page: Any, index: int) -> None:
-        self.page = page
-        self.box = page.locator(".bal-explorer").nth(index)
+    def __init__(self, page: Any, box: Any) -> None:
+        self.page, self.box = page, box
         self.canvas = self.box.locator("canvas.bal-picture")
         self.box.locator("canvas.bal-picture[data-drawn]").wait_for(timeout=60_000)
         self.canvas.scroll_into_view_if_needed()
@@ -137,7 +141,11 @@ class ExplorerOnPage:
 
     def wait_for_status(self, words: str, seconds: float = 10) -> None:
         """Waits until the status line holds these words."""
-        self.box.locator(".bal-status", has_text=words).wait_for(timeout=1000 * seconds)
+        end = time.monotonic() + seconds
+        while words not in (now := self.status()):
+            if time.monotonic() > end:
+                raise AssertionError(f"expected {words!r} in the status line within {seconds} s, found {now!r}")
+            self.page.wait_for_timeout(20)
 
     def wait_for_change(self, before: str, seconds: float = 10) -> str:
         """Waits until the picture differs from `before` and gives it."""
@@ -169,8 +177,11 @@ class Lab:
         self.browser, self.folder, self.port, self.token = browser, folder, port, token
 
     def copy(self, notebook: Path) -> str:
-        """Copies a notebook into the served folder and gives its name there."""
+        """Copies a notebook into the served folder, beside the stored figures, and gives its name there."""
         shutil.copy(notebook, self.folder / notebook.name)
+        figures, link = notebook.resolve().parents[1] / "figures", self.folder.parent / "figures"
+        if figures.is_dir() and not link.exists():
+            link.symlink_to(figures)
         return notebook.name
 
     def open(self, name: str, **view: Any) -> NotebookPage:

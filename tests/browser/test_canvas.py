@@ -138,10 +138,7 @@ def test_a_drag_moves_the_star_and_is_one_step_of_undo(wave: ExplorerOnPage):
     moved = next(target for target in wave.targets() if target["id"] == 9)
     assert moved["x"] == pytest.approx(star["x"] + 80, abs=3)
     assert moved["y"] == pytest.approx(star["y"] - 30, abs=3)
-    print(wave.status())
     wave.press_button("Undo")
-    wave.page.wait_for_timeout(1000)
-    print(wave.status())
     wave.wait_for_status("star (0.0, 0.0)")
 
 

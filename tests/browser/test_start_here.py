@@ -1,0 +1,62 @@
+"""The first notebook in a real browser: the guessing game is played by mouse and by keyboard."""
+
+import pytest
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
+from conftest import NOTEBOOKS
+
+NOTEBOOK = NOTEBOOKS / "00_start_here.ipynb"
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab) -> NotebookPage:
+    """The notebook, run from top to bottom."""
+    opened = lab.open(lab.copy(NOTEBOOK))
+    opened.run_all(seconds=600)
+    assert opened.errors() == []
+    return opened
+
+
+@pytest.fixture
+def game(notebook: NotebookPage) -> ExplorerOnPage:
+    """The game, with nothing chosen."""
+    found = notebook.explorer_with_button("Reveal")
+    found.press_button("Reset")
+    found.wait_for_status("none of five")
+    return found
+
+
+def test_five_clicks_and_reveal_show_the_answer(game: ExplorerOnPage):
+    before = game.pixels()
+    for image in (0, 4, 9, 13, 19):
+        game.click_point(image)
+    game.wait_for_status("five of five")
+    chosen = game.wait_for_change(before)
+    game.press_button("Reveal")
+    game.wait_for_status("among BALD's")
+    assert "nats" in game.status()
+    assert game.wait_for_change(chosen) != before
+
+
+def test_the_game_is_played_without_a_mouse(game: ExplorerOnPage):
+    before = game.pixels()
+    game.canvas.focus()
+    game.page.keyboard.press("ArrowRight")
+    for _ in range(5):
+        game.page.keyboard.press("Enter")
+        game.page.keyboard.press("ArrowDown" if _ == 3 else "ArrowRight")
+    game.wait_for_status("five of five")
+    chosen = game.wait_for_change(before)
+    reveal = game.box.get_by_role("button", name="Reveal", exact=True)
+    reveal.focus()
+    game.page.keyboard.press("Enter")
+    game.wait_for_status("among BALD's")
+    assert game.wait_for_change(chosen) != before
+
+
+def test_the_answer_waits_for_five(game: ExplorerOnPage):
+    game.click_point(7)
+    game.wait_for_status("one of five")
+    game.press_button("Reveal")
+    game.wait_for_status("Choose four more")
+    game.press_button("Undo")
+    game.wait_for_status("none of five")

@@ -1,0 +1,440 @@
+"""MC-dropout against plain passes with the same masks, and against moments known in closed form.
+
+The masks are drawn here a second time, from the documented protocol: sample after sample, layer after layer, a uniform
+number a feature (a channel, for channel dropout), kept where it is at least p.
+"""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bal_utils.information import log_mean_exp
+from bal_utils.models import MLP, GalCNN, KirschCNN
+from bal_utils.posteriors import folded_convolution, mc_dropout
+from bal_utils.posteriors.mc_dropout import deterministic_log_probs, predict_log_probs, sample_log_probs, sample_outputs
+from bal_utils.runtime import stream
+
+K = 6
+FLOAT32 = {"rtol": 0, "atol": 2e-6}  # the same products on other batch shapes: log-probabilities of order 1, eps 1.2e-7
+FOLDED_FLOAT32 = {"rtol": 0, "atol": 1e-5}  # sums of 32 x 25 products in another order, through two more layers
+FLOAT64 = {"rtol": 0, "atol": 1e-12}
+
+
+class Residual(nn.Module):
+    """One dropout layer called twice, and a sum that would not survive folding samples into the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.dropout = nn.Linear(5, 5), nn.Linear(5, 3), nn.Dropout(0.3)
+
+    def forward(self, inputs):
+        return self.second(inputs + self.dropout(torch.tanh(self.first(self.dropout(inputs)))))
+
+
+class Wrapped(nn.Module):
+    """Hides the structure of a network."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, inputs):
+        return self.inner(inputs)
+
+
+def sequence_model():
+    layers = [nn.Conv1d(2, 4, 3), nn.Dropout1d(0.4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(16, 3)]
+    return nn.Sequential(*layers)
+
+
+def volume_model():
+    return nn.Sequential(nn.Conv3d(1, 3, 2), nn.Dropout3d(0.4), nn.Flatten(), nn.Linear(24, 3))
+
+
+def normalised_model():
+    convolution = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, nn.Sequential(nn.Dropout2d(0.4), nn.Flatten()), nn.Linear(144, 3))
+
+
+def blocks_model():
+    """A sequence whose first dropout layer is inside a block that works in place."""
+    block = nn.Sequential(nn.LeakyReLU(0.5, inplace=True), Residual())
+    return nn.Sequential(nn.Linear(5, 5), Wrapped(block), nn.Linear(3, 3))
+
+
+def attention_model():
+    layer = nn.TransformerEncoderLayer(4, 2, dim_feedforward=6, dropout=0.4, batch_first=True)
+    layer.self_attn.dropout = 0.0
+    return nn.Sequential(layer, nn.Flatten(), nn.Linear(12, 3))
+
+
+# name: (network, shape of one input, p and mask shape of each dropout call in order)
+NETWORKS = {
+    "mlp": (lambda: MLP(4, 3, hidden=(7, 5), dropout=0.3), (4,), [(0.3, (7,)), (0.3, (5,))]),
+    "gal": (lambda: GalCNN(image_size=12), (1, 12, 12), [(0.25, (32, 3, 3)), (0.5, (128,))]),
+    "kirsch": (lambda: KirschCNN(), (1, 28, 28), [(0.5, (32, 1, 1)), (0.5, (64, 1, 1)), (0.5, (128,))]),
+    "kirsch 17": (lambda: KirschCNN(image_size=17), (1, 17, 17), [(0.5, (32, 1, 1)), (0.5, (64, 1, 1)), (0.5, (128,))]),
+    "residual": (Residual, (5,), [(0.3, (5,))] * 2),
+    "sequence": (sequence_model, (2, 6), [(0.4, (4, 1)), (0.2, (16,))]),
+    "volume": (volume_model, (1, 3, 3, 3), [(0.4, (3, 1, 1, 1))]),
+    "normalised": (normalised_model, (1, 8, 8), [(0.4, (4, 1, 1))]),
+    "blocks": (blocks_model, (5,), [(0.3, (5,)), (0.3, (5,))]),
+    "attention": (attention_model, (3, 4), [(0.4, (3, 4)), (0.4, (3, 6)), (0.4, (3, 4))]),
+}
+
+
+def make(name, num_inputs=5, dtype=torch.float32):
+    build, shape, dropout = NETWORKS[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build().to(dtype)
+    return model, torch.randn(num_inputs, *shape, generator=stream(0, "inputs"), dtype=dtype), dropout
+
+
+def plain_passes(model, inputs, dropout, num_samples, seed=0):
+    """K ordinary passes of a copy whose dropout layers multiply by the next mask, one layer call after another."""
+    model = copy.deepcopy(model).eval()
+    generator = stream(seed, "masks")
+    outputs = []
+    torch.backends.mha.set_fastpath_enabled(False)  # the fused attention layer never calls its dropout layers
+    for _ in range(num_samples):
+        masks = [(torch.rand(shape, generator=generator) >= p).double() / (1 - p) for p, shape in dropout]
+        remaining = iter(masks)
+        for module in model.modules():
+            if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+                module.forward = lambda hidden, remaining=remaining: hidden * next(remaining).to(hidden.dtype)
+        with torch.no_grad():
+            outputs.append(model(inputs.clone()))
+        assert next(remaining, None) is None
+    torch.backends.mha.set_fastpath_enabled(True)
+    return torch.stack(outputs, dim=1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_samples_are_plain_passes_with_the_same_masks(name):
+    model, inputs, dropout = make(name, dtype=torch.float64)
+    expected = plain_passes(model, inputs, dropout, K)
+    torch.testing.assert_close(sample_outputs(model, inputs, K), expected, **FLOAT64)
+    log_probs = sample_log_probs(model, inputs, K, generator=stream(0, "masks"))
+    torch.testing.assert_close(log_probs, F.log_softmax(expected, dim=-1), **FLOAT64)
+    spread = expected.std(dim=1).max()
+    assert spread > 1e-3  # the masks make a difference
+
+
+@pytest.mark.parametrize("name", ["mlp", "gal", "kirsch", "sequence", "volume", "normalised"])
+def test_in_float32_the_fast_paths_equal_one_pass_for_each_sample(name):
+    model, inputs, dropout = make(name)
+    tolerance = FOLDED_FLOAT32 if name == "kirsch" else FLOAT32
+    fast = sample_log_probs(model, inputs, K)
+    torch.testing.assert_close(fast, sample_log_probs(Wrapped(model), inputs, K), **tolerance)
+    torch.testing.assert_close(fast, plain_passes(model, inputs, dropout, K).log_softmax(dim=-1), **tolerance)
+
+
+DROP, RELU, CONV = nn.Dropout2d, nn.ReLU, nn.Conv2d
+FOLDABLE = {
+    "pool before dropout": [
+        CONV(1, 3, 3),
+        RELU(),
+        nn.MaxPool2d(2),
+        DROP(),
+        CONV(3, 4, 3),
+        RELU(),
+        nn.MaxPool2d(2),
+        DROP(),
+    ],
+    "no ReLU, no bias": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3, bias=False), nn.MaxPool2d(3), DROP(0.2)],
+    "padding and stride": [
+        CONV(1, 3, 3),
+        DROP(),
+        RELU(),
+        CONV(3, 4, (3, 2), (1, 2), (1, 2)),
+        DROP(),
+        nn.MaxPool2d((2, 3)),
+    ],
+    "overlapping first pool": [
+        CONV(1, 3, 3),
+        DROP(),
+        nn.MaxPool2d(3, 1, 1),
+        CONV(3, 4, 3),
+        DROP(),
+        nn.MaxPool2d(2),
+        RELU(),
+    ],
+    "all kept, none kept": [CONV(1, 3, 3), DROP(0.0), CONV(3, 4, 3), DROP(1.0), nn.MaxPool2d(2), RELU()],
+    "in place": [
+        CONV(1, 3, 3),
+        DROP(inplace=True),
+        RELU(inplace=True),
+        CONV(3, 4, 3),
+        DROP(),
+        nn.MaxPool2d(2),
+        RELU(True),
+    ],
+}
+NOT_FOLDABLE = {
+    "overlapping pool": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3), DROP(), nn.MaxPool2d(2, 1)],
+    "padded pool": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3), DROP(), nn.MaxPool2d(2, padding=1)],
+    "ceiling pool": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3), DROP(), nn.MaxPool2d(2, ceil_mode=True)],
+    "tanh does not commute": [CONV(1, 3, 3), DROP(), nn.Tanh(), CONV(3, 4, 3), DROP(), nn.MaxPool2d(2)],
+    "single features dropped": [CONV(1, 3, 3), nn.Dropout(), CONV(3, 4, 3), DROP(), nn.MaxPool2d(2)],
+    "grouped": [CONV(1, 4, 3), DROP(), CONV(4, 4, 3, groups=2), DROP(), nn.MaxPool2d(2)],
+    "dilated": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3, dilation=2), DROP(), nn.MaxPool2d(2)],
+    "wrapped around": [
+        CONV(1, 3, 3),
+        DROP(),
+        CONV(3, 4, 3, padding=1, padding_mode="circular"),
+        DROP(),
+        nn.MaxPool2d(2),
+    ],
+    "padding by name": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3, padding="same"), DROP(), nn.MaxPool2d(2)],
+    "no second dropout": [CONV(1, 3, 3), DROP(), CONV(3, 4, 3), nn.MaxPool2d(2)],
+    "dropped twice": [CONV(1, 3, 3), DROP(), DROP(), CONV(3, 4, 3), DROP(), nn.MaxPool2d(2)],
+}
+
+
+@pytest.mark.parametrize("name", [*FOLDABLE, *NOT_FOLDABLE])
+def test_folded_convolutions_are_found_by_structure_and_equal_plain_passes(name):
+    layers = (FOLDABLE | NOT_FOLDABLE)[name]
+    first = next(position for position, layer in enumerate(layers) if isinstance(layer, DROP | nn.Dropout))
+    assert (folded_convolution.match(layers[first:]) is not None) == (name in FOLDABLE)
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3)).double()
+    images = torch.randn(4, 1, 13, 14, generator=stream(0, "images"), dtype=torch.float64)
+    torch.testing.assert_close(sample_outputs(model, images, K), sample_outputs(Wrapped(model), images, K), **FLOAT64)
+
+
+def test_a_hooked_convolution_is_called_as_it_is():
+    model, images, _ = make("kirsch")
+    seen = []
+    model[4].register_forward_hook(lambda module, args, output: seen.append(1))
+    sample_log_probs(model, images, K)
+    assert len(seen) >= 1 and folded_convolution.match(list(model)[1:]) is None
+
+
+@pytest.mark.parametrize("name", ["mlp", "kirsch", "residual"])
+def test_chunks_and_pieces_equal_the_whole(name, monkeypatch):
+    model, inputs, _ = make(name, num_inputs=11, dtype=torch.float64)
+    whole = sample_log_probs(model, inputs, K)
+    monkeypatch.setattr(mc_dropout, "CPU_CHUNK_BYTES", 1)
+    torch.testing.assert_close(sample_log_probs(model, inputs, K), whole, **FLOAT64)
+    monkeypatch.undo()
+    pieces = [sample_log_probs(model, piece, K, generator=stream(0, "masks")) for piece in inputs.split(4)]
+    torch.testing.assert_close(torch.cat(pieces), whole, **FLOAT64)
+
+
+@pytest.mark.parametrize(("name", "num_inputs"), [("gal", 2_000), ("kirsch", 60), ("residual", 300_000)])
+def test_activations_stay_within_the_budget_whatever_the_number_of_inputs(name, num_inputs, monkeypatch):
+    monkeypatch.setattr(mc_dropout, "CPU_CHUNK_BYTES", 4 * 2**20)
+    model, inputs, _ = make(name, num_inputs=1)
+    inputs = inputs.expand(num_inputs, *inputs.shape[1:])
+    sizes = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(
+                lambda module, args, output: sizes.append(4 * max(args[0].numel(), output.numel()))
+            )
+    predict_log_probs(model, inputs, 20)
+    assert max(sizes) <= 4 * 2**20
+    assert len(sizes) > 10
+
+
+def test_equal_inputs_get_equal_rows_and_samples_differ():
+    model, inputs, _ = make("kirsch", num_inputs=1)
+    log_probs = sample_log_probs(model, inputs.expand(9, -1, -1, -1), 20)
+    torch.testing.assert_close(log_probs, log_probs[:1].expand(9, -1, -1), **FLOAT32)
+    assert len(torch.unique((log_probs[0] * 1e4).round(), dim=0)) == 20
+
+
+@pytest.mark.parametrize("name", ["gal", "residual"])
+def test_the_first_samples_of_many_are_the_samples_of_few(name):
+    model, inputs, _ = make(name, dtype=torch.float64)
+    torch.testing.assert_close(sample_outputs(model, inputs, 9)[:, :4], sample_outputs(model, inputs, 4), **FLOAT64)
+
+
+def test_masks_come_from_the_generator_and_leave_the_global_one_alone():
+    model, inputs, _ = make("mlp")
+    before = torch.get_rng_state()
+    default = sample_log_probs(model, inputs, K)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(default, sample_log_probs(model, inputs, K, generator=stream(0, "masks")))
+    generator = stream(1, "masks")
+    other, another = (sample_log_probs(model, inputs, K, generator=generator) for _ in range(2))
+    assert not torch.equal(default, other) and not torch.equal(other, another)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("by_channel", [False, True])
+def test_mean_and_variance_of_linear_dropout_are_those_of_the_closed_form(p, by_channel):
+    """y = W (z ∘ x) + b with z = Bernoulli(1 - p) / (1 - p): E y = W x + b, Cov y = p / (1 - p) Σ_i u_i u_iᵀ,
+
+    where u_i = W_i x_i for a dropped feature, or summed over the features of a dropped channel.
+    """
+    num_samples = 20_000
+    generator = stream(0, "linear")
+    inputs = torch.randn(2, 4, 3, 1, generator=generator)
+    weight, bias = torch.randn(2, 12, generator=generator), torch.randn(2, generator=generator)
+    model = nn.Sequential((nn.Dropout2d if by_channel else nn.Dropout)(p), nn.Flatten(), nn.Linear(12, 2))
+    model[2].weight.data, model[2].bias.data = weight, bias
+    outputs = sample_outputs(model, inputs, num_samples)
+    parts = weight * inputs.flatten(1)[:, None]  # inputs, outputs, features
+    parts = parts.unflatten(2, (4, 3)).sum(dim=3) if by_channel else parts
+    mean, covariance = parts.sum(dim=2) + bias, p / (1 - p) * torch.einsum("noi,npi->nop", parts, parts)
+    spread = covariance.diagonal(dim1=1, dim2=2).sqrt()
+    assert ((outputs.mean(dim=1) - mean).abs() < 5 * spread / math.sqrt(num_samples)).all()  # five standard errors
+    centred = outputs - mean[:, None]
+    sampled = torch.einsum("nko,nkp->nop", centred, centred) / num_samples
+    # the kurtosis of z is at most 1/(p (1 - p)) - 3: about 8 here, so a variance is known to sqrt(10 / num_samples)
+    scale = spread[:, :, None] * spread[:, None, :]
+    assert ((sampled - covariance).abs() < 5 * math.sqrt(10 / num_samples) * scale).all()
+
+
+def test_probabilities_zero_and_one():
+    inputs = torch.randn(3, 4, generator=stream(0, "inputs"))
+    never, always = (nn.Sequential(nn.Linear(4, 4), nn.Dropout(p), nn.Linear(4, 3)) for p in (0.0, 1.0))
+    kept = sample_outputs(never, inputs, K)
+    torch.testing.assert_close(kept, never(inputs)[:, None].expand(3, K, 3).detach(), **FLOAT32)
+    dropped = sample_outputs(always, inputs, K)
+    torch.testing.assert_close(dropped, always[2].bias.detach().expand(3, K, 3), **FLOAT32)
+
+
+def test_predictions_average_probabilities():
+    model, inputs, _ = make("gal")
+    log_probs = sample_log_probs(model, inputs, K, generator=stream(3, "masks"))
+    averaged = predict_log_probs(model, inputs, K, generator=stream(3, "masks"))
+    torch.testing.assert_close(averaged, log_probs.exp().mean(dim=1).log(), **FLOAT32)
+    assert torch.equal(averaged, log_mean_exp(log_probs, dim=1))
+
+
+@pytest.mark.parametrize("name", ["kirsch", "normalised"])
+def test_the_deterministic_network_has_dropout_off(name):
+    model, inputs, _ = make(name)
+    model.train()
+    log_probs = deterministic_log_probs(model, inputs)
+    assert all(module.training for module in model.modules())
+    with torch.no_grad():
+        expected = model.eval()(inputs).log_softmax(dim=1)[:, None]
+    assert log_probs.shape == (len(inputs), 1, expected.shape[-1])
+    torch.testing.assert_close(log_probs, expected, **FLOAT32)
+
+
+def state_of(model):
+    modules = list(model.modules())
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules]
+    return [module.training for module in modules], hooks, {name: t.clone() for name, t in model.state_dict().items()}
+
+
+def assert_same_state(model, before):
+    training, hooks, tensors = state_of(model)
+    assert (training, hooks) == before[:2]
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in before[2].items())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_network_is_left_as_it_was(name):
+    model, inputs, _ = make(name)
+    model.train()
+    list(model.modules())[-1].eval()
+    kept, before = inputs.clone(), state_of(model)
+    assert not sample_log_probs(model, inputs, K).requires_grad
+    assert_same_state(model, before)
+    assert torch.equal(inputs, kept)
+
+
+@pytest.mark.parametrize("calls_that_work", [0, 1, 3])
+def test_the_network_is_left_as_it_was_after_an_error(calls_that_work):
+    class Failing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dropout, self.norm, self.calls = nn.Dropout(), nn.BatchNorm1d(4), 0
+
+        def forward(self, inputs):
+            if self.calls == calls_that_work:
+                raise RuntimeError("out of order")
+            self.calls += 1
+            return self.dropout(self.norm(inputs))
+
+    model = nn.Sequential(nn.Linear(4, 4), Failing())
+    model[1].norm.eval()
+    before = state_of(model)
+    with pytest.raises(RuntimeError, match="out of order"):
+        sample_outputs(model, torch.randn(3, 4), K)
+    assert_same_state(model, before)
+
+
+def test_progress_goes_to_standard_error(capsys):
+    model, inputs, _ = make("mlp")
+    sample_log_probs(model, inputs, K, progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == "" and "5/5" in captured.err
+
+
+class SequenceFirst(nn.Module):
+    """Puts something else than the inputs along the first dimension."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.Dropout()
+
+    def forward(self, inputs):
+        return self.dropout(inputs.transpose(0, 1)).transpose(0, 1)
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.Dropout()
+
+    def forward(self, inputs):
+        return self.dropout(inputs), inputs
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (nn.Linear(4, 3), ValueError, "model: expected at least one dropout layer"),
+        (nn.Sequential(nn.AlphaDropout(), nn.Linear(4, 3)), ValueError, "model: .* got AlphaDropout at '0'"),
+        (nn.Sequential(nn.Linear(4, 3), nn.FeatureAlphaDropout()), ValueError, "got FeatureAlphaDropout at '1'"),
+        (nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), ValueError, "got MultiheadAttention at 'self_attn'"),
+        (SequenceFirst(), ValueError, r"see inputs along their first dimension, got shape \(4, 1\)"),
+        (Pair(), TypeError, "model: expected one that returns a tensor, Pair does not"),
+    ],
+)
+def test_networks_that_cannot_be_masked_are_refused(model, error, message):
+    inputs = torch.randn(2, 5, 4) if isinstance(model, nn.TransformerEncoderLayer) else torch.randn(2, 4)
+    with pytest.raises(error, match=message):
+        sample_outputs(model, inputs, K)
+
+
+@pytest.mark.parametrize("num_samples", [0, -1, 2.0, True, "3"])
+def test_a_number_of_samples_out_of_range_is_refused(num_samples):
+    model, inputs, _ = make("mlp")
+    with pytest.raises(ValueError, match="num_samples: expected a whole number of at least 1, got"):
+        sample_log_probs(model, inputs, num_samples)
+
+
+@pytest.mark.parametrize(
+    "function", [deterministic_log_probs, lambda model, inputs: sample_log_probs(model, inputs, K)]
+)
+def test_inputs_and_outputs_of_the_wrong_kind_are_refused(function):
+    model, inputs, _ = make("mlp")
+    with pytest.raises(ValueError, match=r"inputs: expected at least one input .* got shape \(0, 4\)"):
+        function(model, inputs[:0])
+    with pytest.raises(TypeError, match="inputs: expected a tensor, got list"):
+        function(model, inputs.tolist())
+    with pytest.raises(ValueError, match="model: expected one that returns logits_n_C"):
+        function(nn.Sequential(nn.Dropout(), nn.Unflatten(1, (2, 2))), inputs)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["mlp", "gal", "kirsch", "residual"])
+def test_a_gpu_sees_the_same_masks(name):
+    model, inputs, _ = make(name, dtype=torch.float64)
+    expected = sample_log_probs(model, inputs, K)
+    on_gpu = sample_log_probs(model.cuda(), inputs, K)
+    assert on_gpu.device.type == "cuda"
+    torch.testing.assert_close(on_gpu.cpu(), expected, rtol=0, atol=1e-9)  # other libraries add up in another order
+    with pytest.raises(ValueError, match="generator: expected one on the CPU"):
+        sample_log_probs(model, inputs, K, generator=torch.Generator("cuda"))

@@ -1,0 +1,78 @@
+"""The networks: shapes, sizes computed by hand, and the order of layers that the papers give."""
+
+import pytest
+import torch
+from torch import nn
+
+from bal_utils.models import MLP, GalCNN, KirschCNN
+
+
+def names(model):
+    return [type(layer).__name__ for layer in model]
+
+
+def num_parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_mlp_has_a_dropout_layer_behind_each_hidden_layer():
+    model = MLP(2, 3, hidden=(5, 7), dropout=0.2)
+    assert names(model) == ["Flatten", *["Linear", "ReLU", "Dropout"] * 2, "Linear"]
+    assert [layer.p for layer in model if isinstance(layer, nn.Dropout)] == [0.2, 0.2]
+    assert num_parameters(model) == (2 * 5 + 5) + (5 * 7 + 7) + (7 * 3 + 3)
+    assert names(MLP(2, 3, hidden=())) == ["Flatten", "Linear"]
+
+
+def test_mlp_takes_points_and_images():
+    assert MLP(2, 3)(torch.randn(4, 2)).shape == (4, 3)
+    assert MLP(64, 10)(torch.randn(4, 1, 8, 8)).shape == (4, 10)
+
+
+def test_gal_cnn_is_that_of_the_paper():
+    model = GalCNN()
+    convolutions = ["Conv2d", "ReLU"] * 2
+    assert names(model) == [*convolutions, "MaxPool2d", "Dropout", "Flatten", "Linear", "ReLU", "Dropout", "Linear"]
+    assert [layer.p for layer in model if isinstance(layer, nn.Dropout)] == [0.25, 0.5]
+    dense = 32 * 11 * 11  # 28 -> 25 -> 22 -> 11
+    assert num_parameters(model) == (16 + 1) * 32 + (32 * 16 + 1) * 32 + (dense + 1) * 128 + (128 + 1) * 10
+
+
+def test_kirsch_cnn_is_that_of_the_paper():
+    model = KirschCNN()
+    block = ["Conv2d", "Dropout2d", "MaxPool2d", "ReLU"]
+    assert names(model) == [*block, *block, "Flatten", "Linear", "Dropout", "ReLU", "Linear"]
+    assert {layer.p for layer in model if isinstance(layer, nn.Dropout | nn.Dropout2d)} == {0.5}
+    dense = 64 * 4 * 4  # 28 -> 24 -> 12 -> 8 -> 4
+    assert num_parameters(model) == (25 + 1) * 32 + (32 * 25 + 1) * 64 + (dense + 1) * 128 + (128 + 1) * 10
+
+
+@pytest.mark.parametrize("size", [8, 9, 28])
+def test_gal_cnn_takes_images_of_any_size_from_its_minimum(size):
+    assert GalCNN(7, image_size=size)(torch.randn(2, 1, size, size)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("size", [16, 17, 28])
+def test_kirsch_cnn_takes_images_of_any_size_from_its_minimum(size):
+    assert KirschCNN(7, image_size=size)(torch.randn(2, 1, size, size)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: KirschCNN(image_size=8), "image_size: expected a whole number of at least 16 pixels.* got 8"),
+        (lambda: KirschCNN(image_size=15), "image_size: expected .* at least 16"),
+        (lambda: GalCNN(image_size=7), "image_size: expected .* at least 8 pixels.* got 7"),
+        (lambda: GalCNN(image_size=8.0), "image_size: .* got 8.0"),
+        (lambda: KirschCNN(0), "num_classes: expected a whole number of at least 1, got 0"),
+        (lambda: GalCNN(True), "num_classes: expected a whole number"),
+        (lambda: GalCNN(dropout=(0.25, 1.0)), r"dropout: expected a probability in \[0, 1\), got 1.0"),
+        (lambda: MLP(2, 3, dropout=-0.1), "dropout: expected a probability"),
+        (lambda: MLP(2, 3, dropout=float("nan")), "dropout: expected a probability"),
+        (lambda: MLP(0, 3), "in_features: expected a whole number"),
+        (lambda: MLP(2, 2.5), "out_features: expected a whole number"),
+        (lambda: MLP(2, 3, hidden=(4, 0)), "hidden: expected a whole number"),
+    ],
+)
+def test_sizes_and_probabilities_out_of_range_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
