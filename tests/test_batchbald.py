@@ -106,6 +106,21 @@ def test_bounds_do_not_change_the_choice(dtype):
         assert batchbald_batch(log_probs_N_K_C, 6).indices == patient_greedy(log_probs_N_K_C, 6)
 
 
+def test_bounds_spare_most_of_the_work(monkeypatch):
+    evaluated = {}
+    gains = Configurations.gains
+
+    def counting(self, log_probs_n_K_C, dtype):
+        evaluated[len(self.probs_M)] = evaluated.get(len(self.probs_M), 0) + len(log_probs_n_K_C)
+        return gains(self, log_probs_n_K_C, dtype)
+
+    monkeypatch.setattr(Configurations, "gains", counting)
+    monkeypatch.setattr(batchbald, "CHUNK_BYTES", 2**18)  # 16 inputs at a time
+    batchbald_batch(random_pool(stream(21, "pool"), 2000, 20, 4), 6)
+    assert evaluated[1] >= 2000  # the first choice looks at every input
+    assert 1 <= evaluated[4**5] < 500  # float32 and float64 counted, of 4000
+
+
 def test_bounds_cost_no_information_when_sampling():
     # Bounds from other samples may be too low by the sampling error: log K / (2 sqrt(M)) is 0.05 nats at most here.
     for seed in range(3):
@@ -206,15 +221,15 @@ def test_sampled_scores_are_near_the_exact_ones():
 
 
 def test_scores_are_not_raised_by_the_choice():
-    # The chosen input's own estimate is 0.06 nats too high here, for it was chosen as the highest of noisy ones.
-    log_probs_N_K_C = random_pool(stream(20, "pool"), 200, 60, 3, sharpness=1.0)
+    # The chosen input's own estimate is 0.09 nats too high here, for it was chosen as the highest of noisy ones.
+    log_probs_N_K_C = random_pool(stream(20, "p"), 100, 64, 2, sharpness=5.0)
     errors = []
-    for seed in range(200):
-        batch = batchbald_batch(log_probs_N_K_C, 4, max_configurations=3, generator=stream(seed, "samples"))
+    for seed in range(100):
+        batch = batchbald_batch(log_probs_N_K_C, 4, max_configurations=2, generator=stream(seed, "samples"))
         errors.append(batch.scores[-1] - joint_mutual_information(log_probs_N_K_C[batch.indices]))
     standard_error = np.std(errors) / math.sqrt(len(errors))
-    assert standard_error < 0.012  # else the next line would let such a bias pass
-    assert np.mean(errors) == pytest.approx(0, abs=4 * standard_error)
+    assert standard_error < 0.02  # else the next line would let such a bias pass
+    assert np.mean(errors) == pytest.approx(0, abs=3 * standard_error)
 
 
 def test_estimate_is_unbiased():
@@ -275,7 +290,7 @@ def test_samples_that_agree_leave_nothing_to_learn():
     assert batch.scores == pytest.approx([0.0] * 4, abs=ROUNDING)
 
 
-def test_predictions_may_come_with_gradients_and_stay_as_they_are():
+def test_predictions_with_gradients_serve_too_and_stay_as_they_are():
     log_probs_N_K_C = random_pool(stream(13, "pool"), 20, 6, 3)
     before = log_probs_N_K_C.clone()
     batch = batchbald_batch(log_probs_N_K_C.requires_grad_(), 3)

@@ -148,7 +148,7 @@ def test_initial_weights_come_from_the_seed_alone():
     assert not torch.equal(first, weights(small_mlp(2)))
 
 
-def batches_seen(config, num_points):
+def batches_seen(config, num_points, seed=0):
     """The first numbers of the inputs of every step; input i is i."""
     seen = []
 
@@ -160,7 +160,7 @@ def batches_seen(config, num_points):
 
     inputs = torch.arange(num_points).float()[:, None]
     config = replace(config, learning_rate=1e-9)
-    fit(Recorder(1, 2), inputs, torch.zeros(num_points).long(), config=config, seed=0)
+    fit(Recorder(1, 2), inputs, torch.zeros(num_points).long(), config=config, seed=seed)
     return seen
 
 
@@ -170,6 +170,8 @@ def test_an_epoch_is_one_pass_in_random_order():
     epochs = torch.cat(seen).view(2, 20)
     assert torch.equal(epochs.sort(dim=1).values, torch.arange(20).expand(2, 20))
     assert not torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[0], torch.arange(20))
+    other = batches_seen(FitConfig(max_epochs=2, batch_size=8), 20, seed=1)
+    assert not torch.equal(torch.cat(other), torch.cat(seen))
 
 
 def test_an_epoch_of_the_batchbald_paper_is_79_steps_with_replacement():
@@ -188,6 +190,9 @@ def test_reported_training_loss_is_the_mean_over_examples():
     whole = F.cross_entropy(model(inputs), labels).item()
     result = fit(model, inputs, labels, config=FitConfig(max_epochs=1, batch_size=16, learning_rate=1e-12), seed=0)
     assert result.training_loss[0] == pytest.approx(whole, rel=1e-6)
+    config = FitConfig(max_epochs=1, epoch_samples=50, learning_rate=1e-12)
+    same = fit(model, inputs[:1].expand(20, 2), labels[:1].expand(20), config=config, seed=0)
+    assert same.training_loss[0] == pytest.approx(F.cross_entropy(model(inputs[:1]), labels[:1]).item(), rel=1e-6)
 
 
 def test_weight_decay_shrinks_weights():

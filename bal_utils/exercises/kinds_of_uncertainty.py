@@ -8,7 +8,7 @@ from torch.special import entr
 from bal_utils.exercises.core import Exercise, Mistake
 
 prediction_1 = Exercise(
-    title="Whose doubt shrinks most?",
+    title="Where the doubt shrinks most",
     answer="B",
     explanation="The boat does visit the bay, only rarely: a few more soundings there fix a depth that is hardly known yet.",
     hints=(
@@ -24,7 +24,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
-    title="How many fours pass for something else?",
+    title="Fours that pass for something else",
     answer="C",
     explanation="Nothing in training ever told the network what the absence of a known digit looks like.",
     hints=(

@@ -159,7 +159,7 @@ def mean_field_std(covariance):
 
 
 exercise_3 = Exercise(
-    title="How wide is a mean-field q?",
+    title="The width of a mean-field q",
     answer=mean_field_std,
     explanation="The precision matrix holds the answer: 1/Λᵢᵢ is the variance of weight i when all others are known.",
     hints=(

@@ -43,7 +43,7 @@ def _images(ax: Axes, layer: Layer) -> None:
         w, h = across * layer["width"], up * layer["height"]
         extent = (x - w, x + w, y - h, y + h)
         ax.imshow(pixels_H_W, extent=extent, cmap="gray", vmin=0, vmax=255, alpha=float(opacity), aspect="auto",
-                  interpolation="nearest")  # fmt: skip
+                  interpolation="nearest", zorder=1)  # fmt: skip
 
 
 def _line(ax: Axes, layer: Layer) -> None:

@@ -132,7 +132,7 @@ class ThreeKinds(Explorer):
             line([state.place] * 2, DEPTHS, colour="vermillion", dash="dashed"),
             points([state.place], [mean_G[asked]], shape="star", size=20, colour="vermillion", ids=[0], drag=True,
                    names=[f"the question, at {state.place:.1f} km"]),
-            text([2.5, 6.5, 10.0], [-3.7] * 3, ["dock", "bay", f"no boat beyond {BAY_END:.0f}"]),
+            text([2.5, 6.0, 10.0], [-3.7] * 3, ["dock", "bay", f"no boat beyond {BAY_END:.0f}"]),
         ]  # fmt: skip
         labels = {"x_label": "place (km)", "y_label": "depth (m above or below ten)"}
         return panel(*layers, x=LAKE, y=DEPTHS, box=(0, 0, 0.6, 1), legend="top left", click_anywhere=True, **labels)

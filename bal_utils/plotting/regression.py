@@ -58,16 +58,18 @@ def weight_map(
     first_C: ndarray,
     second_R: ndarray,
     log_density_R_C: ndarray,
-    marks: Mapping[str, tuple[float, float]] | None = None,
+    marks: Mapping[str, tuple[float, float]],
+    *,
+    legend: bool = True,
 ) -> Axes:
     """A density over two weights, bright where high, with the line two standard deviations out and named marks."""
     relative_R_C = log_density_R_C - log_density_R_C.max()
     ax.contourf(first_C, second_R, np.exp(relative_R_C), levels=np.linspace(0, 1, 17))
     ax.contour(first_C, second_R, relative_R_C, levels=[TWO_SIGMA], colors="white", linewidths=1.5, linestyles="-")
-    for index, (name, (first, second)) in enumerate((marks or {}).items()):
+    for index, (name, (first, second)) in enumerate(marks.items()):
         style = {"marker": MARKERS[index], "color": MARKER_COLOURS[index], "edgecolor": "white"}
         ax.scatter([first], [second], s=150 if style["marker"] == "*" else 70, zorder=5, label=name, **style)
-    if marks:
+    if legend:
         ax.legend(labelcolor="white", loc="lower left")
     return ax
 
@@ -84,7 +86,7 @@ def learning_steps(
         offsets_R_C_2 = np.stack(np.meshgrid(window_C, window_C), axis=-1) - belief.mean_D
         precision_D_D = np.linalg.inv(belief.covariance_D_D)
         log_density_R_C = -0.5 * np.einsum("rcd,de,rce->rc", offsets_R_C_2, precision_D_D, offsets_R_C_2)
-        weight_map(left, window_C, window_C, log_density_R_C, {"truth": truth})
+        weight_map(left, window_C, window_C, log_density_R_C, {"truth": truth}, legend=left is axes_R_2[0, 0])
         left.set(title=f"Belief {title}", ylabel="gain", aspect="equal")
         observations(curves(right, places_G, lines_K_G), inputs_N, targets_N)
         right.set(ylim=(-1.6, 1.6), ylabel="turn rate (rad/s)", title=f"Lines drawn {title}")
@@ -104,7 +106,7 @@ def contraction(ax: Axes, counts_M: ndarray, std_S_M: ndarray, limit_M: ndarray)
 
 def coverage(ax: Axes, places_G: ndarray, shares: Mapping[str, ndarray], *, promised: float, inputs_N: ndarray) -> Axes:
     """The share of new measurements inside each band, against what the bands promise; ticks mark where the data are."""
-    named_curves(ax, places_G, shares).legend(loc="lower left")
+    named_curves(ax, places_G, shares).legend(loc=(0.02, 0.14))
     ax.axhline(promised, color=PALETTE["grey"], linewidth=1)
     ax.plot(inputs_N, np.full(len(inputs_N), 0.5 * 0.06), "|", color=PALETTE["black"], markersize=14)
     ax.set(ylabel="share of new measurements inside", ylim=(0, 1.05))

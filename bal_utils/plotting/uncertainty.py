@@ -21,7 +21,7 @@ def lake(ax: Axes, places_N: ndarray, depths_N: ndarray, questions: Mapping[str,
     ax.scatter(places_N, depths_N, s=30, color=PALETTE["black"], edgecolor="white", linewidth=0.7, zorder=5)
     for name, place in questions.items():
         ax.axvline(place, color=PALETTE["vermillion"], linestyle="--", linewidth=1.5, zorder=1)
-        ax.text(place + 0.12, 0.97, name, color=PALETTE["vermillion"], weight="bold", size=15, va="top",
+        ax.text(place + 0.12, 0.03, name, color=PALETTE["vermillion"], weight="bold", size=15,
                 transform=ax.get_xaxis_transform())  # fmt: skip
     ax.set(xlim=(0, 12), xlabel="place (km)", ylabel="depth (m above or below ten)")
     return ax
@@ -84,9 +84,9 @@ def loss_curves(ax: Axes, steps_E: ndarray, losses: Mapping[str, ndarray]) -> Ax
     return ax
 
 
-def against_truth(ax: Axes, places_G: ndarray, learned_K_G: ndarray, truth_G: ndarray) -> Axes:
+def against_truth(ax: Axes, places_G: ndarray, learned_K_G: ndarray, truth_G: ndarray, *, label: str = "truth") -> Axes:
     """What was learned, one thin line a network, over the truth as a thick dashed one."""
-    ax.plot(places_G, truth_G, color=PALETTE["black"], linestyle="--", linewidth=3, label="truth")
+    ax.plot(places_G, truth_G, color=PALETTE["black"], linestyle="--", linewidth=3, label=label)
     ax.plot(places_G, np.atleast_2d(learned_K_G).T, color=PALETTE["vermillion"], linewidth=1.2, alpha=0.8)
     ax.lines[-1].set_label("learned")
     ax.legend()
@@ -94,11 +94,12 @@ def against_truth(ax: Axes, places_G: ndarray, learned_K_G: ndarray, truth_G: nd
 
 
 def detectors(ax: Axes, scores: Mapping[str, ndarray]) -> Axes:
-    """One row a detector, one mark a class held out (its digit beside nothing, its place the AUROC), the mean as a bar."""
+    """One row a detector: a disc with its number for each class held out, placed at its AUROC, and a bar at their mean."""
     for row, (name, score_H) in enumerate(scores.items()):
-        shift_H = np.linspace(-0.18, 0.18, len(score_H))
-        mark = {"marker": CLASS_MARKERS[row], "s": 45, "edgecolor": "white", "zorder": 3}
-        ax.scatter(score_H, row + shift_H, color=CLASS_COLOURS[row], label=name, **mark)
-        ax.plot([np.mean(score_H)] * 2, [row - 0.33, row + 0.33], color=PALETTE["black"], linewidth=2.5, zorder=4)
-    ax.set(yticks=range(len(scores)), yticklabels=list(scores), ylim=(len(scores) - 0.5, -0.5), xlabel="AUROC")
+        rows_H = row + 0.28 * (np.arange(len(score_H)) % 3 - 1)  # staggered, so that neighbours can be read
+        ax.scatter(score_H, rows_H, s=130, color=CLASS_COLOURS[row], edgecolor="white", label=name, zorder=3)
+        for held_out, (score, place) in enumerate(zip(score_H, rows_H, strict=True)):
+            ax.text(score, place, held_out, color="white", size=8, weight="bold", ha="center", va="center", zorder=4)
+        ax.plot([np.mean(score_H)] * 2, [row - 0.45, row + 0.45], color=PALETTE["black"], linewidth=2.5, zorder=2)
+    ax.set(yticks=range(len(scores)), yticklabels=list(scores), ylim=(len(scores) - 0.4, -0.6), xlabel="AUROC")
     return ax

@@ -17,7 +17,8 @@ def densities(ax: Axes, places_G: ndarray, target_G: ndarray, curves: Mapping[st
     ax.fill_between(places_G, target_G, color=PALETTE["grey"], alpha=0.3, linewidth=0, label=target)
     for index, (name, values_G) in enumerate(curves.items()):
         ax.plot(places_G, values_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
-    ax.set(xlabel="w", ylabel="density", ylim=(0, None))
+    ax.set(xlabel="w", ylabel="density")
+    ax.set_ylim(bottom=0, auto=True)  # a shared axis must still see the next panel's heights
     ax.legend(loc="best")
     return ax
 

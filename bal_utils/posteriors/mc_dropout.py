@@ -18,12 +18,20 @@ from tqdm.auto import tqdm
 
 from bal_utils.information import log_mean_exp
 from bal_utils.posteriors import folded_convolution
-from bal_utils.posteriors.dropout_masks import draw_masks, dropout_calls, has_dropout, is_dropout, masks_applied, trace
+from bal_utils.posteriors.dropout_masks import (
+    Call,
+    draw_masks,
+    dropout_calls,
+    has_dropout,
+    is_dropout,
+    masks_applied,
+    trace,
+)
 from bal_utils.posteriors.folded_convolution import FoldedConvolution
 from bal_utils.posteriors.workspace import Workspace
 from bal_utils.runtime import stream
 
-CPU_CHUNK_BYTES = 32 * 2**20  # the activations of a chunk stay in the processor's cache
+CPU_CHUNK_BYTES = 8 * 2**20  # the activations of a chunk stay in the processor's cache
 ACCELERATOR_CHUNK_BYTES = 2**30  # enough work for each kernel launch
 
 
@@ -94,16 +102,22 @@ def _evaluate(
         masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
         trunk, tail = _split(model)
         together = all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
+        copied_from = masked[0].module  # where what is the same for all samples ends
         if together and (folded := folded_convolution.match(tail)):
-            tail = [folded, *tail[folded.num_stages :]]
+            tail, copied_from = [folded, *tail[folded.num_stages :]], folded.conv
         evaluate_tail = partial(_all_samples_together, Workspace()) if together else _sample_after_sample
-        first, copies = calls.index(masked[0]), num_samples if together else 1
-        widest = max(call.numel * (copies if position >= first else 1) for position, call in enumerate(calls))
+        widest = _widest(calls, copied_from, num_samples if together else 1)
 
         def evaluate(chunk: Tensor) -> Tensor:
             return reduce_outputs(evaluate_tail(tail, _run(trunk, chunk), masks))
 
         return _map_chunks(evaluate, model, inputs, widest, progress)
+
+
+def _widest(calls: Sequence[Call], copied_from: nn.Module, copies: int) -> int:
+    """The most numbers that one input needs at once, where there are copies of all from one module on."""
+    first = next(position for position, call in enumerate(calls) if call.module is copied_from)
+    return max(call.numel * (copies if position >= first else 1) for position, call in enumerate(calls))
 
 
 def _split(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:

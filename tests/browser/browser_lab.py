@@ -17,13 +17,16 @@ from typing import Any
 
 import nbformat
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # whatever is not on this machine fails at once
 ]  # fmt: skip
-RUNNING = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => p.textContent.includes('*'))"
+READY = "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+HAVE_RUN = """() => document.querySelector('[data-mime-type="application/vnd.jupyter.error"]')
+  || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(p => /[0-9]/.test(p.textContent))"""
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -52,6 +55,7 @@ def jupyter_lab(folder: Path, scratch: Path) -> Iterator[tuple[int, str]]:
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--expose-app-in-browser",
         f"--LabApp.user_settings_dir={scratch / 'settings'}", f"--LabApp.workspaces_dir={scratch / 'workspaces'}",
         "--LabApp.extension_manager=readonly",
+        "--MappingKernelManager.cull_idle_timeout=900", "--ServerApp.shutdown_no_activity_timeout=900",  # if we are killed
     ]  # fmt: skip
     with (scratch / "lab.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -82,10 +86,12 @@ class NotebookPage:
         self.page = page
 
     def run_all(self, seconds: float = 180) -> None:
-        """Runs every cell and waits until the last has ended."""
-        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        self.page.wait_for_timeout(500)
-        self.page.wait_for_function(f"() => !({RUNNING})()", timeout=1000 * seconds)
+        """Runs every cell, stored outputs being cleared first, and waits until the last has ended."""
+        self.page.wait_for_function(READY, timeout=120_000)
+        for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
+            self.page.evaluate(f"() => {{ window.jupyterapp.commands.execute('{command}') }}")
+        self.page.wait_for_function(HAVE_RUN, timeout=1000 * seconds)
+        self.page.wait_for_function(READY, timeout=60_000)
 
     def errors(self) -> list[str]:
         """The tracebacks in the page, whether a cell failed or the display of its value did."""

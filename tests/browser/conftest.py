@@ -10,8 +10,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # `latency.py`, run as a script,
 
 from browser_lab import CHROMIUM, Lab, running_lab
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:

@@ -214,6 +214,13 @@ def test_a_hooked_convolution_is_called_as_it_is():
     assert len(seen) >= 1 and folded_convolution.match(list(model)[1:]) is None
 
 
+def test_a_hooked_network_is_called_as_a_whole():
+    model, inputs, _ = make("mlp")
+    expected = sample_outputs(model, inputs, K) + 1
+    model.register_forward_hook(lambda module, args, output: output + 1)
+    torch.testing.assert_close(sample_outputs(model, inputs, K), expected, **FLOAT32)
+
+
 @pytest.mark.parametrize("name", ["mlp", "kirsch", "residual"])
 def test_chunks_and_pieces_equal_the_whole(name, monkeypatch):
     model, inputs, _ = make(name, num_inputs=11, dtype=torch.float64)

@@ -1,0 +1,67 @@
+"""The explorer of notebook 03 in a real browser: each slider to both ends, a click, a drag, speed."""
+
+import pytest
+from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from latency import key_to_pixels, summary
+
+CELL = "from bal_utils.explorers.three_kinds import ThreeKinds\n\nThreeKinds()"
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab) -> NotebookPage:
+    """A notebook with nothing but the explorer, run."""
+    write_notebook(lab.folder / "three_kinds.ipynb", CELL)
+    opened = lab.open("three_kinds.ipynb")
+    opened.run_all()
+    assert opened.errors() == []
+    return opened
+
+
+@pytest.fixture
+def lake(notebook: NotebookPage) -> ExplorerOnPage:
+    """The explorer, back at its first state."""
+    explorer = notebook.explorer()
+    explorer.press_button("Reset")
+    explorer.wait_for_status("At 7.0 km")
+    return explorer
+
+
+@pytest.mark.parametrize("slider", [0, 1, 2], ids=["noise", "soundings", "place"])
+def test_each_slider_changes_the_picture_up_to_its_ends(lake: ExplorerOnPage, notebook: NotebookPage, slider: int):
+    for key in ("ArrowRight", "Home", "End"):
+        before = lake.pixels()
+        lake.slider(slider)
+        lake.page.keyboard.press(key)
+        lake.wait_for_change(before)
+        assert lake.status().startswith("At ")
+    assert notebook.errors() == []
+
+
+def test_a_click_asks_about_that_place(lake: ExplorerOnPage):
+    before = lake.pixels()
+    star = next(target for target in lake.targets() if target["id"] == 0)
+    lake.canvas.click(position={"x": star["x"] + 100, "y": star["y"] - 40})
+    after = lake.wait_for_change(before)
+    assert not lake.status().startswith("At 7.0 km")
+    lake.press_button("Undo")
+    lake.wait_for_status("At 7.0 km")
+    assert lake.wait_for_change(after) != after
+
+
+def test_the_star_is_dragged_along_the_lake(lake: ExplorerOnPage):
+    star = next(target for target in lake.targets() if target["id"] == 0)
+    box = lake.canvas.bounding_box()
+    lake.page.mouse.move(box["x"] + star["x"], box["y"] + star["y"])
+    lake.page.mouse.down()
+    for step in range(1, 11):
+        lake.page.mouse.move(box["x"] + star["x"] - 10 * step, box["y"] + star["y"])
+    lake.page.mouse.up()
+    lake.page.wait_for_timeout(800)
+    moved = next(target for target in lake.targets() if target["id"] == 0)
+    assert moved["x"] == pytest.approx(star["x"] - 100, abs=5)  # places are rounded to 0.1 km
+
+
+def test_a_key_reaches_the_pixels_quickly(lake: ExplorerOnPage):
+    median, _ = summary(key_to_pixels(lake, slider=2, presses=20))
+    # the target is 50 ms on an idle machine; three times that leaves room for a loaded one
+    assert median < 150, f"median {median:.0f} ms"
