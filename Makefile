@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=600 --nbval-kernel-startup-timeout=180 -n 2 --dist loadfile
+# two notebooks at a time, one thread each: more threads than cores would wait for each other
+NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 \
+	--nbval-kernel-startup-timeout=180 -n 2 --dist loadfile
+WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-without-mnist course check figures bench constraints clean
@@ -24,11 +27,12 @@ lab: $(VENV)/.installed-lab ## open JupyterLab on the first notebook
 
 test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared), browser
 	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest $(NBVAL) notebooks
+	$(NBVAL) notebooks
 
-test-without-mnist: $(VENV)/.installed-test ## what changes where MNIST cannot be had: data tests and notebooks, on digits
-	env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache $(BIN)/python -m pytest tests/test_data.py
-	env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache $(BIN)/python -m pytest $(NBVAL) notebooks
+# what changes where MNIST cannot be had: the data tests, and the notebooks that use it
+test-without-mnist: $(VENV)/.installed-test ## the same on scikit-learn's digits, as where MNIST cannot be had
+	$(WITHOUT_MNIST) $(BIN)/python -m pytest tests/test_data.py tests/test_mnist.py
+	$(WITHOUT_MNIST) $(NBVAL) $(shell grep -lE 'load_mnist|load_images.{1,4}mnist' $(NOTEBOOKS))
 
 course: $(VENV)/.installed-lab ## run every notebook from top to bottom and store its outputs
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
@@ -41,8 +45,14 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 figures: $(VENV)/.installed-lab ## the runs behind figures/ (about 40 minutes on two cores; continues where it stopped)
 	$(BIN)/python -m bal_utils.sweep --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 
-bench: $(VENV)/.installed-bench ## BatchBALD against batchbald_redux, in one process
-	$(BIN)/python tests/benchmarks/batchbald_vs_redux.py
+# the peers need versions of their own
+build/bench/.installed: tests/benchmarks/requirements.txt
+	$(PYTHON) -m venv build/bench
+	@build/bench/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+bench: build/bench/.installed ## BatchBALD against batchbald_redux, in one process (about ten minutes)
+	PYTHONPATH=$(CURDIR) build/bench/bin/python tests/benchmarks/batchbald_vs_redux.py
 
 constraints: ## write constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt

@@ -50,6 +50,10 @@ def comparable(record):
     return record
 
 
+def all_acquired(record):
+    return [index for entry in record["rounds"] for index in entry["acquired"]]
+
+
 def test_labels_grow_to_exactly_what_was_asked_for(whole_run):
     assert [entry["labels"] for entry in whole_run["rounds"]] == [20, 27, 34, 40]
     assert [len(entry["acquired"]) for entry in whole_run["rounds"]] == [7, 7, 6, 0]
@@ -69,7 +73,7 @@ def test_labelled_validation_and_pool_stay_disjoint_and_whole(digits):
 
 
 def test_nothing_is_labelled_twice(whole_run, digits):
-    acquired = sum((entry["acquired"] for entry in whole_run["rounds"]), [])
+    acquired = all_acquired(whole_run)
     split = Split(digits, SMALL)
     assert len(set(acquired)) == 20 and set(acquired) <= set(split.pool)
 
@@ -177,7 +181,13 @@ def test_paper_scale_is_the_published_protocol():
     config = loop_config("paper", strategy="batchbald")
     fit = config.fit
     assert (config.num_samples, config.validation_size, config.initial_per_class) == (100, 1024, 2)
-    assert (fit.learning_rate, fit.batch_size, fit.epoch_samples, fit.max_epochs, fit.patience) == (1e-3, 64, 5056, 30, 3)
+    assert (fit.learning_rate, fit.batch_size, fit.epoch_samples, fit.max_epochs, fit.patience) == (
+        1e-3,
+        64,
+        5056,
+        30,
+        3,
+    )
 
 
 def test_active_learning_beats_random_where_it_should():
@@ -187,11 +197,13 @@ def test_active_learning_beats_random_where_it_should():
     rest = (digits.train_labels != 0).nonzero().squeeze(1)[:90]
     places = torch.cat([zeros, zeros, zeros, zeros, zeros, zeros, rest])
     data = replace(digits, train_images=digits.train_images[places], train_labels=digits.train_labels[places])
-    config = replace(SMALL, initial_per_class=1, validation_size=40, labels=50, batch_size=10, fit=FitConfig(max_epochs=30))
+    config = replace(
+        SMALL, initial_per_class=1, validation_size=40, labels=50, batch_size=10, fit=FitConfig(max_epochs=30)
+    )
     rare = {}
     for strategy in ("random", "entropy"):
         run = run_active_learning(replace(config, strategy=strategy), data, device="cpu", progress=False)
-        acquired = torch.tensor(sum((entry["acquired"] for entry in run["rounds"]), []))
+        acquired = torch.tensor(all_acquired(run))
         rare[strategy] = (data.train_labels[acquired] != 0).sum().item()
     assert rare["entropy"] > rare["random"] + 10
 

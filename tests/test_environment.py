@@ -1,5 +1,7 @@
 """pip and conda follow one list of versions, and every requirement is on it."""
 
+import functools
+import operator
 import re
 import tomllib
 from pathlib import Path
@@ -25,7 +27,7 @@ def normal(name: str) -> str:
 
 def test_every_requirement_is_pinned():
     pinned = {normal(pin.name) for pin in pins()}
-    listed = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    listed = [*PROJECT["dependencies"], *functools.reduce(operator.iadd, PROJECT["optional-dependencies"].values(), [])]
     wanted = {normal(Requirement(line).name) for line in listed} - {"bal-utils"}
     assert wanted <= pinned
 

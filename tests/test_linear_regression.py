@@ -9,7 +9,6 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal, norm
 from sklearn.linear_model import BayesianRidge, Ridge
 
-from bal_utils import linear_regression
 from bal_utils.linear_regression import (
     BASES,
     Belief,
@@ -227,7 +226,3 @@ def test_the_posterior_contracts_as_one_over_n():
 def test_errors_name_the_argument(call, named):
     with pytest.raises(ValueError, match=f"{named}.*expected"):
         call()
-
-
-def test_every_basis_is_registered():
-    assert {"polynomial": polynomial, "bumps": gaussian_bumps} == linear_regression.BASES

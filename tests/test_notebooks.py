@@ -1,5 +1,6 @@
 """The form of every notebook: run once from top to bottom, with prose, alt text and the sections of a lesson."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def test_outputs_come_from_one_clean_run(path):
     assert outputs(path), "a notebook without outputs would pass nbval unread"
     assert not any(output.output_type == "error" for output in outputs(path))
     assert not any("Warning" in output.get("text", "") for output in outputs(path) if output.get("name") == "stderr")
-    assert not any("stand-in" in text for output in outputs(path) for text in texts(output)), "outputs are not from MNIST"
+    assert not any("stand-in" in text for output in outputs(path) for text in texts(output)), (
+        "outputs are not from MNIST"
+    )
 
 
 def test_it_is_a_lesson(path):
@@ -67,7 +70,7 @@ def test_headings_descend_one_level_at_a_time(path):
     without_code = re.sub(r"```.*?```", "", prose(path), flags=re.DOTALL)
     levels = [len(marks) for marks in re.findall(r"^(#+) ", without_code, flags=re.MULTILINE)]
     assert levels.count(1) == 1 and levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_cells_are_short_and_plain(path):

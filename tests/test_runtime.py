@@ -5,7 +5,9 @@ from bal_utils.runtime import choose_device, describe_machine, scale, stream, st
 
 
 def test_a_stream_is_reproducible_and_apart_from_others():
-    draws = {purpose: torch.rand(4, generator=stream(3, *purpose)) for purpose in [("a",), ("b",), ("a", 1), ("a", "1")]}
+    draws = {
+        purpose: torch.rand(4, generator=stream(3, *purpose)) for purpose in [("a",), ("b",), ("a", 1), ("a", "1")]
+    }
     assert torch.equal(draws[("a",)], torch.rand(4, generator=stream(3, "a")))
     assert len({tuple(draw.tolist()) for draw in draws.values()}) == 4
     assert not torch.equal(draws[("a",)], torch.rand(4, generator=stream(4, "a")))

@@ -19,6 +19,11 @@ class Verdict:
     message: str
 
 
+NOT_ATTEMPTED = Verdict(
+    "not attempted", "Not attempted yet. Put your answer in place of the stub, then run the check again."
+)
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A wrong answer that learners really give, and the sentence that helps those who gave it."""
@@ -52,11 +57,11 @@ class Exercise:
         try:
             results = self.results(attempt)
         except NotImplementedError:
-            return Verdict("not attempted", "Not attempted yet. Edit the cell above, then run it and this one.")
+            return NOT_ATTEMPTED
         except Exception as error:
             return Verdict("error", f"Your code stopped with {type(error).__name__}: {error}")
         if any(is_blank(result) for result in results):
-            return Verdict("not attempted", "Not attempted yet. Edit the cell above, then run it and this one.")
+            return NOT_ATTEMPTED
         expected = self.results(self.answer)
         if self.agree(results, expected):
             return Verdict("right", f"Right. {self.explanation}")
@@ -87,7 +92,7 @@ class Exercise:
         """Says whether the attempt is right, and if not, what went wrong."""
         verdict = self.judge(attempt)
         sign = {"right": "✓", "not attempted": "…"}.get(verdict.kind, "✗")
-        show_text(f"{sign} **{self.title}.** {verdict.message}")
+        show_text(f"{sign} **{self.title}**  \n{verdict.message}")
 
     def hint(self) -> None:
         """Shows the next hint; the last one stays."""

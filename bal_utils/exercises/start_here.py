@@ -8,14 +8,16 @@ from bal_utils.exercises.core import Exercise, Mistake
 prediction_1 = Exercise(
     title="Which image would you buy?",
     answer="B",
-    explanation="On B the networks are sure and contradict each other: whatever the label is, most of them learn from it.",
+    explanation="On B many networks are sure, and they contradict each other: whatever the label, most of them learn.",
     hints=(
         "Ask of each image: after I see its label, how many of the twenty networks must change their mind?",
-        "On A none must. On C each already says that it cannot tell.",
+        "On A none must. On C most of them already say that they cannot tell.",
     ),
     mistakes=(
         Mistake("A", "All twenty networks agree on A, so its label would tell them what they already believe."),
-        Mistake("C", "On C each network is unsure by itself. A label there settles one coin toss and teaches little else."),
+        Mistake(
+            "C", "On C most networks are unsure by themselves. A label there settles a toss-up and teaches little else."
+        ),
     ),
 )
 
@@ -53,7 +55,9 @@ exercise_1 = Exercise(
         ([20, 30, 40, 50], [0.70, 0.91, 0.88, 0.95], 0.99),
     ),
     mistakes=(
-        Mistake(place_of_first, "You return the place of the round in the list. Return the number of labels at that place."),
+        Mistake(
+            place_of_first, "You return the place of the round in the list. Return the number of labels at that place."
+        ),
         Mistake(
             first_even_if_never,
             "`np.argmax` of a mask without a True is 0, so a curve that never gets there seems to be there at once.",
@@ -74,15 +78,26 @@ exercise_2 = Exercise(
     title="Least confidence",
     answer=least_confidence,
     explanation="The less the favourite gets, the more the image is wanted: higher = acquire.",
-    hints=("`probs.max(dim=-1).values` is the probability of each favourite.", "Turn it round, so that unsure is high."),
+    hints=(
+        "`probs.max(dim=-1).values` is the probability of each favourite.",
+        "Turn it round, so that unsure is high.",
+    ),
     cases=(
         (torch.tensor([[0.9, 0.1, 0.0], [0.4, 0.3, 0.3]]),),
         (torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.2, 0.8]]),),
     ),
     mistakes=(
-        Mistake(lambda probs: probs.max(dim=-1).values, "This is highest where the model is surest. Higher must mean: acquire."),
-        Mistake(lambda probs: probs.argmax(dim=-1), "`argmax` names the favourite class. Its probability is what you need."),
-        Mistake(lambda probs: 1 - probs.max().reshape(1), "One number came back. Take the maximum over the classes: `dim=-1`."),
+        Mistake(
+            lambda probs: probs.max(dim=-1).values,
+            "This is highest where the model is surest. Higher must mean: acquire.",
+        ),
+        Mistake(
+            lambda probs: probs.argmax(dim=-1), "`argmax` names the favourite class. Its probability is what you need."
+        ),
+        Mistake(
+            lambda probs: 1 - probs.max().reshape(1),
+            "One number came back. Take the maximum over the classes: `dim=-1`.",
+        ),
     ),
 )
 
@@ -109,8 +124,13 @@ exercise_3 = Exercise(
     ),
     mistakes=(
         Mistake(lambda probs: -bald(probs), "The sign is turned: noise minus all doubt is never positive."),
-        Mistake(lambda probs: torch.special.entr(probs.mean(dim=0)).sum(), "This is all the doubt. Take off the noise."),
-        Mistake(lambda probs: bald(probs) / np.log(2), "These are bits: your logarithm has base 2. The course counts in nats."),
+        Mistake(
+            lambda probs: torch.special.entr(probs.mean(dim=0)).sum(), "This is all the doubt. Take off the noise."
+        ),
+        Mistake(
+            lambda probs: bald(probs) / np.log(2),
+            "These are bits: your logarithm has base 2. The course counts in nats.",
+        ),
         Mistake(
             lambda probs: torch.special.entr(probs.mean(dim=0)).sum() - torch.special.entr(probs).sum(),
             "You sum the networks' entropies. Average them: divide by their number.",
@@ -124,7 +144,11 @@ exercise_4 = Exercise(
     explanation="BALD collects what the model finds hard, so a test on it looks worse than the model is on new images.",
     hints=("What kind of image does BALD ask for?", "Would a new image, drawn at random, be as hard?"),
     mistakes=(
-        Mistake("B", "The images were picked because the networks contradict each other there: few of those come easily."),
-        Mistake("C", "That would hold for images drawn at random. These were chosen, by the model that is being tested."),
+        Mistake(
+            "B", "The images were picked because the networks contradict each other there: few of those come easily."
+        ),
+        Mistake(
+            "C", "That would hold for images drawn at random. These were chosen, by the model that is being tested."
+        ),
     ),
 )

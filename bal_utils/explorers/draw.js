@@ -97,7 +97,7 @@ function drawLegend(context, panel, area, unit) {
   const w = sample + 3 * pad + Math.max(...entries.map((layer) => context.measureText(layer.label).width));
   const h = entries.length * row + pad;
   const x = panel.legend.endsWith("right") ? area.x + area.w - w - pad : area.x + pad;
-  const y = panel.legend.startsWith("top") ? area.y + pad : area.y + area.h - h - pad;
+  const y = panel.legend.startsWith("top") ? area.y + pad : Math.max(area.y, area.y + area.h - h - pad);
   context.globalAlpha = 0.9; context.fillStyle = PAPER;
   context.beginPath(); context.roundRect(x, y, w, h, 5 * unit); context.fill();
   entries.forEach((layer, i) => {

@@ -74,7 +74,7 @@ class View:
                 self.explorer.move(control.field, control.read(change["new"]))
 
     def _share(self) -> Accordion:
-        self.field = Text(description="Scene", placeholder="a copied scene, one line of text", layout={"width": "100%"})
+        self.field = Text(description="Scene", placeholder="a copied scene, one line of text", layout={"width": "auto"})
         row = HBox([_button("Copy scene", self._copy), _button("Paste scene", self._paste)])
         return Accordion([VBox([self.field, row])], titles=(SHARE,), selected_index=None)
 
