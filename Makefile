@@ -46,13 +46,14 @@ figures: $(VENV)/.installed-lab ## the runs behind figures/ (about 40 minutes on
 	$(BIN)/python -m bal_utils.sweep --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 
 # the peers need versions of their own
-build/bench/.installed: tests/benchmarks/requirements.txt
+build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv build/bench
-	@build/bench/bin/python -m pip install --quiet --requirement $<
+	@build/bench/bin/python -m pip install --quiet --editable . --constraint constraints.txt
+	@build/bench/bin/python -m pip install --quiet --no-deps --requirement $<
 	@touch $@
 
 bench: build/bench/.installed ## BatchBALD against batchbald_redux, in one process (about ten minutes)
-	PYTHONPATH=$(CURDIR) build/bench/bin/python tests/benchmarks/batchbald_vs_redux.py
+	build/bench/bin/python tests/benchmarks/batchbald_vs_redux.py
 
 constraints: ## write constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt

@@ -127,7 +127,7 @@ def test_unknown_strategies_list_the_known():
 
 @pytest.mark.parametrize("name", ACQUISITIONS)
 def test_every_strategy_selects_different_inputs_of_the_pool(name):
-    log_probs = random_log_probs(3, (40, 8, 5))
+    log_probs = random_log_probs(3, (40, 64, 5))  # log 64 nats: a batch of 7 does not exhaust them
     batch = find_strategy(name).select(Candidates(40, lambda: log_probs), 7, stream(0, "choices"))
     assert len(set(batch.indices)) == len(batch.scores) == 7 and set(batch.indices) <= set(range(40))
     again = find_strategy(name).select(Candidates(40, lambda: log_probs), 7, stream(0, "choices"))

@@ -20,6 +20,12 @@ def test_learning_curve_draws_the_median_and_the_quartiles():
     assert {0.15, 0.25} <= set(np.round(corners[:, 1], 6)) and ax.get_xlabel() == "labelled images"
 
 
+def test_the_band_can_hold_every_run():
+    ax = plotting.learning_curve(plt.figure().subplots(), [20], [[0.1], [0.9], [0.2]], name="BALD", whole_range=True)
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert {0.1, 0.9} <= set(np.round(corners[:, 1], 6)) and ax.lines[0].get_ydata() == [0.2]
+
+
 def test_classes_differ_by_marker_and_colour():
     ax = plotting.class_points(plt.figure().subplots(), np.zeros((4, 2)), np.array([0, 1, 0, 1]))
     first, second = ax.collections

@@ -96,7 +96,7 @@ class Verdict:
 @stage
 def verdict(num_each: int, distance: float, seed: int, prior_width: float, star: tuple[float, float]) -> Verdict:
     """The predictions for the star."""
-    fit, place_2 = fitted(num_each, distance, seed, prior_width), torch.tensor(star)
+    fit, place_2 = fitted(num_each, distance, seed, prior_width), torch.tensor(star, dtype=torch.float32)
     scores_G = fit.weights_G_2 @ place_2
     probs_G = torch.sigmoid(scores_G)
     return Verdict(

@@ -17,11 +17,11 @@ DPI = 100
 POINT = 72 / DPI  # points in a pixel
 INK, SOFT, FRAME = "#222222", "#555555", "#8a8a8a"
 DASH = {"solid": "-", "dashed": (0, (4, 2.5)), "dotted": (0, (1, 2))}
-OPEN = ("ring", "cross")
+TOP = 1000  # above every layer
 HALO = [withStroke(linewidth=4 * POINT, foreground="white", alpha=0.88)]
 
 
-def _heat(ax: Axes, layer: Layer) -> None:
+def _heat(ax: Axes, layer: Layer, zorder: float) -> None:
     values_R_C = layer["values"].reshape(layer["rows"], layer["columns"])
     ax.imshow(
         values_R_C,
@@ -33,29 +33,30 @@ def _heat(ax: Axes, layer: Layer) -> None:
         alpha=layer["opacity"],
         interpolation="bilinear" if layer["smooth"] else "nearest",
         aspect="auto",
+        zorder=zorder,
     )
 
 
-def _images(ax: Axes, layer: Layer) -> None:
+def _images(ax: Axes, layer: Layer, zorder: float) -> None:
     pixels_N_H_W = layer["pixels"].reshape(-1, layer["rows"], layer["columns"])
     up, across = np.sign(ax.get_ylim()[1] - ax.get_ylim()[0]) / 2, np.sign(ax.get_xlim()[1] - ax.get_xlim()[0]) / 2
     for pixels_H_W, x, y, opacity in zip(pixels_N_H_W, layer["x"], layer["y"], layer["opacity"], strict=True):
         w, h = across * layer["width"], up * layer["height"]
-        extent = (x - w, x + w, y - h, y + h)
-        ax.imshow(pixels_H_W, extent=extent, cmap="gray", vmin=0, vmax=255, alpha=float(opacity), aspect="auto",
-                  interpolation="nearest", zorder=1)  # fmt: skip
+        style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest", "aspect": "auto", "zorder": zorder}
+        ax.imshow(pixels_H_W, extent=(x - w, x + w, y - h, y + h), alpha=float(opacity), **style)
 
 
-def _line(ax: Axes, layer: Layer) -> None:
+def _line(ax: Axes, layer: Layer, zorder: float) -> None:
     points_P_2 = np.stack([layer["x"], layer["y"]], axis=1)
     breaks = np.flatnonzero(np.isnan(points_P_2).any(axis=1))
     pieces = [piece[~np.isnan(piece).any(axis=1)] for piece in np.split(points_P_2, breaks)]
     style = {"colors": layer["colour"], "linewidths": layer["width"] * POINT, "linestyles": [DASH[layer["dash"]]]}
-    ax.add_collection(LineCollection(pieces, alpha=layer["opacity"], **style), autolim=False)
+    ax.add_collection(LineCollection(pieces, alpha=layer["opacity"], zorder=zorder, **style), autolim=False)
 
 
-def _band(ax: Axes, layer: Layer) -> None:
-    ax.fill_between(layer["x"], layer["low"], layer["high"], color=layer["colour"], alpha=layer["opacity"], linewidth=0)
+def _band(ax: Axes, layer: Layer, zorder: float) -> None:
+    style = {"color": layer["colour"], "alpha": layer["opacity"], "linewidth": 0, "zorder": zorder}
+    ax.fill_between(layer["x"], layer["low"], layer["high"], **style)
 
 
 def _mark_style(layer: Layer) -> dict[str, Any]:
@@ -68,16 +69,25 @@ def _mark_style(layer: Layer) -> dict[str, Any]:
     return {"marker": SHAPES[layer["shape"]], "facecolors": face, "edgecolors": edge, "linewidths": width}
 
 
-def _points(ax: Axes, layer: Layer) -> None:
+def _points(ax: Axes, layer: Layer, zorder: float) -> None:
     grown = 1.25 if layer["shape"] == "star" else 1.0
-    style = {"s": (layer["size"] * grown * POINT) ** 2, "alpha": layer["opacity"], "clip_on": False, "zorder": 3}
+    style = {"s": (layer["size"] * grown * POINT) ** 2, "alpha": layer["opacity"], "clip_on": False, "zorder": zorder}
     (x0, x1), (y0, y1) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     x, y = layer["x"], layer["y"]
     inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
     ax.scatter(x[inside], y[inside], **_mark_style(layer), **style)
     away = (0.35 * layer["size"] + 4) * POINT
     for i in np.flatnonzero(inside) if layer["labels"] else ():
-        _write(ax, layer["labels"][i], (x[i], y[i]), (away, away), colour=layer["colour"], bold=True, align="left")
+        _write(
+            ax,
+            layer["labels"][i],
+            (x[i], y[i]),
+            (away, away),
+            colour=layer["colour"],
+            bold=True,
+            align="left",
+            zorder=zorder,
+        )
 
 
 def _write(ax: Axes, words: str, place: Any, offset: Any, *, colour: str, bold: bool, align: str, **more: Any) -> None:
@@ -92,21 +102,21 @@ def _write(ax: Axes, words: str, place: Any, offset: Any, *, colour: str, bold: 
         ha=align,
         va="center",
         path_effects=HALO if more.get("halo", True) else None,
-        zorder=4,
+        zorder=more["zorder"],
         annotation_clip=False,
     )
 
 
-def _text(ax: Axes, layer: Layer) -> None:
+def _text(ax: Axes, layer: Layer, zorder: float) -> None:
     offset = [pixels * POINT for pixels in layer["offset"]]
     style = {key: layer[key] for key in ("colour", "bold", "align", "size", "halo")}
     for words, *place in zip(layer["words"], layer["x"], layer["y"], strict=True):
-        _write(ax, words, place, offset, **style)
+        _write(ax, words, place, offset, zorder=zorder, **style)
 
 
-def _rects(ax: Axes, layer: Layer) -> None:
+def _rects(ax: Axes, layer: Layer, zorder: float) -> None:
     for x0, x1, y0, y1 in zip(layer["x0"], layer["x1"], layer["y0"], layer["y1"], strict=True):
-        ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, **_patch_style(layer)))
+        ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, zorder=zorder, **_patch_style(layer)))
 
 
 def _patch_style(layer: Layer) -> dict[str, Any]:
@@ -159,7 +169,7 @@ def _legend(ax: Axes, panel: Panel) -> None:
         corner = panel["legend"].replace("top", "upper").replace("bottom", "lower")
         handles, labels = [_handle(layer) for layer in named], [layer["label"] for layer in named]
         style = {"fontsize": 14 * POINT, "labelcolor": INK, "frameon": True, "framealpha": 0.9, "edgecolor": "none"}
-        ax.legend(handles, labels, loc=corner, **style).set_zorder(5)
+        ax.legend(handles, labels, loc=corner, **style).set_zorder(TOP + 1)
 
 
 def _axes(ax: Axes, panel: Panel) -> None:
@@ -175,7 +185,7 @@ def _axes(ax: Axes, panel: Panel) -> None:
         axis.set_tick_params(length=5 * POINT, width=POINT, color=FRAME)
     ax.set_title(panel["title"], loc="left", fontsize=15 * POINT, fontweight="bold", color=INK, pad=9 * POINT)
     for spine in ax.spines.values():
-        spine.set(visible=bool(framed), color=FRAME, linewidth=POINT)
+        spine.set(visible=bool(framed), color=FRAME, linewidth=POINT, zorder=TOP)
 
 
 def _area(panel: Panel, width: float, height: float) -> tuple[float, float, float, float]:
@@ -197,8 +207,8 @@ def picture(scene: Scene) -> Figure:
         area = _area(panel, *size)
         ax = figure.add_axes(area)
         ax.set(xlim=panel["x"], ylim=panel["y"])
-        for layer in panel["layers"]:
-            DRAW[layer["kind"]](ax, layer)
+        for place, layer in enumerate(panel["layers"], start=1):
+            DRAW[layer["kind"]](ax, layer, place)  # as on the canvas, later layers lie on top, whatever their kind
             if layer.get("bar") is not None:
                 _bar(figure, layer, area, size)
         _axes(ax, panel)  # last, because pictures reset the limits

@@ -66,13 +66,15 @@ def show(figure: Figure, alt: str) -> None:
     display({"image/png": png.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def learning_curve(ax: Axes, labels_R: Sequence[int], values_S_R: np.ndarray, *, name: str, index: int = 0) -> Axes:
-    """The median over seeds S of a quantity after each round R, with the band between its quartiles.
+def learning_curve(
+    ax: Axes, labels_R: Sequence[int], values_S_R: np.ndarray, *, name: str, index: int = 0, whole_range: bool = False
+) -> Axes:
+    """The median over seeds S of a quantity after each round R, and the band between its quartiles, or its whole range.
 
     `index` picks colour and dash. Seeds that have not finished a round are NaN there and are left out.
     """
-    values_S_R = np.atleast_2d(values_S_R)
-    low_R, median_R, high_R = np.nanquantile(values_S_R, [0.25, 0.5, 0.75], axis=0)
+    band = [0, 0.5, 1] if whole_range else [0.25, 0.5, 0.75]
+    low_R, median_R, high_R = np.nanquantile(np.atleast_2d(values_S_R), band, axis=0)
     colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
     ax.plot(labels_R, median_R, color=colour, linestyle=DASHES[index % len(DASHES)], label=name)
     ax.fill_between(labels_R, low_R, high_R, color=colour, alpha=0.15, linewidth=0)

@@ -58,6 +58,21 @@ def test_lines_bands_points_and_rects_are_where_they_belong():
     assert near(at(pixels(line([0, 1], [0.5, 0.5], width=8)), 0.3, 0.8), (255, 255, 255))
 
 
+def test_later_layers_lie_on_top_whatever_their_kind():
+    ink = images([[[1.0]]], x=[0.5], y=[0.5], width=1, height=1)
+    full = {
+        "images": (ink, (0, 0, 0)),
+        "rects": (rects([0], [1], [0], [1], colour="green"), code("green")),
+        "points": (points([0.5], [0.5], size=30, colour="vermillion"), code("vermillion")),
+        "heat": (heat([[0.0]], **UNIT), tuple(round(255 * part) for part in colormaps["cividis"](0)[:3])),
+        "line": (line([0, 1], [0.5, 0.5], width=40, colour="sky"), code("sky")),
+        "band": (band([0, 1], [0, 0], [1, 1], opacity=1.0, colour="purple"), code("purple")),
+    }
+    for name, (layer, colour) in full.items():
+        below = [other for other_name, (other, _) in full.items() if other_name != name]
+        assert near(at(pixels(*below, layer), 0.5, 0.5), colour), name
+
+
 def test_hollow_marks_are_white_and_rings_are_open():
     under = rects([0], [1], [0], [1], colour="green")
     assert near(at(pixels(under, points([0.5], [0.5], size=24, filled=False)), 0.5, 0.5), (255, 255, 255))
