@@ -38,7 +38,8 @@ An explorer is about this long. Copy it:
 
 **Stages.** Split what is costly into pure functions of hashable arguments (fit, sample, score) and mark each `@stage`:
 it remembers its last results. A stage that takes `state.width` and not the whole state is not recomputed when another
-field moves. Stages must not change the arrays they hand on.
+field moves. Stages must not change the arrays they hand on. JupyterLab may call an explorer from another thread than
+the cells', one call at a time: `torch.no_grad()` belongs inside a stage, where it holds for the thread that computes.
 """
 
 from collections.abc import Callable
