@@ -42,8 +42,9 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs behind figures/ (about 40 minutes on two cores; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs behind figures/ (most of an hour on two cores; continues where it stopped)
 	$(BIN)/python -m bal_utils.sweep --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
+	$(BIN)/python -m bal_utils.sweep --strategies random --seeds 1 2 --out figures/mnist_lecture
 
 # the peers need versions of their own
 build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml
