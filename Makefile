@@ -23,7 +23,7 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(VENV)/.installed-lab ## open JupyterLab on the first notebook
-	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared), browser
 	$(BIN)/python -m pytest tests
