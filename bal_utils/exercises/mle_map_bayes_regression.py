@@ -35,25 +35,9 @@ def log_evidence(features_N_D, targets_N, prior_std, noise_std):
     return -0.5 * (misfit + log_det + len(targets_N) * np.log(2 * np.pi))
 
 
-def only_the_misfit(features_N_D, targets_N, prior_std, noise_std):
-    covariance_N_N = prior_std**2 * features_N_D @ features_N_D.T + noise_std**2 * np.eye(len(targets_N))
-    return -0.5 * (targets_N @ np.linalg.solve(covariance_N_N, targets_N) + len(targets_N) * math.log(2 * math.pi))
-
-
-def without_half_the_determinant(features_N_D, targets_N, prior_std, noise_std):
-    covariance_N_N = prior_std**2 * features_N_D @ features_N_D.T + noise_std**2 * np.eye(len(targets_N))
-    right = log_evidence(features_N_D, targets_N, prior_std, noise_std)
-    return right - 0.5 * np.linalg.slogdet(covariance_N_N).logabsdet
-
-
-def unweighted_past(mean_D, precision_D_D, features_D, target, noise_precision):
-    new_precision_D_D = precision_D_D + noise_precision * np.outer(features_D, features_D)
-    return np.linalg.solve(new_precision_D_D, mean_D + noise_precision * features_D * target)
-
-
-def forgets_the_past(mean_D, precision_D_D, features_D, target, noise_precision):
-    new_precision_D_D = precision_D_D + noise_precision * np.outer(features_D, features_D)
-    return np.linalg.solve(new_precision_D_D, noise_precision * features_D * target)
+def half_log_det(features_N_D, prior_std, noise_std):
+    covariance_N_N = prior_std**2 * features_N_D @ features_N_D.T + noise_std**2 * np.eye(len(features_N_D))
+    return 0.5 * np.linalg.slogdet(covariance_N_N).logabsdet
 
 
 prediction_1 = Exercise(
@@ -61,7 +45,8 @@ prediction_1 = Exercise(
     answer="C",
     explanation=(
         "Close to the trials the two lines can hardly differ, since there the data hold them. "
-        "At full right nothing does, and a small change of slope is carried four times as far as the trials reach."
+        "At full right nothing does: it lies almost five times as far from the middle of the trials as they reach, "
+        "and a small change of slope grows with the distance."
     ),
     hints=(
         "The five trials lie within about half a unit of each other. How far away from their middle is 1?",
@@ -86,19 +71,19 @@ exercise_1 = Exercise(
     cases=((0.5, 0.2), (2.0, 0.2), (1.5, 3.0)),
     mistakes=(
         Mistake(
-            lambda prior_std, noise_std: (prior_std / noise_std) ** 2,
+            lambda prior, noise: (prior / noise) ** 2,
             "λ is upside down. Noisy data should make you lean on the prior, so λ has to grow with the noise.",
         ),
         Mistake(
-            lambda prior_std, noise_std: noise_std / prior_std,
+            lambda prior, noise: noise / prior,
             "You divided standard deviations. Precisions are one over the variance: square both.",
         ),
         Mistake(
-            lambda prior_std, noise_std: prior_std**2 * noise_std**2,
+            lambda prior, noise: prior**2 * noise**2,
             "You used the prior's variance as its precision. A wide prior is a weak one: α = 1/prior_std².",
         ),
         Mistake(
-            lambda prior_std, noise_std: 1 / prior_std**2,
+            lambda prior, noise: 1 / prior**2,
             "That is α alone. The ridge weighs the prior against the data: divide by β = 1/noise_std².",
         ),
     ),
@@ -119,23 +104,23 @@ exercise_2 = Exercise(
     ),
     mistakes=(
         Mistake(
-            lambda features_D, covariance_D_D, noise_std: features_D @ covariance_D_D @ features_D + noise_std**2,
+            lambda phi, S, noise: phi @ S @ phi + noise**2,
             "That is the variance. A band is drawn in the units of the measurement, so take the square root.",
         ),
         Mistake(
-            lambda features_D, covariance_D_D, noise_std: np.sqrt(features_D @ covariance_D_D @ features_D),
+            lambda phi, S, noise: np.sqrt(phi @ S @ phi),
             "That is the doubt about the line alone. A new measurement also has noise: add noise_std² before the root.",
         ),
         Mistake(
-            lambda features_D, covariance_D_D, noise_std: np.sqrt(features_D @ covariance_D_D @ features_D) + noise_std,
+            lambda phi, S, noise: np.sqrt(phi @ S @ phi) + noise,
             "Standard deviations do not add, variances do: first add, then take the root.",
         ),
         Mistake(
-            lambda features_D, covariance_D_D, noise_std: np.sqrt(features_D @ covariance_D_D @ features_D + noise_std),
+            lambda phi, S, noise: np.sqrt(phi @ S @ phi + noise),
             "You added the noise's standard deviation to a variance. Square it first.",
         ),
         Mistake(
-            lambda features_D, covariance_D_D, noise_std: noise_std,
+            lambda phi, S, noise: noise,
             "That is the noise alone, as if the weights were known. It is the band of a point estimate.",
         ),
     ),
@@ -175,24 +160,20 @@ exercise_3 = Exercise(
     ),
     mistakes=(
         Mistake(
-            forgets_the_past,
+            lambda m, A, phi, y, beta: update(0 * m, A, phi, y, beta),
             "The old mean is missing. What was learned before pulls too, with A·m. "
             "It drops out only at the very start, where m = 0.",
         ),
         Mistake(
-            lambda mean_D, precision_D_D, features_D, target, noise_precision: update(
-                mean_D, np.linalg.inv(precision_D_D), features_D, target, noise_precision
-            ),
+            lambda m, A, phi, y, beta: update(m, np.linalg.inv(A), phi, y, beta),
             "You inverted the precision and then added. What adds is precision, not covariance.",
         ),
         Mistake(
-            lambda mean_D, precision_D_D, features_D, target, noise_precision: update(
-                mean_D, precision_D_D, features_D, target, 1 / noise_precision
-            ),
+            lambda m, A, phi, y, beta: update(m, A, phi, y, 1 / beta),
             "You weighed the trial with its noise variance. A precise trial should count for more: use β itself.",
         ),
         Mistake(
-            unweighted_past,
+            lambda m, A, phi, y, beta: np.linalg.solve(A + beta * np.outer(phi, phi), m + beta * phi * y),
             "The old mean must be weighed with its precision, A·m, before the new trial is added to it.",
         ),
     ),
@@ -232,7 +213,7 @@ prediction_4 = Exercise(
             "A",
             "Three features are a constant and two wide bumps. They cannot rise and fall as often as the water does.",
         ),
-        Mistake("C", "That is what the training error would choose: it never gets worse with more freedom."),
+        Mistake("C", "That is what the training error would choose: it hardly ever gets worse with more freedom."),
     ),
 )
 
@@ -250,31 +231,24 @@ exercise_4 = Exercise(
     cases=((FEATURES_N_D, TARGETS_N, 0.5, 0.2), (FEATURES_N_D[:2], TARGETS_N[:2], 2.0, 0.4)),
     mistakes=(
         Mistake(
-            only_the_misfit,
+            lambda Phi, y, prior, noise: log_evidence(Phi, y, prior, noise) + half_log_det(Phi, prior, noise),
             "The determinant is missing. Without it a wider prior always looks better, "
             "because nobody pays for spreading the bets.",
         ),
         Mistake(
-            without_half_the_determinant,
+            lambda Phi, y, prior, noise: log_evidence(Phi, y, prior, noise) - half_log_det(Phi, prior, noise),
             "The ½ belongs to the determinant too: ln|C|, like yᵀC⁻¹y, comes with a half.",
         ),
         Mistake(
-            lambda features_N_D, targets_N, prior_std, noise_std: log_evidence(
-                features_N_D, targets_N, 1 / prior_std, noise_std
-            ),
+            lambda Phi, y, prior, noise: log_evidence(Phi, y, 1 / prior, noise),
             "You used the prior's precision where its variance belongs. A wide prior makes the targets vary more.",
         ),
         Mistake(
-            lambda features_N_D, targets_N, prior_std, noise_std: log_evidence(
-                features_N_D, targets_N, math.sqrt(prior_std), math.sqrt(noise_std)
-            ),
+            lambda Phi, y, prior, noise: log_evidence(Phi, y, math.sqrt(prior), math.sqrt(noise)),
             "You used standard deviations as variances: square both before they enter the covariance.",
         ),
         Mistake(
-            lambda features_N_D, targets_N, prior_std, noise_std: (
-                log_evidence(features_N_D, targets_N, prior_std, noise_std)
-                + 0.5 * len(targets_N) * math.log(2 * math.pi)
-            ),
+            lambda Phi, y, prior, noise: log_evidence(Phi, y, prior, noise) + 0.5 * len(y) * math.log(2 * math.pi),
             "The constant -½ N ln 2π is missing. It cancels when you compare bases on the same data, but a density needs it.",
         ),
     ),

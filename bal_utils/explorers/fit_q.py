@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bal_utils.explorers.base import Button, Choice, Event, Explorer, Scene, Slider, Toggle
+from bal_utils.explorers.base import Button, Choice, Event, Explorer, Scene, Toggle
 from bal_utils.explorers.gaussian_fit import (
     AXIS_RANGE,
     P_OVER_Q,
@@ -42,6 +42,12 @@ class FitQState:
     rotation: float = START[4]
     mean_field: bool = False
     path: tuple[Q, ...] = (START,)
+
+    def __post_init__(self) -> None:
+        low, high = AXIS_RANGE
+        for name, std in (("first", self.first), ("second", self.second)):
+            if not low <= std <= high:
+                raise ValueError(f"{name}: expected a standard deviation from {low} to {high}, got {std!r}")
 
     @property
     def q(self) -> Q:
@@ -80,9 +86,6 @@ class FitQ(Explorer):
         Choice("target", label="Target", options=tuple(TARGETS)),
         Choice("direction", label="Optimiser lowers", options=(Q_OVER_P, P_OVER_Q)),
         Toggle("mean_field", label="Mean field (axes upright)"),
-        Slider("first", label="First axis", low=AXIS_RANGE[0], high=AXIS_RANGE[1], step=0.05),
-        Slider("second", label="Second axis", low=AXIS_RANGE[0], high=AXIS_RANGE[1], step=0.05),
-        Slider("rotation", label="Rotation (°)", low=-90, high=90, step=1),
         Button("step", label="Step", primary=True),
         Button("ten_steps", label="10 steps"),
     )
@@ -106,12 +109,6 @@ class FitQ(Explorer):
             "evidence, bars of both divergences, and the chosen divergence along the path of q"
         )
         return scene(*panels, alt=alt, status=self._status(state, evidence, gaps), width=940, height=560)
-
-    def on_click(self, state: FitQState, event: Event) -> FitQState:
-        """Puts the mean where the learner points."""
-        if event.point is not None or event.panel != 0:
-            return state
-        return replace(state, mean=(round(event.x, 3), round(event.y, 3))).remembered()
 
     def on_drag(self, state: FitQState, event: Event) -> FitQState:
         """Moves the mean, or the end of an axis: the first turns q, the second only stretches it."""
@@ -162,9 +159,7 @@ class FitQ(Explorer):
             points(*ends_2_2[1:].T, shape="diamond", ids=[SECOND], names=HANDLES[2:], size=14, filled=False, **style)
         )
         words = {"title": "Drag the dot, the square, the diamond", "x_label": "w₁", "y_label": "w₂"}
-        return panel(
-            *layers, **plane, **words, box=(0, 0, 0.56, 1), equal=True, click_anywhere=True, legend="bottom right"
-        )
+        return panel(*layers, **plane, **words, box=(0, 0, 0.56, 1), equal=True, legend="bottom right")
 
     def _bound(self, evidence: float, gap: float) -> Panel:
         left, elbo = evidence - MOST, max(evidence - gap, evidence - MOST)

@@ -15,7 +15,7 @@ from bal_utils.linear_regression import BASES, Belief, Prediction
 from bal_utils.runtime import stream
 
 RANGE = {"low": -4.0, "high": 4.0}  # where the features stand
-PLANE = {"x": (-6.0, 6.0), "y": (-3.0, 3.0)}
+PLANE = {"x": (-6.0, 6.0), "y": (-3.0, 4.0)}
 MOST_READINGS, MOST_FEATURES = 100, 14
 PLACES_G = np.linspace(*PLANE["x"], 181)
 ASKABLE_G = np.abs(PLACES_G) <= RANGE["high"]
@@ -97,7 +97,7 @@ class Regression(Explorer):
 
     State = RegressionState
     controls: ClassVar = (
-        IntSlider("num_readings", label="Readings from the meter", low=0, high=MOST_READINGS),
+        IntSlider("num_readings", label="Readings", low=0, high=MOST_READINGS),
         Slider("prior_precision", label="Prior precision α", low=0.001, high=1000, step=0.1, log=True),
         Slider("noise_std", label="Noise σ", low=0.05, high=1.5, step=0.05),
         Choice("basis", label="Basis", options=tuple(BASES)),
@@ -196,7 +196,8 @@ class Regression(Explorer):
 
     def _status(self, count: int, scores_M: np.ndarray, size: int, asked: float, gain: float) -> str:
         best = int(scores_M.argmax()) + 1
-        verdict = "the best size" if best == size else f"{best} would have {number(scores_M.max(), 1)}"
+        better = scores_M.max() > scores_M[size - 1] + 0.05  # less would not show in one decimal
+        verdict = f"{best} would have {number(scores_M.max(), 1)}" if better else "no size does better"
         return (
             f"{count} reading{'s' * (count != 1)}. Log evidence with {size} feature{'s' * (size != 1)}: "
             f"{number(scores_M[size - 1], 1)} nats, {verdict}. "

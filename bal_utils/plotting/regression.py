@@ -135,6 +135,6 @@ def against_size(ax: Axes, sizes_D: ndarray, values_D: ndarray, *, best: int, hi
     place = list(sizes_D).index(best)
     ring = {"s": 240, "facecolor": "none", "edgecolor": PALETTE["vermillion"], "linewidth": 2.5, "zorder": 5}
     ax.scatter([best], [values_D[place]], label=f"best: {best} ({'highest' if higher else 'lowest'})", **ring)
-    ax.set_xlabel("number of features")
-    ax.legend(loc="best")
+    ax.set(xlabel="number of features", xticks=sizes_D[::3])
+    ax.legend(loc="upper right" if not higher else "lower right")
     return ax

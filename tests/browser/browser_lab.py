@@ -25,6 +25,9 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # whatever is not on this machine fails at once
 ]  # fmt: skip
 READY = "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+HAS_STARTED = (
+    "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => /[0-9*]/.test(p.textContent))"
+)
 HAVE_RUN = """() => document.querySelector('[data-mime-type="application/vnd.jupyter.error"]')
   || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(p => /[0-9]/.test(p.textContent))"""
 
@@ -86,10 +89,13 @@ class NotebookPage:
         self.page = page
 
     def run_all(self, seconds: float = 180) -> None:
-        """Runs every cell, stored outputs being cleared first, and waits until the last has ended."""
+        """Runs every cell and waits until the last has ended, or one has failed."""
         self.page.wait_for_function(READY, timeout=120_000)
-        for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
-            self.page.evaluate(f"() => {{ window.jupyterapp.commands.execute('{command}') }}")
+        for _ in range(10):  # a notebook that is still opening ignores commands
+            self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+            self.page.wait_for_timeout(3_000)
+            if self.page.evaluate(HAS_STARTED):
+                break
         self.page.wait_for_function(HAVE_RUN, timeout=1000 * seconds)
         self.page.wait_for_function(READY, timeout=60_000)
 
@@ -183,8 +189,13 @@ class Lab:
         self.browser, self.folder, self.port, self.token = browser, folder, port, token
 
     def copy(self, notebook: Path) -> str:
-        """Copies a notebook into the served folder, beside the stored figures, and gives its name there."""
-        shutil.copy(notebook, self.folder / notebook.name)
+        """Copies a notebook, without its outputs, to where it finds the stored figures; gives its name there."""
+        found = nbformat.read(notebook, as_version=4)
+        found.metadata.pop("widgets", None)
+        for cell in found.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(found, self.folder / notebook.name)
         figures, link = notebook.resolve().parents[1] / "figures", self.folder.parent / "figures"
         if figures.is_dir() and not link.exists():
             link.symlink_to(figures)

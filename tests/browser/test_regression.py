@@ -5,7 +5,7 @@ from browser_lab import NOTEBOOKS, ExplorerOnPage, Lab, NotebookPage
 from latency import key_to_pixels, summary
 
 NOTEBOOK = NOTEBOOKS / "01_mle_map_bayes_regression.ipynb"
-SLIDERS = ("Readings from the meter", "Prior precision α", "Noise σ", "Features", "Curves drawn")
+SLIDERS = ("Readings", "Prior precision α", "Noise σ", "Features", "Curves drawn")
 
 
 @pytest.fixture(scope="module")

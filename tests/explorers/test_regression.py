@@ -100,7 +100,7 @@ def test_the_bars_are_ratios_of_marginal_densities(explorer):
     others, here = layers(explorer, "rects", panel=1)
     np.testing.assert_allclose(others["x1"] + here["x1"] - here["x0"], np.exp(expected - np.max(expected)), atol=1e-5)
     assert np.flatnonzero(here["x1"] > here["x0"]).tolist() == [7]
-    assert f"{max(expected):.1f}".replace("-", "−") in explorer.status and "the best size" in explorer.status
+    assert f"{max(expected):.1f}".replace("-", "−") in explorer.status and "no size does better" in explorer.status
 
 
 def test_the_next_reading_is_asked_for_in_the_gap(explorer):
@@ -116,7 +116,7 @@ def test_without_readings_the_prior_is_drawn(explorer):
     explorer.set(num_readings=0)
     _, alone = layers(explorer, "band")
     np.testing.assert_allclose(alone["high"] + alone["low"], 0, atol=1e-6)
-    assert explorer.status.startswith("0 readings. Log evidence with 8 features: 0.0 nats")
+    assert explorer.status.startswith("0 readings. Log evidence with 8 features: 0.0 nats, no size does better")
 
 
 def test_more_readings_narrow_the_band(explorer):
