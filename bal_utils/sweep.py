@@ -68,7 +68,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bal_utils.sweep", description=__doc__)
     parser.add_argument("--strategies", nargs="+", default=["random", "bald", "batchbald"], metavar="NAME",
                         help=f"any of: {', '.join(ACQUISITIONS)}")  # fmt: skip
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[10], metavar="B", help="labels asked for in a round")
+    parser.add_argument(
+        "--batch-sizes", nargs="+", type=int, default=[10], metavar="B", help="labels asked for in a round"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     parser.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
     parser.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
