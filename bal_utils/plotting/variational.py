@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
@@ -79,6 +80,10 @@ def lines_and_dots(ax: Axes, x_P: Sequence[float], lines: Mapping[str, ndarray],
         style = {"color": colour, "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
         ax.plot([], [], label=name, **style)
         ax.plot(x_P, dots[name], **(style | {"linestyle": "none"}))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     ax.legend(loc="best", fontsize=10)
     return ax
 

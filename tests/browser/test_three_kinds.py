@@ -55,9 +55,10 @@ def test_the_star_is_dragged_along_the_lake(lake: ExplorerOnPage):
     for step in range(1, 11):
         lake.page.mouse.move(box["x"] + star["x"] - 10 * step, box["y"] + star["y"])
     lake.page.mouse.up()
-    wanted = pytest.approx(star["x"] - 100, abs=5)  # places are rounded to 0.1 km, 3.6 pixels
-    for _ in range(50):  # a loaded machine draws the last place late
+    # 45 pixels are 1 km, so the star comes to 4.8 km, give or take one of the ten moves
+    wanted = tuple(f"At {place / 10} km" for place in range(46, 51))
+    for _ in range(50):  # a loaded machine answers late
         lake.page.wait_for_timeout(100)
-        if (moved := next(target["x"] for target in lake.targets() if target["id"] == 0)) == wanted:
+        if lake.status().startswith(wanted):
             break
-    assert moved == wanted
+    assert lake.status().startswith(wanted)
