@@ -199,17 +199,17 @@ COVARIANCE = torch.tensor([[2.0, -0.9], [-0.9, 8.0]], dtype=torch.float64)
 exercise_4 = Exercise(
     title="MacKay's correction",
     answer=moderated,
-    explanation="The surer the weights, the smaller s², and the less is taken off.",
+    explanation="The surer the weights, the smaller the variance v, and the less is taken off.",
     hints=(
         "The score w·x is a sum of Gaussians. Its mean is m·x.",
-        "Its variance is s² = xᵀSx: in code `x @ covariance @ x`.",
-        "Divide the mean by √(1 + π s²/8), and take the sigmoid last.",
+        "Its variance is v = xᵀSx: in code `x @ covariance @ x`.",
+        "Divide the mean by √(1 + π v/8), and take the sigmoid last.",
     ),
     cases=((MEAN, COVARIANCE, STAR), (MEAN, COVARIANCE, NEAR), (MEAN, 0 * COVARIANCE, STAR)),
     mistakes=(
         Mistake(
             with_variance(lambda covariance, x: torch.sqrt(x @ covariance @ x)),
-            "You put the standard deviation s where the formula has the variance s².",
+            "You put the standard deviation √v where the formula has the variance v.",
         ),
         Mistake(
             with_variance(lambda covariance, x: (covariance.diagonal() * x.square()).sum()),

@@ -1,6 +1,7 @@
 """Exercises of notebook 04: divergences, the bound, its gradients, and where variational inference goes wrong."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import logsigmoid
@@ -109,12 +110,16 @@ def elbo(log_joint, mean, std, base):
     return log_joint(weights).mean() + math.log(std) + 0.5 * math.log(2 * math.pi * math.e)
 
 
-def three_of_three(w):
-    return -(w**2) / 8 + 3 * logsigmoid(w)
+@dataclass(frozen=True)
+class LogJoint:
+    """The log joint of a pin that landed point up `up` times and `down` times not, its log odds N(0, prior_std²) before."""
 
+    up: int
+    down: int
+    prior_std: float
 
-def two_of_three(w):
-    return -(w**2) / 2 + 2 * logsigmoid(w) + logsigmoid(-w)
+    def __call__(self, w):
+        return -((w / self.prior_std) ** 2) / 2 + self.up * logsigmoid(w) + self.down * logsigmoid(-w)
 
 
 BASE = base_draws(50, 1, stream(0, "exercise"))[:, 0]
@@ -128,7 +133,11 @@ exercise_2 = Exercise(
         "The entropy of a Gaussian is log std + ½ log(2πe). Averaging -log q over the draws is as good.",
         "`log_joint(weights).mean() + entropy`, in that sign: higher is better.",
     ),
-    cases=((three_of_three, 2.0, 1.3, BASE), (three_of_three, 0.0, 0.5, BASE), (two_of_three, 0.3, 2.0, BASE)),
+    cases=(
+        (LogJoint(3, 0, 2.0), 2.0, 1.3, BASE),
+        (LogJoint(3, 0, 2.0), 0.0, 0.5, BASE),
+        (LogJoint(2, 1, 1.0), 0.3, 2.0, BASE),
+    ),
     mistakes=(
         Mistake(
             lambda log_joint, mean, std, base: -elbo(log_joint, mean, std, base),

@@ -16,10 +16,10 @@ from bal_utils.explorers.gaussian_fit import (
     Q,
     arrived,
     density,
-    divergences,
+    divergence,
+    mean_and_scale,
     on_grid,
     one_step,
-    scales,
     upright,
 )
 from bal_utils.explorers.scene import Panel, bar_axis, bars, heat, line, panel, points, rects, scene, text
@@ -75,7 +75,7 @@ def number(value: float) -> str:
 
 def gaps_of(state: FitQState) -> dict[str, float]:
     """Both divergences between q and the target, in nats."""
-    return {name: float(divergences((state.q,), state.target, name)[0]) for name in (Q_OVER_P, P_OVER_Q)}
+    return {name: divergence(state.q, state.target, name) for name in (Q_OVER_P, P_OVER_Q)}
 
 
 class FitQ(Explorer):
@@ -140,8 +140,7 @@ class FitQ(Explorer):
 
     def _map(self, state: FitQState) -> Panel:
         plane = {"x": PLANE, "y": PLANE}
-        mean_T_2, scale_T_2_2 = scales((state.q,))
-        mean_2, scale_2_2 = mean_T_2[0], scale_T_2_2[0]
+        mean_2, scale_2_2 = mean_and_scale(state.q)
         angles = np.linspace(0, 2 * np.pi, 90)
         circle_2_P = np.stack([np.cos(angles), np.sin(angles)])
         layers = [heat(density(state.target), **plane, colours="Blues")]
@@ -189,9 +188,7 @@ class FitQ(Explorer):
         return panel(*layers, **bar_axis(tuple(gaps)), x=(0, MOST + 1), **words, box=(0.56, 0.33, 0.44, 0.24))
 
     def _walk(self, state: FitQState) -> Panel:
-        parts = (state.path, (state.q,)) if state.path else ((state.q,),)  # the path is remembered while q is dragged
-        found_T = np.concatenate([divergences(part, state.target, state.direction) for part in parts])
-        found_T = np.minimum(found_T, MOST)[: len(state.walk)]
+        found_T = np.minimum([divergence(q, state.target, state.direction) for q in state.walk], MOST)
         places_T = np.arange(len(found_T))
         layers = [line(places_T, found_T, colour="vermillion"), points(places_T, found_T, colour="vermillion", size=7)]
         axes = {"x": (-0.5, max(10, len(found_T)) + 0.5), "y": (0, max(1.0, found_T.max()) * 1.15)}

@@ -1,11 +1,12 @@
 """The numbers behind the explorer `fit_q`: targets in the plane, the ELBO of a Gaussian q, both divergences, one step uphill.
 
 All are exact to far more digits than are shown: expectations under q by quadrature, those under the target on a grid.
-Dimensions: K nodes of the quadrature, T Gaussians, G places of the grid, R C rows and columns of the map.
+Dimensions: K nodes of the quadrature, G places of the grid, R C rows and columns of the map.
 """
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -86,35 +87,36 @@ def density(name: str) -> ndarray:
     return np.exp(log_joint(name, np.stack(np.meshgrid(side, side), axis=-1)) - on_grid(name).log_evidence)
 
 
-def scales(qs: tuple[Q, ...]) -> tuple[ndarray, ndarray]:
-    """mean_T_2 and scale_T_2_2, whose columns are the axes: w = mean + scale ε."""
-    table_T_5 = np.array(qs)
-    turn_T = np.deg2rad(table_T_5[:, 4])
-    axes_T_2_2 = np.stack([np.cos(turn_T), -np.sin(turn_T), np.sin(turn_T), np.cos(turn_T)], axis=1).reshape(-1, 2, 2)
-    return table_T_5[:, :2], axes_T_2_2 * table_T_5[:, None, 2:4]
+def mean_and_scale(q: Q) -> tuple[ndarray, ndarray]:
+    """mean_2 and scale_2_2, whose columns are the axes: w = mean + scale ε."""
+    x, y, first, second, rotation = q
+    cos, sin = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
+    return np.array([x, y]), np.array([[first * cos, -second * sin], [first * sin, second * cos]])
 
 
-@stage
-def elbos(qs: tuple[Q, ...], name: str) -> ndarray:
-    """elbo_T in nats: E_q[log joint] + entropy."""
-    mean_T_2, scale_T_2_2 = scales(qs)
-    places_T_K_2 = mean_T_2[:, None] + NODES_K_2 @ scale_T_2_2.transpose(0, 2, 1)
-    entropy_T = np.log(np.array(qs)[:, 2:4]).sum(axis=1) + math.log(2 * math.pi * math.e)
-    return log_joint(name, places_T_K_2) @ WEIGHTS_K + entropy_T
+def elbo(q: Q, name: str) -> float:
+    """The bound in nats: E_q[log joint] + entropy."""
+    mean_2, scale_2_2 = mean_and_scale(q)
+    entropy = math.log(q[2] * q[3]) + math.log(2 * math.pi * math.e)
+    return float(WEIGHTS_K @ log_joint(name, mean_2 + NODES_K_2 @ scale_2_2.T)) + entropy
 
 
-@stage
-def divergences(qs: tuple[Q, ...], name: str, direction: str) -> ndarray:
-    """KL_T in nats: what is missing from the ELBO, or the other way round from the target's moments."""
+@lru_cache(maxsize=1024)
+def divergence(q: Q, name: str, direction: str) -> float:
+    """In nats: what is missing from the ELBO, or the other way round from the target's moments."""
     target = on_grid(name)
     if direction == Q_OVER_P:
-        return target.log_evidence - elbos(qs, name)
-    mean_T_2, scale_T_2_2 = scales(qs)
-    spread_T_2_2 = np.linalg.solve(scale_T_2_2, np.linalg.cholesky(target.covariance_2_2))
-    shift_T_2 = np.linalg.solve(scale_T_2_2, (target.mean_2 - mean_T_2)[..., None])[..., 0]
-    squares_T = (spread_T_2_2**2).sum(axis=(1, 2)) + (shift_T_2**2).sum(axis=1)
-    log_det_T = np.log(np.array(qs)[:, 2:4]).sum(axis=1)
-    return -target.entropy + math.log(2 * math.pi) + log_det_T + squares_T / 2
+        return target.log_evidence - elbo(q, name)
+    shift_2, spread_2_2 = seen_from(q, target)
+    squares = (spread_2_2**2).sum() + (shift_2**2).sum()
+    return -target.entropy + math.log(2 * math.pi) + math.log(q[2] * q[3]) + float(squares) / 2
+
+
+def seen_from(q: Q, target: Target) -> tuple[ndarray, ndarray]:
+    """The target's mean and a root of its covariance in q's own coordinates, where q is N(0, I)."""
+    mean_2, scale_2_2 = mean_and_scale(q)
+    root_2_2 = np.linalg.cholesky(target.covariance_2_2)
+    return np.linalg.solve(scale_2_2, target.mean_2 - mean_2), np.linalg.solve(scale_2_2, root_2_2)
 
 
 @stage
@@ -123,17 +125,14 @@ def uphill(q: Q, name: str, direction: str, mean_field: bool) -> tuple[ndarray, 
 
     For KL(q ‖ p) this is the reparametrised gradient: the slope of the log joint at w = mean + scale ε, averaged over ε.
     """
-    mean_T_2, scale_T_2_2 = scales((q,))
-    scale_2_2 = scale_T_2_2[0]
     if direction == Q_OVER_P:
-        places_K_2 = torch.from_numpy(mean_T_2 + NODES_K_2 @ scale_2_2.T).requires_grad_()
+        mean_2, scale_2_2 = mean_and_scale(q)
+        places_K_2 = torch.from_numpy(mean_2 + NODES_K_2 @ scale_2_2.T).requires_grad_()
         (slope_K_2,) = torch.autograd.grad(TARGETS[name](places_K_2).sum(), places_K_2)
         slope_K_2 = WEIGHTS_K[:, None] * (slope_K_2.numpy() @ scale_2_2)
         shift_2, stretch_2_2 = slope_K_2.sum(axis=0), slope_K_2.T @ NODES_K_2 + np.eye(2)
     else:
-        target = on_grid(name)
-        shift_2 = np.linalg.solve(scale_2_2, target.mean_2 - mean_T_2[0])
-        spread_2_2 = np.linalg.solve(scale_2_2, np.linalg.cholesky(target.covariance_2_2))
+        shift_2, spread_2_2 = seen_from(q, on_grid(name))
         stretch_2_2 = spread_2_2 @ spread_2_2.T + np.outer(shift_2, shift_2) - np.eye(2)
     stretch_2_2 = (stretch_2_2 + stretch_2_2.T) / 2
     return shift_2, np.diag(np.diag(stretch_2_2)) if mean_field else stretch_2_2
@@ -148,12 +147,10 @@ def arrived(q: Q, name: str, direction: str, mean_field: bool) -> bool:
 def one_step(q: Q, name: str, direction: str, mean_field: bool) -> Q:
     """q after one step uphill, halved until the divergence falls; q itself where no step lowers it."""
     shift_2, stretch_2_2 = uphill(q, name, direction, mean_field)
-    mean_T_2, scale_T_2_2 = scales((q,))
-    present = divergences((q,), name, direction)[0]
+    mean_2, scale_2_2 = mean_and_scale(q)
     for rate in 0.5 ** np.arange(1, 10):
-        scale_2_2 = scale_T_2_2[0] @ expm(rate / 2 * stretch_2_2)
-        moved = as_q(mean_T_2[0] + rate * scale_T_2_2[0] @ shift_2, scale_2_2, q[4])
-        if divergences((moved,), name, direction)[0] < present:
+        moved = as_q(mean_2 + rate * scale_2_2 @ shift_2, scale_2_2 @ expm(rate / 2 * stretch_2_2), q[4])
+        if divergence(moved, name, direction) < divergence(q, name, direction):
             return moved
     return q
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting.regression import weight_map
 
 CLASS_NAMES = ("well", "ill")
 PROBABILITY_MAP = "RdBu_r"  # blue for class 0, red for class 1, white for one half
@@ -59,6 +60,35 @@ def boundaries(ax: Axes, weights_K_2: np.ndarray, *, name: str = "", best: bool 
     for index, (right, up) in enumerate(along_K_2):
         ax.plot([-right, right], [-up, up], zorder=3, label="" if index else name, **look)
     ax.set(xlim=limits[0], ylim=limits[1])
+    return ax
+
+
+def fan(ax: Axes, weights_K_2: np.ndarray, best_2: np.ndarray) -> Axes:
+    """The boundaries of K draws over a picture of patients, and the most probable one."""
+    ax.set(xlim=(-6, 6), ylim=(-3, 9))
+    boundaries(ax, weights_K_2, name="drawn")
+    boundaries(ax, best_2, name="most probable", best=True)
+    ax.legend(loc="upper left", fontsize=9, frameon=True, framealpha=0.9)
+    return ax
+
+
+def weight_plane(
+    ax: Axes,
+    first_C: np.ndarray,
+    second_R: np.ndarray,
+    log_density_C_R: np.ndarray,
+    draws_K_2: np.ndarray,
+    *,
+    name: str,
+) -> Axes:
+    """A posterior over the weights of markers A and B, the peak marked, and draws from it as white dots."""
+    log_density_R_C = np.asarray(log_density_C_R).T
+    row, column = np.unravel_index(log_density_R_C.argmax(), log_density_R_C.shape)
+    peak = {"most probable": (float(first_C[column]), float(second_R[row]))}
+    weight_map(ax, np.asarray(first_C), np.asarray(second_R), log_density_R_C, peak)
+    ax.scatter(*np.asarray(draws_K_2).T, s=8, color="white", label=name)
+    ax.set(xlabel="weight of marker A", ylabel="weight of marker B", xlim=(-3, 14), ylim=(-10, 10))
+    ax.legend(labelcolor="white", loc="upper right")
     return ax
 
 
