@@ -12,7 +12,7 @@ LAYERS = (
     {"runtime", "information", "records"},
     {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"},
-    {"training", "posteriors", "acquisition", "variational"},
+    {"training", "posteriors", "acquisition", "variational", "dropout_elbo"},
     {"active_learning", "sweep"},
     {"explorers", "exercises"},
 )

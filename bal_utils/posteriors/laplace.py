@@ -1,12 +1,28 @@
-"""Laplace's approximation: a Gaussian at the peak of a posterior, as wide as the curvature there says."""
+"""Laplace's approximation: a Gaussian at the peak of a posterior, as wide as the curvature there says.
 
-from collections.abc import Callable
+`fit_laplace` takes any log density and its exact Hessian. `fit_network` takes a trained network (arXiv:2106.14806).
+Dimensions: N inputs, K samples, D weights, d of them uncertain, C outputs; n inputs of a chunk.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 from torch.autograd.functional import hessian, jacobian
+from torch.func import functional_call, jacrev, vmap
 
+from bal_utils.posteriors import weights
 from bal_utils.posteriors.nuts import check_start
+from bal_utils.posteriors.weights import (
+    CHUNK_BYTES,
+    WeightSamples,
+    check_positive,
+    check_samples,
+    prior_of,
+    standard_normal,
+    weight_vector,
+)
 
 SEARCH_STEPS, NEWTON_STEPS = 500, 20
 
@@ -66,3 +82,141 @@ def finish(log_density: Callable[[Tensor], Tensor], point_D: Tensor) -> Tensor:
             return point_D
         point_D = point_D + step_D
     return point_D
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkLaplace:
+    """A normal distribution around the weights of a trained network, over all of them or those of its last layer."""
+
+    model: nn.Module
+    names: tuple[str, ...]  # the weights that are uncertain, d of them
+    mean_d: Tensor
+    precision_factor_d_d: Tensor  # the lower-triangular R with R Rᵀ = precision
+
+    @property
+    def covariance_d_d(self) -> Tensor:
+        return torch.cholesky_inverse(self.precision_factor_d_d)
+
+    def draw(self, num_samples: int, generator: Generator | None = None) -> Tensor:
+        """weights_K_d. Without a generator they are those of `stream(0, "weights")`."""
+        check_samples(num_samples)
+        base_K_d = standard_normal(num_samples, self.mean_d, generator)
+        return self.mean_d + torch.linalg.solve_triangular(self.precision_factor_d_d.mT, base_K_d.mT, upper=True).mT
+
+
+def fit_network(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    prior_std: float | Tensor,
+    noise_std: float | None = None,
+    last_layer: bool = False,
+) -> NetworkLaplace:
+    """Laplace's approximation at the present weights of a trained network, with the generalised Gauss-Newton matrix.
+
+    precision = Σ_n J_nᵀ Λ_n J_n + diag(1/prior_std²),   J_n = ∂f(x_n)/∂w                        (arXiv:2008.08400, eq. 8)
+
+    Λ is 1/noise_std² for regression, and diag(p) - p pᵀ with p the softmax for classification (`noise_std` None). Unlike
+    the Hessian this matrix has no negative curvature, so the network need not be at an exact maximum; it should be near
+    the maximum of the same posterior: `weights.log_joint`, or training with `weight_decay` = 1/(N prior_std²) on the
+    mean loss. With `last_layer` only the last linear layer is uncertain. The matrix is dense: d² numbers.
+    Raises ValueError where data or standard deviations do not fit.
+    """
+    if len(inputs) == 0 or len(inputs) != len(targets):
+        raise ValueError(f"targets: expected one for each of {len(inputs)} inputs (at least 1), got {len(targets)}")
+    if noise_std is not None:
+        check_positive("noise_std", noise_std)
+    names = last_linear(model) if last_layer else tuple(name for name, _ in model.named_parameters())
+    prior_std_d = chosen_part(model, names, prior_of(model, prior_std))
+    precision_d_d = prior_std_d.square().reciprocal().diag()
+    for part in inputs.split(chunk_size(model, names, inputs)):
+        outputs_n_C, jacobian_n_C_d = jacobians(model, names, part.to(prior_std_d.device))
+        if noise_std is None:
+            probs_n_C = outputs_n_C.softmax(dim=-1)
+            # L = diag(√p) - p √pᵀ has L Lᵀ = diag(p) - p pᵀ
+            factor_n_C_C = probs_n_C.sqrt().diag_embed() - probs_n_C[:, :, None] * probs_n_C.sqrt()[:, None, :]
+            rows = (factor_n_C_C.mT @ jacobian_n_C_d).flatten(0, 1)
+        else:
+            rows = jacobian_n_C_d.flatten(0, 1) / noise_std
+        precision_d_d += rows.mT @ rows
+    mean_d = chosen_part(model, names, weight_vector(model))
+    return NetworkLaplace(model, names, mean_d, torch.linalg.cholesky(precision_d_d))
+
+
+def sample_outputs(
+    laplace: NetworkLaplace,
+    inputs: Tensor,
+    num_samples: int,
+    *,
+    generator: Generator | None = None,
+    linearised: bool = True,
+) -> Tensor:
+    """Outputs for K draws of the weights, each shared by all inputs: outputs_N_K_C.
+
+    Linearised, f(x, m) + J(x) (w - m), as fits the Gauss-Newton matrix (arXiv:2008.08400, eq. 9); otherwise f(x, w), which
+    is often far worse where the network bends within the width of the approximation.
+    """
+    weights_K_d = laplace.draw(num_samples, generator)
+    if not linearised:
+        everything_K_D = weight_vector(laplace.model).repeat(num_samples, 1)
+        everything_K_D[:, chosen_places(laplace.model, laplace.names)] = weights_K_d
+        return weights.sample_outputs(WeightSamples(laplace.model, everything_K_D), inputs)
+    shifts_d_K = (weights_K_d - laplace.mean_d).mT
+    results = []
+    for part in inputs.split(chunk_size(laplace.model, laplace.names, inputs)):
+        outputs_n_C, jacobian_n_C_d = jacobians(laplace.model, laplace.names, part.to(shifts_d_K.device))
+        results.append(outputs_n_C[:, None] + (jacobian_n_C_d @ shifts_d_K).mT)
+    return torch.cat(results)
+
+
+def sample_log_probs(
+    laplace: NetworkLaplace,
+    inputs: Tensor,
+    num_samples: int,
+    *,
+    generator: Generator | None = None,
+    linearised: bool = True,
+) -> Tensor:
+    """log p(y | x, w_k) for K draws of the weights, each shared by all inputs: log_probs_N_K_C."""
+    return sample_outputs(laplace, inputs, num_samples, generator=generator, linearised=linearised).log_softmax(dim=-1)
+
+
+@torch.no_grad()
+def jacobians(model: nn.Module, names: Sequence[str], inputs_n: Tensor) -> tuple[Tensor, Tensor]:
+    """outputs_n_C of the network, and their derivatives by the named weights: jacobian_n_C_d."""
+    model.eval()
+    everything = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    chosen = {name: everything[name] for name in names}
+
+    def outputs(chosen: dict[str, Tensor], input_: Tensor) -> tuple[Tensor, Tensor]:
+        outputs_C = functional_call(model, everything | chosen, (input_[None],)).reshape(-1)
+        return outputs_C, outputs_C
+
+    found, outputs_n_C = vmap(jacrev(outputs, has_aux=True), in_dims=(None, 0))(chosen, inputs_n)
+    return outputs_n_C, torch.cat([found[name].flatten(start_dim=2) for name in names], dim=-1)
+
+
+def last_linear(model: nn.Module) -> tuple[str, ...]:
+    """The names of the weights of the last linear layer. Raises ValueError where there is none."""
+    layers = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise ValueError(f"model: expected a linear layer at the end, {type(model).__name__} has none")
+    return tuple(name for name, _ in model.named_parameters() if name.rpartition(".")[0] == layers[-1])
+
+
+def chosen_places(model: nn.Module, names: Sequence[str]) -> Tensor:
+    """The places of the named weights in `weight_vector(model)`."""
+    flags = [torch.full((p.numel(),), name in names) for name, p in model.named_parameters()]
+    return torch.cat(flags).nonzero()[:, 0]
+
+
+def chosen_part(model: nn.Module, names: Sequence[str], values_D: Tensor) -> Tensor:
+    return values_D[chosen_places(model, names)]
+
+
+def chunk_size(model: nn.Module, names: Sequence[str], inputs: Tensor) -> int:
+    """How many inputs at once keep the Jacobian within a bounded memory."""
+    with torch.no_grad():
+        num_outputs = model.eval()(inputs[:1].to(weight_vector(model).device)).numel()
+    return max(1, CHUNK_BYTES // (8 * num_outputs * len(chosen_places(model, names))))

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
+from bal_utils.posteriors import weights
+from bal_utils.posteriors.weights import LogLikelihood, WeightSamples, categorical, log_joint, weight_vector
 from bal_utils.runtime import stream_seed
 
 
@@ -14,24 +16,26 @@ def sample_nuts(
     *,
     num_samples: int = 1000,
     warmup: int = 500,
+    max_tree_depth: int = 10,
     seed: int = 0,
 ) -> Tensor:
     """Draws `samples_K_D` from exp(log_density) / Z by the No-U-Turn sampler (Hoffman & Gelman 2014, arXiv:1111.4246).
 
     `log_density` maps one vector [D] to a scalar, differentiably. Step size and a diagonal mass matrix adapt during
-    `warmup` steps, which are thrown away. Successive samples are correlated, so K of them tell less than K independent
-    ones. The same seed gives the same chain, and the global random state is left as it was.
+    `warmup` steps, which are thrown away. A step takes at most 2^`max_tree_depth` gradients. Successive samples are
+    correlated, so K of them tell less than K independent ones. The same seed gives the same chain, and the global
+    random state is left as it was.
 
     Raises ValueError where `start_D` is not a vector of finite floats, where the density there is not one finite number,
     or where a count is below one.
     """
     check_start(log_density, start_D)
-    for name, count in (("num_samples", num_samples), ("warmup", warmup)):
+    for name, count in (("num_samples", num_samples), ("warmup", warmup), ("max_tree_depth", max_tree_depth)):
         if count < 1:
             raise ValueError(f"{name}: expected at least 1, got {count}")
     from pyro.infer import MCMC, NUTS
 
-    kernel = NUTS(potential_fn=lambda values: -log_density(values["weights"]))
+    kernel = NUTS(potential_fn=lambda values: -log_density(values["weights"]), max_tree_depth=max_tree_depth)
     chain = MCMC(
         kernel,
         num_samples=num_samples,
@@ -52,3 +56,63 @@ def check_start(log_density: Callable[[Tensor], Tensor], start_D: Tensor) -> Non
     value = log_density(start_D)
     if value.ndim != 0 or not value.isfinite():
         raise ValueError(f"log_density: expected one finite number at start_D, got {value}")
+
+
+def fit_network(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    prior_std: float | Tensor,
+    log_likelihood: LogLikelihood = categorical,
+    num_samples: int = 500,
+    warmup: int = 300,
+    max_tree_depth: int = 10,
+    seed: int = 0,
+) -> WeightSamples:
+    """Samples all weights of a small network from their posterior, from the model's present weights on.
+
+    Costs grow with the number of weights and of inputs: tens of weights take seconds, thousands take hours. Give the model
+    and its data in float64. One chain stays near one of many equal peaks, because hidden units can be swapped and their
+    signs flipped; predictions do not notice. Raises as `sample_nuts` and `weights.log_joint` do.
+    """
+    model.eval()
+    density = log_joint(model, inputs, targets, log_likelihood=log_likelihood, prior_std=prior_std)
+    weights_K_D = sample_nuts(
+        density,
+        weight_vector(model),
+        num_samples=num_samples,
+        warmup=warmup,
+        max_tree_depth=max_tree_depth,
+        seed=seed,
+    )
+    return WeightSamples(model, weights_K_D)
+
+
+def sample_outputs(
+    samples: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """The outputs f(x, w_k) of K weights evenly spaced along the chain, or of all: outputs_N_K_*.
+
+    Nothing is random here; `generator` is taken so that all posteriors are called alike.
+    Raises ValueError where the chain is shorter than `num_samples`.
+    """
+    return weights.sample_outputs(thinned(samples, num_samples), inputs)
+
+
+def sample_log_probs(
+    samples: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """log p(y | x, w_k) of K weights evenly spaced along the chain, or of all: log_probs_N_K_C."""
+    return weights.sample_log_probs(thinned(samples, num_samples), inputs)
+
+
+def thinned(samples: WeightSamples, num_samples: int | None) -> WeightSamples:
+    """Weights evenly spaced along the chain, its last among them."""
+    length = len(samples.weights_K_D)
+    if num_samples is None:
+        return samples
+    if not 1 <= num_samples <= length:
+        raise ValueError(f"num_samples: expected 1 to {length}, the length of the chain, got {num_samples!r}")
+    places_K = torch.arange(1, num_samples + 1) * length // num_samples - 1
+    return WeightSamples(samples.model, samples.weights_K_D[places_K])

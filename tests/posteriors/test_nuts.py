@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from bal_utils.posteriors.nuts import sample_nuts
+from bal_utils.linear_regression import posterior
+from bal_utils.posteriors.nuts import fit_network, sample_nuts, sample_outputs
+from bal_utils.posteriors.weights import gaussian as gaussian_likelihood
+from bal_utils.runtime import stream
 
 pytest.importorskip("pyro")
 
@@ -73,3 +76,30 @@ def test_it_prints_nothing_and_leaves_the_start_alone(capfd):
 def test_bad_input_is_named(density, start, options, named):
     with pytest.raises(ValueError, match=named):
         sample_nuts(density, start, **options)
+
+
+def test_the_weights_of_a_linear_network():
+    inputs_N_2 = torch.randn(12, 2, generator=stream(0, "test inputs"), dtype=torch.float64)
+    targets_N = inputs_N_2 @ torch.tensor([1.0, -1.0], dtype=torch.float64)
+    targets_N = targets_N + 0.5 * torch.randn(12, generator=stream(0, "test noise"), dtype=torch.float64)
+    model = torch.nn.Linear(2, 1, bias=False).double()
+    chain = fit_network(
+        model,
+        inputs_N_2,
+        targets_N,
+        prior_std=2.0,
+        log_likelihood=gaussian_likelihood(0.5),
+        num_samples=800,
+        warmup=200,
+    )
+    exact = posterior(inputs_N_2, targets_N, prior_precision=0.25, noise_precision=4.0)
+    std_D = exact.covariance_D_D.diagonal() ** 0.5
+    # at least 200 independent draws' worth: the mean within 0.25, the deviation within a fifth
+    assert abs(chain.weights_K_D.mean(dim=0).numpy() - exact.mean_D).max() < 0.25 * std_D.max()
+    assert chain.weights_K_D.std(dim=0).numpy() == pytest.approx(std_D, rel=0.2)
+    outputs = sample_outputs(chain, inputs_N_2, 4)
+    torch.testing.assert_close(outputs[:, :, 0], inputs_N_2 @ chain.weights_K_D[[199, 399, 599, 799]].T)
+    torch.testing.assert_close(sample_outputs(chain, inputs_N_2)[:, :, 0], inputs_N_2 @ chain.weights_K_D.T)
+    for num_samples in (0, 801):
+        with pytest.raises(ValueError, match="num_samples: expected 1 to 800"):
+            sample_outputs(chain, inputs_N_2, num_samples)
