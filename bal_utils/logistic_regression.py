@@ -17,7 +17,7 @@ from bal_utils.runtime import stream
 NEWTON_STEPS, HALVINGS = 200, 40
 CONVERGED = 1e-12  # nats that another Newton step would gain
 DEPTH = 25.0  # nats below the highest log density at which a grid ends
-ZOOMS, COARSE = 4, 41
+ZOOMS, COARSE = 3, 31
 
 
 def two_groups(num_each: int, *, distance: float = 3.0, spread: float = 0.5, seed: int = 0) -> tuple[Tensor, Tensor]:

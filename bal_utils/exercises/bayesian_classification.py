@@ -50,6 +50,10 @@ exercise_1 = Exercise(
     ),
     mistakes=(
         Mistake(
+            lambda w, x, y, alpha: log_posterior(w, x, y, alpha * len(y)) / len(y),
+            "You averaged over the patients. Probabilities multiply, so their logarithms add: each patient counts in full.",
+        ),
+        Mistake(
             lambda w, x, y, alpha: log_posterior(w, x, y, -alpha),
             "The sign of the prior is turned: long weights now gain. Its logarithm must fall as the weights grow.",
         ),

@@ -83,7 +83,7 @@ def on_grid(name: str) -> Target:
 @stage
 def density(name: str) -> ndarray:
     """density_R_C for the map."""
-    side = centres(*PLANE, 100)
+    side = centres(*PLANE, 60)
     return np.exp(log_joint(name, np.stack(np.meshgrid(side, side), axis=-1)) - on_grid(name).log_evidence)
 
 

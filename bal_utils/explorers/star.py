@@ -28,7 +28,7 @@ from bal_utils.plotting.classification import CLASS_NAMES, PROBABILITY_MAP
 from bal_utils.runtime import stream
 
 PLANE = {"x": (-7.5, 7.5), "y": (-5.0, 10.0)}
-PIXELS, CELLS, LOST = 50, 61, 2e-4  # of the map; of the posterior's grid; share of it that may be left out
+PIXELS, CELLS, LOST = 40, 61, 2e-4  # of the map; of the posterior's grid; share of it that may be left out
 MOST_DRAWS, BINS = 200, 20
 BEYOND = 40.0  # half the length of a line: it leaves the plane on both sides
 AVERAGE, BEST = "average over all lines", "one best line"
@@ -153,7 +153,7 @@ def plane(state: StarState) -> Panel:
     return panel(
         heat(probs_R_C, **PLANE, low=0, high=1, colours=PROBABILITY_MAP, opacity=0.55, bar="p(ill)"),
         bundle(state),
-        contour(probs_R_C, 0.5, **PLANE, colour="black", width=3),
+        contour(probs_R_C, 0.5, **PLANE, colour="black", width=3, label="p = ½ on the map"),
         patients(state),
         points([state.star[0]], [state.star[1]], **star),
         **axes,

@@ -25,6 +25,9 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # whatever is not on this machine fails at once
 ]  # fmt: skip
 READY = "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+HAS_KERNEL = (
+    "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.connectionStatus === 'connected'"
+)
 HAS_STARTED = (
     "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => /[0-9*]/.test(p.textContent))"
 )
@@ -90,6 +93,7 @@ class NotebookPage:
 
     def run_all(self, seconds: float = 180) -> None:
         """Runs every cell and waits until the last has ended, or one has failed."""
+        self.page.wait_for_function(HAS_KERNEL, timeout=120_000)  # before that, running a cell opens a dialog
         self.page.wait_for_function(READY, timeout=120_000)
         for _ in range(10):  # a notebook that is still opening ignores commands
             self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
@@ -200,6 +204,21 @@ class Lab:
         if figures.is_dir() and not link.exists():
             link.symlink_to(figures)
         return notebook.name
+
+    def run_cells(self, name: str, *cells: str) -> NotebookPage:
+        """A new notebook of these cells, open and run without an error: the quickest way to an explorer."""
+        write_notebook(self.folder / f"{name}.ipynb", *cells)
+        return self._run(f"{name}.ipynb", seconds=180)
+
+    def run_notebook(self, path: Path) -> NotebookPage:
+        """A copy of one of the course's notebooks, open and run from top to bottom without an error."""
+        return self._run(self.copy(path), seconds=600)
+
+    def _run(self, name: str, seconds: float) -> NotebookPage:
+        opened = self.open(name)
+        opened.run_all(seconds)
+        assert opened.errors() == []
+        return opened
 
     def open(self, name: str, **view: Any) -> NotebookPage:
         """Opens a notebook of the served folder in a new page."""

@@ -1,8 +1,9 @@
 """Measures how long an explorer takes from a key press to changed pixels.
 
-python tests/browser/latency.py NOTEBOOK [--explorer 0] [--slider 0] [--presses 20] [--max-median 50]
+python tests/browser/latency.py NOTEBOOK [--explorer 0] [--slider 0 | --picture] [--presses 20] [--max-median 50]
 
-Runs a copy of the notebook in JupyterLab, focuses a slider of the explorer and presses arrow keys. Prints the median and
+Runs a copy of the notebook in JupyterLab, focuses a slider of the explorer (or its picture, whose marks Shift and an arrow
+drag) and presses arrow keys. Prints the median and
 the 90th percentile in milliseconds. Files beside the notebook are not copied: an explorer needs only `bal_utils`.
 """
 
@@ -38,16 +39,20 @@ WATCH = """canvas => {
 }"""
 
 
-def key_to_pixels(explorer: ExplorerOnPage, *, slider: int = 0, presses: int = 20) -> list[float]:
-    """Milliseconds from each of `presses` key presses on a slider to the first changed picture."""
+def key_to_pixels(explorer: ExplorerOnPage, *, slider: int | None = 0, presses: int = 20) -> list[float]:
+    """Milliseconds from each of `presses` key presses to the first changed picture; without a slider its marks are dragged."""
     page = explorer.page
     explorer.canvas.evaluate(WATCH)
-    explorer.slider(slider)
+    if slider is None:
+        explorer.canvas.focus()
+    else:
+        explorer.slider(slider)
     keys = ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"] * (presses // 4 + 1)
+    hold = "Shift+" if slider is None else ""
     found = []
     for key in ["ArrowRight", "ArrowLeft", *keys[:presses]]:  # the first two warm caches and compilers up
         page.wait_for_timeout(150)
-        page.keyboard.press(key)
+        page.keyboard.press(hold + key)
         page.wait_for_function("() => window.watch.took !== null", timeout=10_000)
         found.append(page.evaluate("() => window.watch.took"))
     return found[2:]
@@ -64,6 +69,7 @@ def main() -> int:
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--explorer", type=int, default=0, help="which explorer of the notebook, from 0")
     parser.add_argument("--slider", type=int, default=0, help="which slider of the explorer, from 0")
+    parser.add_argument("--picture", action="store_true", help="drag the picture's marks by keys instead")
     parser.add_argument("--presses", type=int, default=20)
     parser.add_argument("--max-median", type=float, default=None, help="milliseconds")
     arguments = parser.parse_args()
@@ -71,7 +77,8 @@ def main() -> int:
         notebook = lab.open(lab.copy(arguments.notebook))
         notebook.run_all(seconds=900)
         explorer = notebook.explorer(arguments.explorer)
-        median, p90 = summary(key_to_pixels(explorer, slider=arguments.slider, presses=arguments.presses))
+        slider = None if arguments.picture else arguments.slider
+        median, p90 = summary(key_to_pixels(explorer, slider=slider, presses=arguments.presses))
     sys.stdout.write(f"key press to changed pixels: median {median:.0f} ms, p90 {p90:.0f} ms\n")
     return int(arguments.max_median is not None and median > arguments.max_median)
 

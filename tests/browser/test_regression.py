@@ -5,20 +5,13 @@ from browser_lab import NOTEBOOKS, ExplorerOnPage, Lab, NotebookPage
 from latency import key_to_pixels, summary
 
 NOTEBOOK = NOTEBOOKS / "01_mle_map_bayes_regression.ipynb"
-HAS_KERNEL = (
-    "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.connectionStatus === 'connected'"
-)
 SLIDERS = ("Readings", "Prior precision α", "Noise σ", "Features", "Curves drawn")
 
 
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """The notebook, run from top to bottom."""
-    opened = lab.open(lab.copy(NOTEBOOK))
-    opened.page.wait_for_function(HAS_KERNEL, timeout=120_000)  # before that, running a cell opens a dialog
-    opened.run_all(seconds=600)
-    assert opened.errors() == []
-    return opened
+    return lab.run_notebook(NOTEBOOK)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The star in a real browser: dragged by mouse and by keys, sliders to their ends, the other map, other patients."""
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
 from latency import key_to_pixels, summary
 
 SLIDERS = ("Prior width 1/√α", "Lines drawn", "Patients in each group", "Distance of the groups")
@@ -10,11 +10,7 @@ SLIDERS = ("Prior width 1/√α", "Lines drawn", "Patients in each group", "Dist
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook that holds the explorer alone."""
-    write_notebook(lab.folder / "star.ipynb", "from bal_utils.explorers.star import TheStar\n\nTheStar()")
-    opened = lab.open("star.ipynb")
-    opened.run_all()
-    assert opened.errors() == []
-    return opened
+    return lab.run_cells("star", "from bal_utils.explorers.star import TheStar\n\nTheStar()")
 
 
 @pytest.fixture

@@ -9,10 +9,7 @@ NOTEBOOK = NOTEBOOKS / "00_start_here.ipynb"
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """The notebook, run from top to bottom."""
-    opened = lab.open(lab.copy(NOTEBOOK))
-    opened.run_all(seconds=600)
-    assert opened.errors() == []
-    return opened
+    return lab.run_notebook(NOTEBOOK)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The explorer of notebook 03 in a real browser: each slider to both ends, a click, a drag."""
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 CELL = "from bal_utils.explorers.three_kinds import ThreeKinds\n\nThreeKinds()"
 
@@ -9,11 +9,7 @@ CELL = "from bal_utils.explorers.three_kinds import ThreeKinds\n\nThreeKinds()"
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook with nothing but the explorer, run."""
-    write_notebook(lab.folder / "three_kinds.ipynb", CELL)
-    opened = lab.open("three_kinds.ipynb")
-    opened.run_all(seconds=400)
-    assert opened.errors() == []
-    return opened
+    return lab.run_cells("three_kinds", CELL)
 
 
 @pytest.fixture

@@ -63,15 +63,15 @@ def test_the_lesson_holds_at_the_start(explorer):
 def test_the_map_shows_what_the_choice_says():
     state = StarState()
     average_R_C, best_R_C = (probability_map(*where(state), shown) for shown in (state.shown, BEST))
-    assert average_R_C.shape == best_R_C.shape == (50, 50)
-    step = (PLANE["x"][1] - PLANE["x"][0]) / 50
-    place = torch.tensor([[PLANE["x"][0] + 30.5 * step, PLANE["y"][0] + 44.5 * step]], dtype=torch.float64)
+    assert average_R_C.shape == best_R_C.shape == (40, 40)
+    step = (PLANE["x"][1] - PLANE["x"][0]) / 40
+    place = torch.tensor([[PLANE["x"][0] + 24.5 * step, PLANE["y"][0] + 35.5 * step]], dtype=torch.float64)
     inputs_N_2, labels_N = two_groups(5, seed=12)
     posterior = grid_posterior(inputs_N_2, labels_N, 3.16**-2)
     average = average_probability(posterior.weights_G_2, place, posterior.shares_G).item()
-    assert average_R_C[44, 30] == pytest.approx(average, abs=2e-3)
+    assert average_R_C[35, 24] == pytest.approx(average, abs=2e-3)
     best = torch.sigmoid(place @ fit_map(inputs_N_2, labels_N, 3.16**-2)[0]).item()
-    assert best_R_C[44, 30] == pytest.approx(best, abs=1e-4)
+    assert best_R_C[35, 24] == pytest.approx(best, abs=1e-4)
 
 
 def test_a_drag_moves_the_star_and_leaves_the_posterior(explorer):
