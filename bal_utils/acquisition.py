@@ -1,19 +1,26 @@
 """What to ask for next: one score function a strategy, and the registry that names them.
 
-Every score is "higher = acquire" and is computed from log_probs_N_K_C: N inputs, K posterior samples, C classes.
+Every score is "higher = acquire". Most are computed from log_probs_N_K_C: N inputs, K posterior samples, C classes. Two
+need what the network makes of the inputs: features_N_F, the F numbers that enter its last layer.
 A new strategy is one score function, one line in `ACQUISITIONS`, and one test against an independent oracle.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from bal_utils import information
 from bal_utils.batchbald import AcquiredBatch, batchbald_batch
+from bal_utils.core_set import check_batch_size, k_center_greedy
+from bal_utils.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
 from bal_utils.information import check_log_probs, log_mean_exp
+
+ERROR_TARGETS = 256  # inputs on which expected error reduction measures the error
 
 
 def random_scores(n: int, generator: Generator) -> Tensor:
@@ -66,6 +73,29 @@ def variation_ratio_scores(log_probs_N_K_C: Tensor) -> Tensor:
     return 1 - shares_C_N.amax(dim=0)
 
 
+def vote_entropy_scores(log_probs_N_K_C: Tensor) -> Tensor:
+    """How divided the committee's votes are: the entropy of the vote shares (Dagan & Engelson 1995; query by committee).
+
+    Each sample votes for its likeliest class, however sure it is. Returns scores_N in [0, log min(K, C)] nats.
+    Raises ValueError where rows are not normalised log-probabilities.
+    """
+    check_log_probs(log_probs_N_K_C)
+    votes_N_K = log_probs_N_K_C.argmax(dim=-1)
+    shares_N_C = F.one_hot(votes_N_K, log_probs_N_K_C.shape[-1]).to(log_probs_N_K_C.dtype).mean(dim=1)
+    return torch.special.entr(shares_N_C).sum(dim=-1)
+
+
+def mean_kl_scores(log_probs_N_K_C: Tensor) -> Tensor:
+    """How far the committee's members are from its mean: 1/K Σ_k KL(p_k || p̄) (McCallum & Nigam 1998; query by committee).
+
+    It equals `bald_scores` on every input: two fields found one formula. Returns scores_N in [0, min(log C, log K)] nats.
+    Raises ValueError where rows are not normalised log-probabilities.
+    """
+    check_log_probs(log_probs_N_K_C)
+    log_ratio_N_K_C = log_probs_N_K_C - log_mean_exp(log_probs_N_K_C, dim=1)[:, None]
+    return torch.where(log_probs_N_K_C > -torch.inf, log_probs_N_K_C.exp() * log_ratio_N_K_C, 0).sum(-1).mean(-1)
+
+
 def mean_std_scores(log_probs_N_K_C: Tensor) -> Tensor:
     """How far the samples' probabilities spread: (1/C) Σ_c sqrt(Var_w p(c|x,w)) (arXiv:1703.02910, section 4).
 
@@ -86,12 +116,28 @@ def bald_scores(log_probs_N_K_C: Tensor) -> Tensor:
     return information.mutual_information(log_probs_N_K_C)
 
 
+class Features(NamedTuple):
+    """What enters the network's last layer, for the pool and for the labelled inputs."""
+
+    pool_N_F: Tensor
+    labelled_L_F: Tensor
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """The unlabelled pool as a strategy sees it. Predictions are computed when first asked for: random never pays for them."""
+    """The unlabelled pool as a strategy sees it. Everything is computed when first asked for: random pays for nothing."""
 
     size: int
     predict: Callable[[], Tensor] = field(repr=False)
+    describe: Callable[[], Features] | None = field(default=None, repr=False)
+
+    @cached_property
+    def features(self) -> Features:
+        if self.describe is None:
+            raise ValueError(
+                "candidates: expected a `describe` that gives features, which this strategy needs, got none"
+            )
+        return self.describe()
 
     @cached_property
     def log_probs_N_K_C(self) -> Tensor:
@@ -111,8 +157,7 @@ def highest_scores(scores_N: Tensor, batch_size: int, generator: Generator) -> A
 
     Raises ValueError where the batch is not between 1 and the size of the pool, or a score is NaN.
     """
-    if not 1 <= batch_size <= len(scores_N):
-        raise ValueError(f"batch_size: expected between 1 and the pool's {len(scores_N)} inputs, got {batch_size}")
+    check_batch_size(batch_size, len(scores_N))
     if scores_N.isnan().any():
         raise ValueError("scores_N: expected numbers, got NaN")
     shuffled_N = torch.randperm(len(scores_N), generator=generator).to(scores_N.device)
@@ -125,6 +170,18 @@ def by_score(title: str, score: Callable[[Tensor], Tensor]) -> Strategy:
     return Strategy(title, lambda pool, size, generator: highest_scores(score(pool.log_probs_N_K_C), size, generator))
 
 
+def by_gradient_length(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
+    scores_N = expected_gradient_length_scores(pool.log_probs_N_K_C, pool.features.pool_N_F)
+    return highest_scores(scores_N, batch_size, generator)
+
+
+def by_error_reduction(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
+    """The error is that expected on at most `ERROR_TARGETS` inputs of the pool, drawn anew each time."""
+    drawn_T = torch.randperm(pool.size, generator=generator)[:ERROR_TARGETS]
+    targets_T_K_C = pool.log_probs_N_K_C[drawn_T.to(pool.log_probs_N_K_C.device)]
+    return highest_scores(expected_error_reduction_scores(pool.log_probs_N_K_C, targets_T_K_C), batch_size, generator)
+
+
 ACQUISITIONS: dict[str, Strategy] = {
     "random": Strategy("Random", lambda pool, size, g: highest_scores(random_scores(pool.size, g), size, g)),
     "least_confidence": by_score("Least confidence", least_confidence_scores),
@@ -132,6 +189,11 @@ ACQUISITIONS: dict[str, Strategy] = {
     "entropy": by_score("Max entropy", entropy_scores),
     "variation_ratio": by_score("Variation ratio", variation_ratio_scores),
     "mean_std": by_score("Mean STD", mean_std_scores),
+    "vote_entropy": by_score("Vote entropy", vote_entropy_scores),
+    "mean_kl": by_score("Mean KL to the consensus", mean_kl_scores),
+    "gradient_length": Strategy("Expected gradient length", by_gradient_length),
+    "error_reduction": Strategy("Expected error reduction", by_error_reduction),
+    "core_set": Strategy("Core-set", lambda pool, size, g: k_center_greedy(*pool.features, size)),
     "bald": by_score("BALD", bald_scores),
     "batchbald": Strategy("BatchBALD", lambda pool, size, g: batchbald_batch(pool.log_probs_N_K_C, size, generator=g)),
 }

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from bal_utils import metrics
-from bal_utils.acquisition import Candidates, find_strategy
+from bal_utils.acquisition import Candidates, Features, find_strategy
 from bal_utils.data import ImageData, balanced_start, standardise
 from bal_utils.information import log_mean_exp
-from bal_utils.models import MLP, GalCNN, KirschCNN
+from bal_utils.models import MLP, GalCNN, KirschCNN, penultimate
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, sample_log_probs
 from bal_utils.records import load_run, save_run
 from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
@@ -203,6 +203,7 @@ def ask(config: LoopConfig, model: nn.Module, split: Split, inputs_N: Tensor, nu
     pool = Candidates(
         len(split.pool),
         lambda: POSTERIORS[config.posterior](model, inputs_N[split.pool], config.num_samples, generator=masks),
+        lambda: Features(penultimate(model, inputs_N[split.pool]), penultimate(model, inputs_N[split.labelled])),
     )
     batch = find_strategy(config.strategy).select(pool, wanted, choices)
     acquired = [split.pool[index] for index in batch.indices]

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+FEATURE_CHUNK = 1024
 
 
 class MLP(nn.Sequential):
@@ -83,6 +86,29 @@ class KirschCNN(nn.Sequential):
             nn.ReLU(),
             nn.Linear(128, num_classes),
         )
+
+
+def last_linear(model: nn.Module) -> str:
+    """The name of the network's last linear layer. Raises ValueError where it has none."""
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    if not names:
+        raise ValueError(f"model: expected a linear layer at the end, {type(model).__name__} has none")
+    return names[-1]
+
+
+@torch.no_grad()
+def penultimate(model: nn.Module, inputs: Tensor) -> Tensor:
+    """features_N_F: what enters the last linear layer, dropout off; inputs move to the model's device chunk by chunk."""
+    caught: list[Tensor] = []
+    layer = model.get_submodule(last_linear(model))
+    hook = layer.register_forward_pre_hook(lambda module, arguments: caught.append(arguments[0]))
+    try:
+        model.eval()
+        for part in inputs.split(FEATURE_CHUNK):
+            model(part.to(layer.weight.device))
+    finally:
+        hook.remove()
+    return torch.cat(caught)
 
 
 def _check_sizes(**sizes: int) -> None:

@@ -8,18 +8,25 @@ import pytest
 import torch
 
 from bal_utils import acquisition
-from bal_utils.acquisition import ACQUISITIONS, Candidates, find_strategy, highest_scores, random_scores
+from bal_utils.acquisition import ACQUISITIONS, Candidates, Features, find_strategy, highest_scores, random_scores
 from bal_utils.runtime import stream
 
 SCORES = {
     name: getattr(acquisition, f"{name}_scores")
-    for name in ("entropy", "margin", "least_confidence", "variation_ratio", "mean_std", "bald")
+    for name in (
+        *("entropy", "margin", "least_confidence", "variation_ratio", "mean_std", "bald"),
+        *("vote_entropy", "mean_kl"),
+    )
 }
 
 
 def random_log_probs(seed, shape=(9, 6, 4)):
     logits = 3 * torch.randn(*shape, generator=stream(seed, "logits"), dtype=torch.float64)
     return logits.log_softmax(dim=-1)
+
+
+def random_features(seed, size):
+    return torch.randn(size, 3, generator=stream(seed, "features"), dtype=torch.float64)
 
 
 def by_hand(name, probs_K_C):
@@ -39,6 +46,9 @@ def by_hand(name, probs_K_C):
     if name == "variation_ratio":
         votes = Counter(row.index(max(row)) for row in probs_K_C)
         return 1 - votes.most_common(1)[0][1] / num_samples
+    if name == "vote_entropy":
+        votes = Counter(row.index(max(row)) for row in probs_K_C)
+        return shannon([count / num_samples for count in votes.values()])
     if name == "mean_std":
         spread = [sum((row[c] - mean_C[c]) ** 2 for row in probs_K_C) / num_samples for c in range(num_classes)]
         return sum(math.sqrt(v) for v in spread) / num_classes
@@ -63,6 +73,8 @@ def test_scores_stay_in_their_range_and_finite_with_certain_predictions(name):
         "variation_ratio": (0, 2 / 3),
         "mean_std": (0, 0.5),
         "bald": (0, math.log(3)),
+        "vote_entropy": (0, math.log(3)),
+        "mean_kl": (0, math.log(3)),
     }[name]
     certain = torch.eye(3).log()[torch.tensor([[0, 0, 0], [0, 1, 2], [1, 1, 2]])]
     for log_probs in (certain, random_log_probs(0, (50, 5, 3)), torch.full((2, 4, 3), 1 / 3).log()):
@@ -128,9 +140,11 @@ def test_unknown_strategies_list_the_known():
 @pytest.mark.parametrize("name", ACQUISITIONS)
 def test_every_strategy_selects_different_inputs_of_the_pool(name):
     log_probs = random_log_probs(3, (40, 64, 5))  # log 64 nats: a batch of 7 does not exhaust them
-    batch = find_strategy(name).select(Candidates(40, lambda: log_probs), 7, stream(0, "choices"))
+    features = Features(random_features(0, 40), random_features(1, 5))
+    pool = Candidates(40, lambda: log_probs, lambda: features)
+    batch = find_strategy(name).select(pool, 7, stream(0, "choices"))
     assert len(set(batch.indices)) == len(batch.scores) == 7 and set(batch.indices) <= set(range(40))
-    again = find_strategy(name).select(Candidates(40, lambda: log_probs), 7, stream(0, "choices"))
+    again = find_strategy(name).select(Candidates(40, lambda: log_probs, lambda: features), 7, stream(0, "choices"))
     assert again == batch
 
 
@@ -142,3 +156,40 @@ def test_random_never_asks_for_predictions_and_others_ask_once():
     for name in ("bald", "entropy"):
         find_strategy(name).select(pool, 3, stream(0, "choices"))
     assert len(asked) == 1
+
+
+def test_strategies_that_need_features_say_so():
+    for name in ("core_set", "gradient_length"):
+        with pytest.raises(ValueError, match="candidates: expected a `describe` that gives features"):
+            find_strategy(name).select(Candidates(5, lambda: random_log_probs(0, (5, 3, 2))), 1, stream(0, "choices"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mean_kl_is_bald(seed):
+    """The mutual information is the mean divergence of each conditional from the marginal (Houlsby et al. 2011)."""
+    log_probs = random_log_probs(seed, (30, 8, 5))
+    torch.testing.assert_close(
+        acquisition.mean_kl_scores(log_probs), acquisition.bald_scores(log_probs), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_equal_those_of_scikit_activeml(seed):
+    pytest.importorskip("skactiveml")
+    from skactiveml.pool import average_kl_divergence, uncertainty_scores, vote_entropy
+    from skactiveml.pool import variation_ratios as variation_ratios_of
+
+    log_probs = random_log_probs(seed, (50, 7, 4))
+    probs, mean = log_probs.exp().numpy(), log_probs.exp().mean(dim=1).numpy()
+    votes = log_probs.argmax(dim=-1).numpy()
+    theirs = {
+        "entropy": uncertainty_scores(mean, method="entropy"),
+        "margin": uncertainty_scores(mean, method="margin_sampling") - 1,
+        "least_confidence": uncertainty_scores(mean, method="least_confident"),
+        "vote_entropy": vote_entropy(votes, np.arange(4)),
+        "mean_kl": average_kl_divergence(probs.transpose(1, 0, 2)),
+        "variation_ratio": variation_ratios_of(votes),
+    }
+    for name, expected in theirs.items():
+        # they add 1e-7 to probabilities before taking logarithms
+        np.testing.assert_allclose(SCORES[name](log_probs), expected, rtol=0, atol=1e-5, err_msg=name)

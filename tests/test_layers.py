@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "bal_utils"
 LAYERS = (
     {"runtime", "information", "records"},
     {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
-    | {"linear_regression", "logistic_regression", "uncertainty", "divergence"},
+    | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
+    | {"expected_change", "core_set"},
     {"training", "posteriors", "acquisition", "variational", "dropout_elbo"},
     {"active_learning", "sweep"},
     {"explorers", "exercises"},

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bal_utils.models import MLP, GalCNN, KirschCNN
+from bal_utils import models
+from bal_utils.models import MLP, GalCNN, KirschCNN, last_linear, penultimate
 
 
 def names(model):
@@ -76,3 +77,17 @@ def test_kirsch_cnn_takes_images_of_any_size_from_its_minimum(size):
 def test_sizes_and_probabilities_out_of_range_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("factory", [lambda: MLP(16, 3), lambda: KirschCNN(5)], ids=["MLP", "KirschCNN"])
+def test_features_are_what_the_last_layer_turns_into_logits(factory, monkeypatch):
+    monkeypatch.setattr(models, "FEATURE_CHUNK", 2)
+    model = factory().eval()
+    images = torch.rand(5, 1, 28, 28) if isinstance(model, KirschCNN) else torch.rand(5, 16)
+    features = penultimate(model, images)
+    torch.testing.assert_close(model.get_submodule(last_linear(model))(features), model(images))
+
+
+def test_a_model_without_a_linear_layer_has_no_features():
+    with pytest.raises(ValueError, match="model: expected a linear layer at the end, Conv2d has none"):
+        last_linear(nn.Conv2d(1, 2, 3))

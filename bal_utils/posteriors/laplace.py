@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.autograd.functional import hessian, jacobian
 from torch.func import functional_call, jacrev, vmap
 
+from bal_utils.models import last_linear
 from bal_utils.posteriors import weights
 from bal_utils.posteriors.nuts import check_start
 from bal_utils.posteriors.weights import (
@@ -127,7 +128,7 @@ def fit_network(
         raise ValueError(f"targets: expected one for each of {len(inputs)} inputs (at least 1), got {len(targets)}")
     if noise_std is not None:
         check_positive("noise_std", noise_std)
-    names = last_linear(model) if last_layer else tuple(name for name, _ in model.named_parameters())
+    names = last_layer_names(model) if last_layer else tuple(name for name, _ in model.named_parameters())
     prior_std_d = chosen_part(model, names, prior_of(model, prior_std))
     precision_d_d = prior_std_d.square().reciprocal().diag()
     for part in inputs.split(chunk_size(model, names, inputs)):
@@ -197,12 +198,10 @@ def jacobians(model: nn.Module, names: Sequence[str], inputs_n: Tensor) -> tuple
     return outputs_n_C, torch.cat([found[name].flatten(start_dim=2) for name in names], dim=-1)
 
 
-def last_linear(model: nn.Module) -> tuple[str, ...]:
+def last_layer_names(model: nn.Module) -> tuple[str, ...]:
     """The names of the weights of the last linear layer. Raises ValueError where there is none."""
-    layers = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise ValueError(f"model: expected a linear layer at the end, {type(model).__name__} has none")
-    return tuple(name for name, _ in model.named_parameters() if name.rpartition(".")[0] == layers[-1])
+    layer = last_linear(model)
+    return tuple(name for name, _ in model.named_parameters() if name.rpartition(".")[0] == layer)
 
 
 def chosen_places(model: nn.Module, names: Sequence[str]) -> Tensor:

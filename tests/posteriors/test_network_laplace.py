@@ -8,7 +8,7 @@ from torch.func import functional_call, jacrev
 from bal_utils.linear_regression import posterior
 from bal_utils.models import MLP
 from bal_utils.posteriors import laplace
-from bal_utils.posteriors.laplace import fit_laplace, fit_network, last_linear, sample_log_probs, sample_outputs
+from bal_utils.posteriors.laplace import fit_laplace, fit_network, sample_log_probs, sample_outputs
 from bal_utils.posteriors.weights import categorical, log_joint, named_weights, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.training import initialised
@@ -68,7 +68,7 @@ def test_the_last_layer_is_a_linear_model_of_its_features():
     inputs, targets = gaussian_problem(1)
     model = initialised(lambda: MLP(4, 1, hidden=(6,)).double(), 0)
     found = fit_network(model, inputs, targets, prior_std=PRIOR, noise_std=NOISE, last_layer=True)
-    assert last_linear(model) == ("4.weight", "4.bias") and len(found.mean_d) == 7
+    assert found.names == ("4.weight", "4.bias") and len(found.mean_d) == 7
     hidden = nn.functional.relu(nn.functional.linear(inputs, model[1].weight, model[1].bias))
     features = torch.cat([hidden, torch.ones(25, 1, dtype=torch.float64)], dim=1).detach()
     exact = posterior(features, targets, prior_precision=PRIOR**-2, noise_precision=NOISE**-2)
@@ -115,6 +115,6 @@ def test_what_cannot_be_is_refused_by_name():
     with pytest.raises(ValueError, match="prior_std: expected finite"):
         fit_network(model, inputs, targets, prior_std=0.0, noise_std=1.0)
     with pytest.raises(ValueError, match="model: expected a linear layer"):
-        last_linear(nn.Sequential(nn.Conv2d(1, 2, 3)))
+        fit_network(nn.Conv2d(1, 2, 3), inputs, targets, prior_std=1.0, last_layer=True)
     with pytest.raises(ValueError, match="num_samples: expected a whole number"):
         sample_outputs(fit_network(model, inputs, targets, prior_std=1.0, noise_std=1.0), inputs, 0)
