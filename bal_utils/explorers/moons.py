@@ -1,0 +1,243 @@
+"""What the TwoMoons explorers compute: data, networks, samples, scores. Nothing here knows how a picture looks.
+
+Each stage remembers its results and takes only what it depends on: another strategy does not sample anew, another number
+of samples does not train anew. Dimensions: P pool points, G places of the map, E test points, K samples, S label sets.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from bal_utils import acquisition
+from bal_utils.acquisition import ACQUISITIONS, Candidates, Features, find_strategy
+from bal_utils.batchbald import AcquiredBatch
+from bal_utils.data import two_moons
+from bal_utils.explorers.base import stage
+from bal_utils.explorers.maps import grid
+from bal_utils.information import log_mean_exp
+from bal_utils.models import MLP, penultimate
+from bal_utils.posteriors import ensemble, laplace, mc_dropout
+from bal_utils.posteriors.weights import named_weights, weight_vector
+from bal_utils.runtime import stream, stream_seed
+from bal_utils.training import FitConfig, fit, initialised
+
+PLANE = {"x": (-1.9, 2.9), "y": (-2.0, 2.5)}
+COLUMNS, ROWS = 40, 38
+NUM_POOL, NUM_TEST = 200, 500
+MOST_SAMPLES, MEMBERS = 100, 8
+HIDDEN = (32, 32)
+PRIOR_STD = 1.5
+TRAINING = {"learning_rate": 0.02, "batch_size": NUM_POOL, "max_epochs": 150}
+TARGETS = 64  # pool points on which expected error reduction measures the error of the map's places
+RULERS = 3  # networks behind each accuracy
+POSTERIORS = ("MC-dropout", "ensemble", "Laplace", "one network")
+
+remembered = lru_cache(maxsize=512)  # accuracies are single numbers, and a run needs one for each label
+
+
+@dataclass(frozen=True, eq=False)
+class Moons:
+    """The two classes: a pool to ask from and a test set."""
+
+    pool_P_2: Tensor
+    labels_P: Tensor
+    test_E_2: Tensor
+    test_labels_E: Tensor
+
+
+@stage
+def moons(noise: float, seed: int) -> Moons:
+    """200 points to ask about and 500 to be judged by."""
+    inputs, labels = two_moons(NUM_POOL + NUM_TEST, noise, seed)
+    return Moons(inputs[:NUM_POOL], labels[:NUM_POOL], inputs[NUM_POOL:], labels[NUM_POOL:])
+
+
+@stage
+def first_labels(noise: float, seed: int, count: int) -> tuple[int, ...]:
+    """Pool points that are labelled at the beginning: one of each class, then others in a random order."""
+    labels_P = moons(noise, seed).labels_P
+    order = torch.randperm(NUM_POOL, generator=stream(seed, "start")).tolist()
+    pair = [next(index for index in order if labels_P[index] == label) for label in (0, 1)]
+    return tuple(([*pair, *(index for index in order if index not in pair)])[:count])
+
+
+class Setting(NamedTuple):
+    """All that trained networks depend on."""
+
+    noise: float
+    seed: int
+    labelled: tuple[int, ...]  # pool points, sorted
+    posterior: str
+    dropout: float
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Predictions of up to K networks, and what enters the last layer of one of them, for the map and the pool."""
+
+    grid_G_K_C: Tensor
+    pool_P_K_C: Tensor
+    test_E_K_C: Tensor
+    grid_features_G_F: Tensor
+    pool_features_P_F: Tensor
+
+    def first(self, count: int) -> "Samples":
+        """Of the first `count` networks only."""
+        parts = (part[:, :count] for part in (self.grid_G_K_C, self.pool_P_K_C, self.test_E_K_C))
+        return Samples(*parts, self.grid_features_G_F, self.pool_features_P_F)
+
+
+@stage
+def sample(setting: Setting) -> Samples:
+    """Trains on the labelled points and samples as many networks as any picture may need."""
+    noise, seed, labelled, posterior, dropout = setting
+    if not labelled:
+        raise ValueError("Nothing is labelled: click a point to give the networks something to learn from.")
+    data, chosen = moons(noise, seed), list(labelled)
+    inputs, labels = data.pool_P_2[chosen], data.labels_P[chosen]
+    places_G_2 = torch.from_numpy(grid(**PLANE, columns=COLUMNS, rows=ROWS))
+    everything = torch.cat([places_G_2, data.pool_P_2, data.test_E_2])
+    network, predict = METHODS[posterior](inputs, labels, seed, dropout)
+    sizes = (len(places_G_2), NUM_POOL, NUM_TEST)
+    features = penultimate(network, everything).split(sizes)
+    return Samples(*predict(everything).split(sizes), features[0], features[1])
+
+
+Predict = Callable[[Tensor], Tensor]
+
+
+def trained(inputs: Tensor, labels: Tensor, seed: int, dropout: float, weight_decay: float = 1e-4) -> nn.Module:
+    """One network fitted to all labelled points at once."""
+    model = initialised(lambda: MLP(2, 2, hidden=HIDDEN, dropout=dropout), seed)
+    fit(model, inputs, labels, config=FitConfig(**TRAINING, weight_decay=weight_decay), seed=seed)
+    return model
+
+
+def by_dropout(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+    model = trained(inputs, labels, seed, dropout)
+    return model, lambda places: mc_dropout.sample_log_probs(model, places, MOST_SAMPLES)
+
+
+def by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+    """Members are trained without dropout."""
+    members = ensemble.fit_ensemble(
+        lambda: MLP(2, 2, hidden=HIDDEN, dropout=0.0),
+        inputs,
+        labels,
+        num_members=MEMBERS,
+        config=FitConfig(**TRAINING, weight_decay=1e-4),
+        seed=seed,
+    )
+    first = copy.deepcopy(members.model)
+    nn.utils.vector_to_parameters(members.weights_K_D[0], first.parameters())
+    return first, lambda places: ensemble.sample_log_probs(members, places)
+
+
+def by_laplace(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+    """Around a network trained without dropout under the same prior; predictions are linearised."""
+    model = trained(inputs, labels, seed, 0.0, weight_decay=1 / (len(inputs) * PRIOR_STD**2))
+    found = laplace.fit_network(model, inputs, labels, prior_std=PRIOR_STD)
+    return model, lambda places: laplace.sample_log_probs(found, places, MOST_SAMPLES)
+
+
+def by_one_network(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+    model = trained(inputs, labels, seed, 0.0)
+    return model, lambda places: mc_dropout.deterministic_log_probs(model, places)
+
+
+METHODS = dict(zip(POSTERIORS, (by_dropout, by_ensemble, by_laplace, by_one_network), strict=True))
+
+
+def surface(strategy: str, samples: Samples, labelled: tuple[int, ...]) -> np.ndarray:
+    """The strategy's score of every place of the map: values_R_C. Random has none, BatchBALD shows that of its first pick."""
+    places = samples.grid_G_K_C
+    if strategy == "random":
+        scores_G = torch.zeros(len(places))
+    elif strategy == "core_set":
+        scores_G = torch.cdist(samples.grid_features_G_F, samples.pool_features_P_F[list(labelled)]).amin(dim=1)
+    elif strategy == "gradient_length":
+        scores_G = acquisition.expected_gradient_length_scores(places, samples.grid_features_G_F)
+    elif strategy == "error_reduction":
+        scores_G = acquisition.expected_error_reduction_scores(places, samples.pool_P_K_C[:TARGETS])
+    else:
+        scores_G = getattr(acquisition, f"{'bald' if strategy == 'batchbald' else strategy}_scores")(places)
+    return scores_G.reshape(ROWS, COLUMNS).numpy()
+
+
+def next_batch(strategy: str, samples: Samples, labelled: tuple[int, ...], batch: int, seed: int) -> AcquiredBatch:
+    """What the strategy would ask for now, as places in the pool; fewer than `batch` where fewer are left."""
+    taken = set(labelled)
+    left = [index for index in range(NUM_POOL) if index not in taken]
+    if not left:
+        return AcquiredBatch(indices=[], scores=[])
+    features = Features(samples.pool_features_P_F[left], samples.pool_features_P_F[list(labelled)])
+    pool = Candidates(len(left), lambda: samples.pool_P_K_C[left], lambda: features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # BatchBALD with few samples: the status line tells their number
+        found = find_strategy(strategy).select(pool, min(batch, len(left)), stream(seed, "choices", len(labelled)))
+    return AcquiredBatch(indices=[left[index] for index in found.indices], scores=found.scores)
+
+
+def accuracy(samples: Samples, noise: float, seed: int) -> float:
+    """The share of test points that the averaged prediction gets right."""
+    predicted_E = log_mean_exp(samples.test_E_K_C, dim=1).argmax(dim=-1)
+    return (predicted_E == moons(noise, seed).test_labels_E).double().mean().item()
+
+
+@remembered
+def worth(noise: float, seed: int, labelled: tuple[int, ...]) -> float:
+    """What a set of labels is worth: the test accuracy of three plain networks trained on it, the same for every posterior."""
+    return worths(noise, seed, (labelled,))[0]
+
+
+@stage
+def worths(noise: float, seed: int, sets: Sequence[tuple[int, ...]]) -> tuple[float, ...]:
+    """`worth` of S label sets at once: all their networks are trained in one stack."""
+    data, longest = moons(noise, seed), max(len(labelled) for labelled in sets)
+    padded_S_L = torch.tensor([[*labelled, *[labelled[0]] * (longest - len(labelled))] for labelled in sets])
+    share_S_L = torch.tensor(
+        [[1 / len(labelled)] * len(labelled) + [0.0] * (longest - len(labelled)) for labelled in sets]
+    )
+    models = [
+        initialised(lambda: MLP(2, 2, hidden=HIDDEN, dropout=0.0), stream_seed(seed, "worth", r)) for r in range(RULERS)
+    ]
+    weights_SR_D = torch.stack([weight_vector(model) for model in models]).repeat(len(sets), 1).requires_grad_()
+    padded, shares = padded_S_L.repeat_interleave(RULERS, 0), share_S_L.repeat_interleave(RULERS, 0)
+    inputs, labels = data.pool_P_2[padded], data.labels_P[padded]
+    run = vmap(lambda weights, x: functional_call(models[0], weights, (x,)), in_dims=(0, 0))
+    optimizer = torch.optim.Adam([weights_SR_D], lr=TRAINING["learning_rate"], weight_decay=1e-4)
+    for _ in range(TRAINING["max_epochs"]):
+        losses = F.cross_entropy(run(named_weights(models[0], weights_SR_D), inputs).mT, labels, reduction="none")
+        optimizer.zero_grad()
+        (losses * shares).sum().backward()
+        optimizer.step()
+    with torch.no_grad():
+        everywhere = data.test_E_2.expand(len(weights_SR_D), -1, -1)
+        log_probs = run(named_weights(models[0], weights_SR_D), everywhere).log_softmax(dim=-1)
+    mean_S_E_C = log_mean_exp(log_probs.unflatten(0, (len(sets), RULERS)), dim=1)
+    return tuple((mean_S_E_C.argmax(dim=-1) == data.test_labels_E).double().mean(dim=1).tolist())
+
+
+@stage
+def random_band(
+    noise: float, seed: int, labelled: tuple[int, ...], counts: tuple[int, ...], runs: int = 5
+) -> np.ndarray:
+    """worths_R_M of `runs` random orders after so many further labels: what not thinking gives."""
+    sets = []
+    for run in range(runs):
+        order = torch.randperm(NUM_POOL, generator=stream(seed, "random run", run)).tolist()
+        fresh = [index for index in order if index not in labelled]
+        sets += [tuple(sorted((*labelled, *fresh[:count]))) for count in counts]
+    return np.array(worths(noise, seed, tuple(sets))).reshape(runs, len(counts))
+
+
+STRATEGIES = {strategy.title: name for name, strategy in ACQUISITIONS.items()}
