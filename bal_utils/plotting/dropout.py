@@ -1,0 +1,101 @@
+"""Pictures of dropout as a distribution over weights: random matrices, where the L2 form bends, what q predicts.
+
+Dimensions: R rows and D columns of a matrix, G places on a line, P Monte Carlo points, M dimensions of a row, K draws.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy import ndarray
+
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+
+
+def matrices(axes: Sequence[Axes], matrices_R_D: Sequence[ndarray], titles: Sequence[str]) -> Sequence[Axes]:
+    """One heat map a matrix, zero in white, all on one scale. A row is a unit, a column one of the weights that leave it."""
+    top = max(float(np.abs(np.asarray(matrix_R_D)).max()) for matrix_R_D in matrices_R_D)
+    for ax, matrix_R_D, title in zip(axes, matrices_R_D, titles, strict=True):
+        ax.imshow(np.asarray(matrix_R_D), cmap="PuOr", vmin=-top, vmax=top, interpolation="nearest", aspect="auto")
+        ax.set(xticks=[], yticks=[], xlabel="weights", ylabel="units" if ax is axes[0] else "")
+        ax.set_title(title, loc="center", fontsize=11)
+        for side in ax.spines.values():
+            side.set_visible(True)
+    return axes
+
+
+def bend(
+    ax: Axes, norms_G: ndarray, kl_G: ndarray, l2_G: ndarray, norms_P: ndarray, values_P: ndarray, errors_P: ndarray
+) -> Axes:
+    """The divergence and its L2 form against the length of a row, with Monte Carlo points and two standard errors."""
+    ax.plot(norms_G, kl_G, color=PALETTE["blue"], label="exact divergence (one integral)")
+    ax.plot(norms_G, l2_G, color=PALETTE["vermillion"], linestyle="--", label="L2 form")
+    ax.fill_between(norms_G, l2_G, kl_G, color=PALETTE["grey"], alpha=0.25, linewidth=0, label="error: H[z | w]")
+    errors_P = 2 * np.asarray(errors_P)
+    style = {"color": PALETTE["black"], "fmt": "o", "markersize": 6, "capsize": 3, "linewidth": 1.5}
+    ax.errorbar(norms_P, values_P, yerr=errors_P, label="Monte Carlo, ±2 standard errors", **style)
+    ax.set(xlabel="length |m| of the row, in units of 1/l", ylabel="nats above the constant")
+    ax.legend(fontsize=10)
+    return ax
+
+
+def fading_gap(
+    ax: Axes,
+    dims_M: Sequence[int],
+    gaps: Mapping[str, ndarray],
+    measured: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    ceiling: float,
+) -> Axes:
+    """The error of the L2 form against the dimension of a row: lines, and measured values with two standard errors."""
+    for index, (name, gap_M) in enumerate(gaps.items()):
+        colour, marker = CLASS_COLOURS[index], CLASS_MARKERS[index]
+        ax.plot(dims_M, gap_M, color=colour, linestyle=DASHES[index], label=name)
+        values, errors = np.array(measured[name]).T
+        ax.errorbar(dims_M[: len(values)], values, yerr=2 * errors, color=colour, fmt=marker, capsize=3, linewidth=1.5)
+    ax.axhline(ceiling, color=PALETTE["black"], linewidth=1)
+    ax.annotate("H(p), the most it can be", (dims_M[-1], ceiling), (0, -14), textcoords="offset points", ha="right")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(dims_M, [str(int(dims)) for dims in dims_M])
+    ax.set(xlabel="dimension D of a row", ylabel="error (nats)")
+    ax.legend(fontsize=10, loc="center right")
+    return ax
+
+
+def function_draws(ax: Axes, line_G: ndarray, draws_G_K: ndarray, mean_G: ndarray, std_G: ndarray) -> Axes:
+    """Functions drawn from q as thin lines, their mean, and the band of two predictive standard deviations."""
+    mean_G, std_G = np.asarray(mean_G), np.asarray(std_G)
+    band = {"color": PALETTE["orange"], "alpha": 0.25, "linewidth": 0, "label": "±2 sd, a new observation"}
+    ax.fill_between(line_G, mean_G - 2 * std_G, mean_G + 2 * std_G, **band)
+    ax.plot(line_G, draws_G_K, color=PALETTE["blue"], linewidth=0.9, alpha=0.6)
+    ax.lines[-1].set_label("one mask")
+    ax.plot(line_G, mean_G, color=PALETTE["vermillion"], linestyle="--", linewidth=2.5, label="mean")
+    ax.set(xlabel="x", ylabel="y")
+    return ax
+
+
+def spread_along(
+    ax: Axes, line_G: ndarray, curves: Mapping[str, ndarray], *, gap: tuple[float, float], data: ndarray
+) -> Axes:
+    """Standard deviations along a line, the gap shaded, a tick for each data point."""
+    ax.axvspan(*gap, color=PALETTE["grey"], alpha=0.2, linewidth=0, label="no data")
+    for index, (name, std_G) in enumerate(curves.items()):
+        ax.plot(line_G, std_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
+    ax.plot(data, np.zeros_like(data), "|", color=PALETTE["black"], markersize=12)
+    ax.set(xlabel="x", ylabel="standard deviation of f(x)")
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=10)
+    return ax
+
+
+def bound_over_std(ax: Axes, stds_G: ndarray, elbos: Mapping[str, ndarray], log_evidence: float) -> Axes:
+    """ELBOs against σ on a logarithmic axis, the best place of each marked, under the log evidence."""
+    for index, (name, elbo_G) in enumerate(elbos.items()):
+        colour, best = CLASS_COLOURS[index], int(np.argmax(elbo_G))
+        ax.semilogx(stds_G, elbo_G, color=colour, linestyle=DASHES[index], label=name)
+        ax.plot(stds_G[best], elbo_G[best], CLASS_MARKERS[index], color=colour, markersize=9)
+    ax.axhline(log_evidence, color=PALETTE["black"], linewidth=1, label="log evidence, the ceiling")
+    ax.set(xlabel="σ, in units of 1/l", ylabel="ELBO (nats)")
+    ax.set_ylim(min(elbo_G[0] for elbo_G in elbos.values()), None)
+    ax.legend(loc="lower center")
+    return ax
