@@ -62,7 +62,7 @@ def initialised(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
 
     They depend on `seed` alone, and the global generator is left as it was.
     """
-    with _global_randomness(stream_seed(seed, "weights"), torch.device("cpu")):
+    with global_randomness(stream_seed(seed, "weights"), torch.device("cpu")):
         return factory()
 
 
@@ -87,12 +87,12 @@ def fit(
     """
     device = next(model.parameters()).device
     model.to(memory_format=torch.channels_last)  # convolutions are faster so; other weights stay as they are
-    training = _on_device("inputs", inputs, "labels", labels, device)
-    _check_labels("labels", model, *training, loss)
+    training = on_device("inputs", inputs, "labels", labels, device)
+    check_labels("labels", model, *training, loss)
     if validation is not None:
-        validation = _on_device("validation inputs", validation[0], "validation labels", validation[1], device)
-        _check_labels("validation labels", model, *validation, loss)
-    with _global_randomness(stream_seed(seed, "dropout"), device):
+        validation = on_device("validation inputs", validation[0], "validation labels", validation[1], device)
+        check_labels("validation labels", model, *validation, loss)
+    with global_randomness(stream_seed(seed, "dropout"), device):
         result = _train(model, training, validation, config, stream(seed, "batches"), loss, progress)
     model.eval()
     return result
@@ -117,13 +117,13 @@ def _train(
     with tqdm(total=config.max_epochs, desc="training", unit="epoch", disable=not progress) as bar:
         for epoch in range(1, config.max_epochs + 1):
             training_losses.append(_run_epoch(model, optimizer, loss, *training, config, batches))
-            _check_finite("training", training_losses[-1], epoch)
+            check_finite("training", training_losses[-1], epoch)
             bar.update()
             if validation is None:
                 continue
             validation_loss, error = _validate(model, *validation, loss, config)
             validation_losses.append(validation_loss)
-            _check_finite("validation", validation_loss, epoch)
+            check_finite("validation", validation_loss, epoch)
             if best is None or error < best.error:
                 best = _Best(error, epoch, copy.deepcopy(model.state_dict()))
             elif epoch - best.epoch >= config.patience:
@@ -159,7 +159,7 @@ def _run_epoch(
     """One epoch of steps with dropout on; the mean loss of its examples."""
     model.train()
     total = torch.zeros((), dtype=torch.float64 if inputs.device.type == "cpu" else torch.float32, device=inputs.device)
-    order = _epoch_order(len(inputs), config, batches).to(inputs.device)
+    order = epoch_order(len(inputs), config, batches).to(inputs.device)
     for batch in order.split(config.batch_size):
         optimizer.zero_grad()
         batch_loss = loss(model(inputs[batch]), labels[batch])
@@ -169,7 +169,7 @@ def _run_epoch(
     return total.item() / len(order)
 
 
-def _epoch_order(size: int, config: FitConfig, batches: Generator) -> Tensor:
+def epoch_order(size: int, config: FitConfig, batches: Generator) -> Tensor:
     """Which examples an epoch sees, in order."""
     if config.epoch_samples is None:
         return torch.randperm(size, generator=batches)
@@ -188,7 +188,7 @@ def _validate(model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss, conf
 
 
 @contextmanager
-def _global_randomness(seed: int, device: torch.device) -> Iterator[None]:
+def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
     """While this is open, layers that draw from the global generators of the CPU and of `device` draw from `seed`."""
     on_cuda = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_cuda else []):
@@ -199,9 +199,10 @@ def _global_randomness(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _on_device(
+def on_device(
     inputs_name: str, inputs: Tensor, labels_name: str, labels: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor]:
+    """Both on the device. Raises ValueError where there are no examples, or not a label for each."""
     if len(inputs) == 0:
         raise ValueError(f"{inputs_name}: expected at least one example, got none")
     if len(inputs) != len(labels):
@@ -209,7 +210,7 @@ def _on_device(
     return inputs.to(device), labels.to(device)
 
 
-def _check_labels(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss) -> None:
+def check_labels(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss) -> None:
     """On a GPU a class that does not exist stops the whole process, so classes are counted before training."""
     if loss is not F.cross_entropy or labels.is_floating_point():
         return
@@ -222,6 +223,7 @@ def _check_labels(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, l
         raise ValueError(f"{name}: expected classes from 0 to {num_classes - 1}, got {lowest} to {highest}")
 
 
-def _check_finite(name: str, value: float, epoch: int) -> None:
+def check_finite(name: str, value: float, epoch: int) -> None:
+    """Raises FloatingPointError, naming the loss and the epoch, where it is not a finite number."""
     if not math.isfinite(value):
         raise FloatingPointError(f"{name} loss: expected a finite number, got {value} in epoch {epoch}")

@@ -1,0 +1,168 @@
+"""Deep ensembles: M networks, trained alike from different initial weights (arXiv:1612.01474).
+
+All are trained at once: their weights are stacked along a first dimension M, and one `vmap` runs every network on a batch
+of its own. Member m of an ensemble is the network that `training.fit` would have given for the seed `member_seed(seed, m)`.
+Dimensions: M members, B examples of a batch, N inputs, K samples, D weights, C classes; * any further dimensions.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.modules.batchnorm import _NormBase
+from tqdm.auto import tqdm
+
+from bal_utils.posteriors import weights
+from bal_utils.posteriors.weights import WeightSamples, check_samples
+from bal_utils.runtime import stream, stream_seed
+from bal_utils.training import (
+    FUSED_ADAM_DEVICES,
+    FitConfig,
+    Loss,
+    check_finite,
+    check_labels,
+    epoch_order,
+    global_randomness,
+    initialised,
+    on_device,
+)
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of one member, counted from 0: the same whatever the number of members."""
+    return stream_seed(seed, "member", member)
+
+
+def fit_ensemble(
+    factory: Callable[[], nn.Module],
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    num_members: int = 5,
+    config: FitConfig,
+    seed: int = 0,
+    loss: Loss = F.cross_entropy,
+    progress: bool = False,
+) -> WeightSamples:
+    """Trains M networks from `factory` on the same data, each from its own initial weights, in its own order.
+
+    Each member minimises its own loss(outputs, labels), a mean over its batch, with Adam (arXiv:1412.6980). The result is
+    that of `fit(initialised(factory, s), inputs, labels, config=config, seed=s, loss=loss)` for s = member_seed(seed, m),
+    up to rounding. Two differences: there is no validation set, so `patience` and `stop_on` are not used, and
+    dropout masks, though different for each member, are not the ones of `fit`. The first members of a large ensemble are
+    a small one. Returns weights_M_D. Activations of all members are in memory at once.
+    Raises TypeError or ValueError where data do not fit together, where num_members is not a whole number of at least 1,
+    where networks differ in more than their weights or keep batch statistics, FloatingPointError where a loss stops
+    being finite.
+    """
+    if isinstance(num_members, bool) or not isinstance(num_members, int) or num_members < 1:
+        raise ValueError(f"num_members: expected a whole number of at least 1, got {num_members!r}")
+    members = [initialised(factory, member_seed(seed, m)) for m in range(num_members)]
+    _check_members(members)
+    model, device = members[0], next(members[0].parameters()).device
+    training = on_device("inputs", inputs, "labels", labels, device)
+    check_labels("labels", model, *training, loss)
+    stacked = _stack(members)
+    orders = [stream(member_seed(seed, m), "batches") for m in range(num_members)]
+    with global_randomness(stream_seed(seed, "dropout"), device):
+        _train(model, stacked, *training, config, orders, loss, progress)
+    model.eval()
+    weights_M_D = torch.cat([parameter_M.detach().flatten(1) for parameter_M in stacked.values()], dim=1)
+    return WeightSamples(model, weights_M_D)
+
+
+def sample_log_probs(
+    ensemble: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """log p(y | x, w_k) of the first K members, of all by default: log_probs_N_K_C.
+
+    Nothing is drawn: `generator` is there because other posteriors have one. Raises as `sample_outputs` does.
+    """
+    return weights.sample_log_probs(_first(ensemble, num_samples), inputs)
+
+
+def sample_outputs(
+    ensemble: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """The outputs f(x, w_k) of the first K members as they come, for regression: outputs_N_K_*.
+
+    Raises ValueError where there are no inputs, or fewer members than were asked for.
+    """
+    return weights.sample_outputs(_first(ensemble, num_samples), inputs)
+
+
+def _train(
+    model: nn.Module,
+    stacked: dict[str, Tensor],
+    inputs: Tensor,
+    labels: Tensor,
+    config: FitConfig,
+    orders: list[Generator],
+    loss: Loss,
+    progress: bool,
+) -> None:
+    """Moves the stacked weights. The losses are summed, so that the gradient of each member is its own."""
+    device, M = inputs.device, len(orders)
+    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    optimizer = torch.optim.Adam(stacked.values(), fused=device.type in FUSED_ADAM_DEVICES, **options)
+
+    def member_loss(parameters: dict[str, Tensor], inputs_B: Tensor, labels_B: Tensor) -> Tensor:
+        return loss(functional_call(model, parameters, (inputs_B,)), labels_B)
+
+    losses_of = vmap(member_loss, randomness="different")
+    model.train()
+    for epoch in tqdm(range(1, config.max_epochs + 1), desc="training", unit="epoch", disable=not progress):
+        order_M_N = torch.stack([epoch_order(len(inputs), config, order) for order in orders]).to(device)
+        total_M = torch.zeros(M, device=device)
+        for batch_M_B in order_M_N.split(config.batch_size, dim=1):
+            optimizer.zero_grad()
+            loss_M = losses_of(stacked, inputs[batch_M_B], labels[batch_M_B])
+            loss_M.sum().backward()
+            optimizer.step()
+            total_M += loss_M.detach() * batch_M_B.shape[1]  # read once an epoch: reading would stop a GPU
+        for m, total in enumerate(total_M.tolist()):
+            check_finite(f"member {m}'s training", total, epoch)
+
+
+def _stack(members: list[nn.Module]) -> dict[str, Tensor]:
+    """name -> weights_M_*, to be trained unless they are frozen."""
+    named = [dict(member.named_parameters()) for member in members]
+    return {
+        name: torch.stack([parameters[name].detach() for parameters in named]).requires_grad_(parameter.requires_grad)
+        for name, parameter in named[0].items()
+    }
+
+
+def _check_members(members: list[nn.Module]) -> None:
+    """Raises ValueError unless the members are different modules that differ in their parameters alone."""
+    first, shapes = members[0], _shapes(members[0])
+    for name, module in first.named_modules():
+        if isinstance(module, _NormBase):
+            raise ValueError(
+                "factory: expected networks without layers that keep statistics of their batches, which the members "
+                f"would share, got {type(module).__name__} at {name!r}"
+            )
+    for member in members[1:]:
+        if member is first:
+            raise ValueError("factory: expected a new network at each call, got the same one twice")
+        if _shapes(member) != shapes:
+            raise ValueError("factory: expected networks with the same parameters in the same shapes, got others")
+        if any(not torch.equal(a, b) for a, b in zip(first.buffers(), member.buffers(), strict=True)):
+            raise ValueError("factory: expected networks that differ in their parameters alone, got different buffers")
+
+
+def _shapes(model: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+
+def _first(ensemble: WeightSamples, num_samples: int | None) -> WeightSamples:
+    """The first members of an ensemble."""
+    members = len(ensemble.weights_K_D)
+    if num_samples is None:
+        return ensemble
+    check_samples(num_samples)
+    if num_samples > members:
+        raise ValueError(f"num_samples: expected at most {members}, the members of this ensemble, got {num_samples}")
+    return WeightSamples(ensemble.model, ensemble.weights_K_D[:num_samples])
