@@ -8,31 +8,38 @@ generators of the same seed gives what scoring it whole gives. The first k of K 
 Dimensions: N inputs, K samples, C classes; n inputs of a chunk; * any further dimensions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-
 import torch
 from torch import Generator, Tensor, nn
-from tqdm.auto import tqdm
 
 from bal_utils.information import log_mean_exp
-from bal_utils.posteriors import folded_convolution
-from bal_utils.posteriors.dropout_masks import (
-    Call,
-    draw_masks,
-    dropout_calls,
-    has_dropout,
-    is_dropout,
-    masks_applied,
-    trace,
+from bal_utils.posteriors.dropout_masks import is_dropout, trace
+from bal_utils.posteriors.dropout_regression import (
+    DropoutRegression,
+    predictive_log_likelihood,
+    root_mean_squared_error,
 )
-from bal_utils.posteriors.folded_convolution import FoldedConvolution
-from bal_utils.posteriors.workspace import Workspace
-from bal_utils.runtime import stream
+from bal_utils.posteriors.dropout_training import fit_regression
+from bal_utils.posteriors.masked_passes import check_inputs, device_of, evaluate, evaluation_mode, map_chunks
 
-CPU_CHUNK_BYTES = 8 * 2**20  # the activations of a chunk stay in the processor's cache
-ACCELERATOR_CHUNK_BYTES = 2**30  # enough work for each kernel launch
+__all__ = [
+    "DropoutRegression", "deterministic_log_probs", "enable_dropout", "fit_regression", "predict_log_probs",
+    "predictive_log_likelihood", "root_mean_squared_error", "sample_log_probs", "sample_outputs",
+]  # fmt: skip
+
+
+def enable_dropout(model: nn.Module) -> None:
+    """Evaluation mode everywhere, then training mode for the dropout layers alone: what "dropout left on" means.
+
+    A pass of the model then draws new masks for every input. BatchNorm keeps using its running statistics and does not
+    move them, as it would after `model.train()`. Attention and recurrent layers that drop values themselves take part.
+    `sample_outputs` and its like need none of this. Raises ValueError where the model has no dropout layer.
+    """
+    model.eval()
+    dropping = [module for module in model.modules() if is_dropout(module) or _drops_inside(module)]
+    if not dropping:
+        raise ValueError("model: expected at least one dropout layer, got none; all passes would be equal")
+    for module in dropping:
+        module.training = True  # its own flag; `train()` would also switch what it contains
 
 
 def sample_log_probs(
@@ -44,7 +51,7 @@ def sample_log_probs(
     Returns log_probs_N_K_C on the model's device; inputs are moved there chunk by chunk.
     Raises as `sample_outputs` does, and ValueError where the model returns something else than logits_n_C.
     """
-    return _evaluate(model, inputs, num_samples, _log_softmax, generator, progress)
+    return evaluate(model, inputs, num_samples, _log_softmax, generator, progress)
 
 
 def predict_log_probs(
@@ -58,7 +65,7 @@ def predict_log_probs(
     def average(outputs_n_K_C: Tensor) -> Tensor:
         return log_mean_exp(_log_softmax(outputs_n_K_C), dim=1)
 
-    return _evaluate(model, inputs, num_samples, average, generator, progress)
+    return evaluate(model, inputs, num_samples, average, generator, progress)
 
 
 def sample_outputs(
@@ -73,128 +80,15 @@ def sample_outputs(
     number of at least 1, where the generator is not on the CPU, and where the model has no dropout layer or one that
     cannot be masked.
     """
-    return _evaluate(model, inputs, num_samples, lambda outputs_n_K: outputs_n_K, generator, progress)
+    return evaluate(model, inputs, num_samples, lambda outputs_n_K: outputs_n_K, generator, progress)
 
 
 def deterministic_log_probs(model: nn.Module, inputs: Tensor) -> Tensor:
     """log p(y | x, w) of the one network with dropout off: log_probs_N_1_C on the model's device."""
-    _check_inputs(inputs)
-    with torch.no_grad(), _evaluation_mode(model):
-        widest = max(call.numel for call in trace(model, inputs[:1].to(_device(model))))
-        return _map_chunks(lambda chunk: _log_softmax(model(chunk).unsqueeze(1)), model, inputs, widest, progress=False)
-
-
-def _evaluate(
-    model: nn.Module,
-    inputs: Tensor,
-    num_samples: int,
-    reduce_outputs: Callable[[Tensor], Tensor],
-    generator: Generator | None,
-    progress: bool,
-) -> Tensor:
-    """`reduce_outputs` of outputs_n_K_* for every chunk of n inputs."""
-    _check_inputs(inputs)
-    _check_samples(num_samples, generator)
-    device = _device(model)
-    with torch.no_grad(), _evaluation_mode(model):
-        calls = trace(model, inputs[:1].to(device))
-        masked = dropout_calls(model, calls)
-        masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
-        trunk, tail = _split(model)
-        together = all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
-        copied_from = masked[0].module  # where what is the same for all samples ends
-        if together and (folded := folded_convolution.match(tail)):
-            tail, copied_from = [folded, *tail[folded.num_stages :]], folded.conv
-        evaluate_tail = partial(_all_samples_together, Workspace()) if together else _sample_after_sample
-        widest = _widest(calls, copied_from, num_samples if together else 1)
-
-        def evaluate(chunk: Tensor) -> Tensor:
-            return reduce_outputs(evaluate_tail(tail, _run(trunk, chunk), masks))
-
-        return _map_chunks(evaluate, model, inputs, widest, progress)
-
-
-def _widest(calls: Sequence[Call], copied_from: nn.Module, copies: int) -> int:
-    """The most numbers that one input needs at once, where there are copies of all from one module on."""
-    first = next(position for position, call in enumerate(calls) if call.module is copied_from)
-    return max(call.numel * (copies if position >= first else 1) for position, call in enumerate(calls))
-
-
-def _split(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
-    """The stages before the first dropout layer, whose output all samples share, and the others."""
-    stages = _stages(model)
-    first = next(position for position, stage in enumerate(stages) if has_dropout(stage))
-    return stages[:first], stages[first:]
-
-
-def _stages(module: nn.Module) -> list[nn.Module]:
-    """The parts of nested `nn.Sequential`s in the order in which they run; any other module is one stage."""
-    plain = type(module).forward is nn.Sequential.forward and not (module._forward_hooks or module._forward_pre_hooks)
-    return [stage for child in module for stage in _stages(child)] if plain else [module]
-
-
-def _all_samples_together(workspace: Workspace, tail: Sequence, hidden_n: Tensor, masks: Sequence[Tensor]) -> Tensor:
-    """The tail of a sequential network with the samples folded into its batch, [n K, *], input after input."""
-    n, hidden, remaining = len(hidden_n), hidden_n, iter(masks)
-    for position, stage in enumerate(tail):
-        if isinstance(stage, FoldedConvolution):
-            hidden = stage(hidden, next(remaining), next(remaining))
-        elif is_dropout(stage):
-            mask_K = next(remaining)
-            masked_n_K = workspace.empty(f"masked {position}", n, len(mask_K), *hidden.shape[1:], like=hidden)
-            hidden = torch.mul(hidden.contiguous().unflatten(0, (n, -1)), mask_K, out=masked_n_K).flatten(0, 1)
-        else:
-            hidden = stage(hidden)
-    return hidden.unflatten(0, (n, -1))
-
-
-def _sample_after_sample(tail: Sequence[nn.Module], hidden_n: Tensor, masks: Sequence[Tensor]) -> Tensor:
-    """One pass of the tail for each sample, whatever modules it is made of."""
-    passes = []
-    for sample_masks in zip(*masks, strict=True):
-        with masks_applied(tail, sample_masks):
-            passes.append(_run(tail, hidden_n.clone()))  # a stage may work in place
-    return torch.stack(passes, dim=1)
-
-
-def _run(stages: Sequence[nn.Module], hidden: Tensor) -> Tensor:
-    for stage in stages:
-        hidden = stage(hidden)
-    return hidden
-
-
-def _map_chunks(
-    function: Callable[[Tensor], Tensor], model: nn.Module, inputs: Tensor, widest: int, progress: bool
-) -> Tensor:
-    """`function` of all inputs, as many at a time as keep activations of `widest` numbers an input within the budget."""
-    device = _device(model)
-    budget = CPU_CHUNK_BYTES if device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
-    size = max(1, budget // (4 * widest))
-    results_N = None
-    with tqdm(total=len(inputs), desc="sampling", unit="input", disable=not progress) as bar:
-        for start in range(0, len(inputs), size):
-            result_n = function(inputs[start : start + size].to(device))
-            if results_N is None:
-                results_N = result_n.new_empty(len(inputs), *result_n.shape[1:])
-            results_N[start : start + size] = result_n
-            bar.update(len(result_n))
-    return results_N
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-
-@contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode while this is open; afterwards every module has its own flag back."""
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in training:
-            module.training = flag
+    check_inputs(inputs)
+    with torch.no_grad(), evaluation_mode(model):
+        widest = max(call.numel for call in trace(model, inputs[:1].to(device_of(model))))
+        return map_chunks(lambda chunk: _log_softmax(model(chunk).unsqueeze(1)), model, inputs, widest, progress=False)
 
 
 def _log_softmax(outputs_n_K_C: Tensor) -> Tensor:
@@ -204,19 +98,5 @@ def _log_softmax(outputs_n_K_C: Tensor) -> Tensor:
     return outputs_n_K_C.log_softmax(dim=-1)
 
 
-def _check_inputs(inputs: Tensor) -> None:
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"inputs: expected a tensor, got {type(inputs).__name__}")
-    if inputs.numel() == 0 or inputs.dim() == 0:
-        raise ValueError(
-            f"inputs: expected at least one input along the first dimension, got shape {tuple(inputs.shape)}"
-        )
-
-
-def _check_samples(num_samples: int, generator: Generator | None) -> None:
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-        raise ValueError(f"num_samples: expected a whole number of at least 1, got {num_samples!r}")
-    if generator is not None and generator.device.type != "cpu":
-        raise ValueError(
-            f"generator: expected one on the CPU, so that masks are the same everywhere, got {generator.device}"
-        )
+def _drops_inside(module: nn.Module) -> bool:
+    return isinstance(module, nn.MultiheadAttention | nn.RNNBase) and module.dropout > 0

@@ -14,7 +14,7 @@ from torch import nn
 
 from bal_utils.information import log_mean_exp
 from bal_utils.models import MLP, GalCNN, KirschCNN
-from bal_utils.posteriors import folded_convolution, mc_dropout
+from bal_utils.posteriors import folded_convolution, masked_passes
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, predict_log_probs, sample_log_probs, sample_outputs
 from bal_utils.runtime import stream
 
@@ -225,7 +225,7 @@ def test_a_hooked_network_is_called_as_a_whole():
 def test_chunks_and_pieces_equal_the_whole(name, monkeypatch):
     model, inputs, _ = make(name, num_inputs=11, dtype=torch.float64)
     whole = sample_log_probs(model, inputs, K)
-    monkeypatch.setattr(mc_dropout, "CPU_CHUNK_BYTES", 1)
+    monkeypatch.setattr(masked_passes, "CPU_CHUNK_BYTES", 1)
     torch.testing.assert_close(sample_log_probs(model, inputs, K), whole, **FLOAT64)
     monkeypatch.undo()
     pieces = [sample_log_probs(model, piece, K, generator=stream(0, "masks")) for piece in inputs.split(4)]
@@ -234,7 +234,7 @@ def test_chunks_and_pieces_equal_the_whole(name, monkeypatch):
 
 @pytest.mark.parametrize(("name", "num_inputs"), [("gal", 2_000), ("kirsch", 60), ("residual", 300_000)])
 def test_activations_stay_within_the_budget_whatever_the_number_of_inputs(name, num_inputs, monkeypatch):
-    monkeypatch.setattr(mc_dropout, "CPU_CHUNK_BYTES", 4 * 2**20)
+    monkeypatch.setattr(masked_passes, "CPU_CHUNK_BYTES", 4 * 2**20)
     model, inputs, _ = make(name, num_inputs=1)
     inputs = inputs.expand(num_inputs, *inputs.shape[1:])
     sizes = []
