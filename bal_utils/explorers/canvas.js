@@ -108,7 +108,7 @@ class Picture {
     const room = this.el.clientWidth, ratio = window.devicePixelRatio || 1;
     if (!(room > 0) || !this.scene.panels.length) return;
     // in a very narrow cell the picture is scrolled: text must not shrink, and needs its room
-    const width = Math.min(Math.max(room, this.scene.width * 0.7), this.scene.width * 1.25);
+    const width = Math.min(Math.max(room, this.scene.width * 0.7), this.scene.width * (this.model.get("grow") || 1.25));
     const height = (width * this.scene.height) / this.scene.width, { canvas } = this;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== w || canvas.height !== h) {

@@ -163,10 +163,10 @@ class Hands {
   close() { this.model.off("msg:custom", this.onAnswer); }
 }
 
-export default {
-  render({ model, el }) {
-    const picture = new Picture(model, el), hands = new Hands(picture), release = claimKeys(el);
-    const naming = setTimeout(() => nameSliders(el), 500); // the controls beside the canvas are built meanwhile
-    return () => { clearTimeout(naming); release(); hands.close(); picture.close(); };
-  },
-};
+function render({ model, el }) {
+  const picture = new Picture(model, el), hands = new Hands(picture), release = claimKeys(el);
+  const naming = setTimeout(() => nameSliders(el), 500); // the controls beside the canvas are built meanwhile
+  return () => { clearTimeout(naming); release(); hands.close(); picture.close(); };
+}
+
+export default { render };

@@ -1,0 +1,176 @@
+// The static page: shows stored scenes where the widget would ask Python for them. Follows input.js.
+
+const NUMBERS = { float32: Float32Array, uint8: Uint8Array };
+
+// The store: a length, JSON, then the bytes of the arrays that its layers name.
+async function unfolded(text) {
+  const folded = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([folded]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const bytes = await new Response(stream).arrayBuffer(), length = new DataView(bytes).getUint32(0, true);
+  const store = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  const arrays = store.arrays.map(([type, start, count]) => new NUMBERS[type](bytes, 4 + length + start, count));
+  const filled = (layer) => Object.entries(layer).map(([key, value]) => [key, value?.array === undefined ? value : arrays[value.array]]);
+  const layers = store.layers.map((layer) => Object.fromEntries(filled(layer)));
+  for (const scene of store.scenes) for (const panel of scene.panels) panel.layers = panel.layers.map((i) => layers[i]);
+  return store;
+}
+
+// Stands in for the widget's model: values that tell those who listen when they change.
+class Values {
+  constructor(values) { Object.assign(this, { values, listeners: [] }); }
+  get(name) { return this.values[name]; }
+  on(names, act) { for (const name of names.split(" ")) this.listeners.push({ name, act }); }
+  off(_, act) { this.listeners = this.listeners.filter((one) => one.act !== act); }
+  tell(names, message) {
+    for (const act of new Set(this.listeners.filter(({ name }) => names.includes(name)).map((one) => one.act))) act(message);
+  }
+  set(values) { Object.assign(this.values, values); this.tell(Object.keys(values).map((name) => `change:${name}`)); }
+  send(event) {
+    this.sent(event);
+    queueMicrotask(() => this.tell(["msg:custom"], { answered: true })); // later, as from Python: input.js waits for it
+  }
+}
+
+// The height that a panel needs where it is as wide as the room: words keep their size, so margins do too.
+function heightOf({ box, margins: [left, above, right, below], x, y, equal }, scene, room) {
+  if (equal) return above + below + Math.min(2, Math.abs((y[1] - y[0]) / (x[1] - x[0]))) * Math.max(8, room - left - right);
+  return box[3] * scene.height * Math.min(1.15, Math.max(0.8, room / (box[2] * scene.width)));
+}
+
+// In a narrow window the panels stand one under another, so that nothing is scrolled sideways.
+function stacked(scene, room) {
+  if (!(room > 0) || room >= 0.7 * scene.width) return scene;
+  const heights = scene.panels.map((panel) => heightOf(panel, scene, room));
+  const height = heights.reduce((sum, one) => sum + one, 0);
+  let top = 0;
+  const panels = scene.panels.map((panel, i) => {
+    const box = [0, top / height, 1, heights[i] / height];
+    top += heights[i];
+    return { ...panel, box };
+  });
+  return { ...scene, width: room, height, panels };
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+// The place of each control's value that a copied scene asks for. Throws an Error with a sentence where there is none.
+function placesOf(text, { kind, state, controls, first }) {
+  let found = null;
+  try { found = JSON.parse(text); } catch { /* not an object either */ }
+  if (found === null || typeof found !== "object" || Array.isArray(found)) throw new Error("This is not a copied scene: expected {…} as “Copy scene” gives it.");
+  const { explorer = kind, ...values } = found;
+  if (explorer !== kind) throw new Error(`This scene belongs to the explorer ${explorer}, this page is ${kind}.`);
+  const names = Object.keys(state), unknown = Object.keys(values).filter((name) => !names.includes(name));
+  if (unknown.length) throw new Error(`This page has no field ${unknown.join(", ")}; it has ${names.join(", ")}.`);
+  const places = [...first];
+  for (const [name, value] of Object.entries(values)) {
+    const k = controls.findIndex((control) => control.field === name), known = k < 0 ? [state[name]] : controls[k].values;
+    const place = known.findIndex((one) => same(one, value)), words = (one) => JSON.stringify(one);
+    if (place < 0) throw new Error(`This page has no scene with ${name} ${words(value)}; it has ${known.map(words).join(", ")}.`);
+    if (k >= 0) places[k] = place;
+  }
+  return places;
+}
+
+const make = (parent, tag, values = {}) => parent.appendChild(Object.assign(document.createElement(tag), values));
+
+// A native control in the given row; its `place` is the number of the value it shows.
+function controlIn(row, { field, label, type, values, words }, moved) {
+  const id = `field-${field}`, box = make(row, "div", { className: "page-control" });
+  const name = make(box, "label", { htmlFor: id, textContent: label });
+  if (type === "select") {
+    const select = make(box, "select", { id, onchange: moved });
+    words.forEach((word, i) => make(select, "option", { value: i, textContent: word }));
+    return { get place() { return select.selectedIndex; }, set place(i) { select.selectedIndex = i; } };
+  }
+  if (type === "checkbox") {
+    const input = make(box, "input", { id, type, onchange: moved });
+    box.insertBefore(input, name);
+    return { get place() { return values.indexOf(input.checked); }, set place(i) { input.checked = values[i]; } };
+  }
+  const input = make(box, "input", { id, type, min: 0, max: values.length - 1, step: 1, oninput: moved });
+  const output = make(box, "output"); // aria-valuetext says it already
+  output.setAttribute("aria-hidden", "true");
+  output.style.minWidth = `${Math.max(...words.map((word) => word.length))}ch`;
+  return {
+    get place() { return Number(input.value); },
+    set place(i) { input.value = i; output.value = words[i]; input.setAttribute("aria-valuetext", words[i]); },
+  };
+}
+
+class Page {
+  constructor(store, main) {
+    Object.assign(this, { store, tip: main.querySelector(".page-tip"), el: main.querySelector(".page-picture > div"), share: main.querySelector(".page-share") });
+    const row = main.querySelector(".page-controls"), listens = store.named ? ["hover"] : [];
+    this.controls = store.controls.map((control) => controlIn(row, control, () => this.show(this.places)));
+    this.model = new Values({ scene: { panels: [] }, status: "", busy: false, failed: false, listens, wanted_keys: [], grow: 3 });
+    this.model.sent = (event) => this.point(event);
+    render({ model: this.model, el: this.el });
+    this.canvas = this.el.querySelector("canvas");
+    if (!store.named) this.canvas.tabIndex = -1; // nothing for keys to choose
+    this.open();
+    window.addEventListener("hashchange", () => this.open());
+    new ResizeObserver(() => this.fit()).observe(this.el);
+    this.share.querySelector("button[type=button]").onclick = () => this.copy();
+    this.share.onsubmit = (event) => { event.preventDefault(); this.paste(); };
+  }
+
+  get places() { return this.controls.map((control) => control.place); }
+
+  set places(places) { this.controls.forEach((control, k) => { control.place = places[k]; }); }
+
+  get text() {
+    const { kind, state, controls } = this.store, places = this.places;
+    const values = Object.fromEntries(controls.map(({ field, values }, k) => [field, values[places[k]]]));
+    return JSON.stringify({ explorer: kind, ...state, ...values });
+  }
+
+  // Goes to a scene; the address follows when the hand rests, because browsers refuse many changes a second.
+  show(places, { keepAddress = false } = {}) {
+    this.places = places;
+    this.scene = this.store.scenes[places.reduce((sum, place, k) => sum + place * this.store.controls[k].stride, 0)];
+    this.tip.hidden = true;
+    this.model.set({ scene: stacked(this.scene, this.el.clientWidth), status: this.scene.status, failed: false });
+    clearTimeout(this.resting);
+    if (!keepAddress) this.resting = setTimeout(() => history.replaceState(null, "", `#${encodeURIComponent(this.text)}`), 300);
+  }
+
+  fit() { this.model.set({ scene: stacked(this.scene, this.el.clientWidth) }); }
+
+  fail(error, also = "") { this.model.set({ status: error.message + also, failed: true }); }
+
+  // The scene of the address, or the first one and a sentence. The address stays, so that it can be mended.
+  open() {
+    let text = location.hash.slice(1);
+    try { text = decodeURIComponent(text); } catch { /* typed by hand, with a bare % */ }
+    if (!text) return this.show(this.store.first, { keepAddress: true });
+    try { this.show(placesOf(text, this.store), { keepAddress: true }); } catch (error) {
+      this.show(this.store.first, { keepAddress: true });
+      this.fail(error, " Here is the page’s first scene.");
+    }
+  }
+
+  copy() {
+    const field = this.share.querySelector("input");
+    field.value = this.text;
+    navigator.clipboard?.writeText(field.value).catch(() => {});
+    this.model.set({ status: "The scene is in the field and, where the browser allows, on the clipboard.", failed: false });
+  }
+
+  paste() { try { this.show(placesOf(this.share.querySelector("input").value, this.store)); } catch (error) { this.fail(error); } }
+
+  // The name of the mark under the pointer, beside it; those who come by keyboard have it read to them by input.js.
+  point({ panel, point }) {
+    const target = point === null ? null : this.canvas.targets.find((one) => one.panel === panel && one.id === point);
+    this.tip.hidden = !target?.name;
+    if (this.tip.hidden) return;
+    this.tip.textContent = target.name;
+    const x = this.canvas.offsetLeft + target.x, across = this.el.clientWidth;
+    Object.assign(this.tip.style, { top: `${target.y + target.h / 2 + 8}px`, left: `${Math.min(x, Math.max(0, across - this.tip.offsetWidth - 4))}px` });
+  }
+}
+
+unfolded(document.getElementById("scenes").textContent).then(
+  (store) => new Page(store, document.querySelector("main")),
+  (error) => { document.querySelector(".page-picture").textContent = `The scenes could not be read: this page needs a browser of 2023 or later. (${error.message})`; },
+);
