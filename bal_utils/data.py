@@ -238,8 +238,9 @@ def draws(purpose: str, num_points: int, noise: float, seed: int) -> tuple[Tenso
     """What a toy regression is made of: U(0, 1) for its inputs and N(0, 1) for its noise, [N, 1] each."""
     check_count("num_points", num_points, at_least=1)
     check_noise(noise)
-    uniform_N_1 = torch.rand(num_points, 1, generator=stream(seed, purpose, "inputs"))
-    return uniform_N_1, torch.randn(num_points, 1, generator=stream(seed, purpose, "noise"))
+    options = {"dtype": torch.float32}  # the same numbers whatever the default
+    uniform_N_1 = torch.rand(num_points, 1, generator=stream(seed, purpose, "inputs"), **options)
+    return uniform_N_1, torch.randn(num_points, 1, generator=stream(seed, purpose, "noise"), **options)
 
 
 def check_count(name: str, value: int, *, at_least: int) -> None:

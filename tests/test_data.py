@@ -378,3 +378,13 @@ def test_heteroscedastic_noise_is_log_linear():
     slope, _ = np.polyfit(inputs_N_1[:, 0].double(), noise_N_1[:, 0].double().abs().log(), 1)
     # log|ε| of a normal ε has the deviation π/√8, x on [-4, 4] has 8/√12
     assert abs(slope - 1 / 4) < 4 * (math.pi / math.sqrt(8)) / (8 / math.sqrt(12)) / math.sqrt(size)
+
+
+def test_toy_regressions_do_not_depend_on_the_default_precision():
+    expected = sine_with_gap(5, 0.1, 0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = sine_with_gap(5, 0.1, 0)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
