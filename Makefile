@@ -10,7 +10,7 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-without-mnist course check figures bench constraints clean
+.PHONY: help lab test test-without-mnist course page check figures bench constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ test-without-mnist: $(VENV)/.installed-test ## the same on scikit-learn's digits
 course: $(VENV)/.installed-lab ## run every notebook from top to bottom and store its outputs
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
+
+page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a file that needs no Python (half a minute)
+	@mkdir -p build
+	$(BIN)/python -m bal_utils.explorers.page bal_utils.explorers.two_moons:TwoMoons --title "Where does each strategy look?" \
+		--field strategy=bald,margin,entropy,core_set --field posterior=MC-dropout,ensemble,Laplace --field terms=False,True \
+		--field samples=1,5,20,100 --field start=4,8,16 --out build/two_moons.html
 
 check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .

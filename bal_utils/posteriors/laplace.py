@@ -116,7 +116,7 @@ def fit_network(
 ) -> NetworkLaplace:
     """Laplace's approximation at the present weights of a trained network, with the generalised Gauss-Newton matrix.
 
-    precision = Σ_n J_nᵀ Λ_n J_n + diag(1/prior_std²),   J_n = ∂f(x_n)/∂w                        (arXiv:2008.08400, eq. 8)
+    precision = Σ_n J_nᵀ Λ_n J_n + diag(1/prior_std²),   J_n = ∂f(x_n)/∂w                                (arXiv:2008.08400)
 
     Λ is 1/noise_std² for regression, and diag(p) - p pᵀ with p the softmax for classification (`noise_std` None). Unlike
     the Hessian this matrix has no negative curvature, so the network need not be at an exact maximum; it should be near
@@ -155,7 +155,7 @@ def sample_outputs(
 ) -> Tensor:
     """Outputs for K draws of the weights, each shared by all inputs: outputs_N_K_C.
 
-    Linearised, f(x, m) + J(x) (w - m), as fits the Gauss-Newton matrix (arXiv:2008.08400, eq. 9); otherwise f(x, w), which
+    Linearised, f(x, m) + J(x) (w - m), as fits the Gauss-Newton matrix (arXiv:2008.08400); otherwise f(x, w), which
     is often far worse where the network bends within the width of the approximation.
     """
     weights_K_d = laplace.draw(num_samples, generator)
