@@ -1,7 +1,7 @@
 """The explorer of notebook 05 in a real browser: each slider to both ends, clicks into both panels, a drag."""
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 CELL = "from bal_utils.explorers.dropout_kl import DropoutKL\n\nDropoutKL()"
 START = "|m| = 0.2, that is 2.0 σ"
@@ -10,11 +10,7 @@ START = "|m| = 0.2, that is 2.0 σ"
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook with nothing but the explorer, run."""
-    write_notebook(lab.folder / "dropout_kl.ipynb", CELL)
-    opened = lab.open("dropout_kl.ipynb")
-    opened.run_all(seconds=400)
-    assert opened.errors() == []
-    return opened
+    return lab.run_cells("dropout_kl", CELL)
 
 
 @pytest.fixture

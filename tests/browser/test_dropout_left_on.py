@@ -1,7 +1,7 @@
 """The explorer of notebook 06 in a real browser: every control to its ends, the busy state, undo by reset."""
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 CELL = "from bal_utils.explorers.dropout_left_on import DropoutLeftOn\n\nDropoutLeftOn()"
 
@@ -9,11 +9,7 @@ CELL = "from bal_utils.explorers.dropout_left_on import DropoutLeftOn\n\nDropout
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook with nothing but the explorer, run."""
-    write_notebook(lab.folder / "dropout_left_on.ipynb", CELL)
-    opened = lab.open("dropout_left_on.ipynb")
-    opened.run_all(seconds=400)
-    assert opened.errors() == []
-    return opened
+    return lab.run_cells("dropout_left_on", CELL)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The explorer of notebook 07 in a real browser: each slider to both ends, a click on the picture of the coverage."""
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 CELL = "from bal_utils.explorers.how_many_networks import HowManyNetworks\n\nHowManyNetworks()"
 
@@ -9,11 +9,7 @@ CELL = "from bal_utils.explorers.how_many_networks import HowManyNetworks\n\nHow
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook with nothing but the explorer, run."""
-    write_notebook(lab.folder / "how_many_networks.ipynb", CELL)
-    opened = lab.open("how_many_networks.ipynb")
-    opened.run_all(seconds=400)
-    assert opened.errors() == []
-    return opened
+    return lab.run_cells("how_many_networks", CELL)
 
 
 @pytest.fixture

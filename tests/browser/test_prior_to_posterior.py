@@ -1,7 +1,7 @@
 """The explorer of notebook 08 in a real browser: both sliders to their ends, the other method, back again."""
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 CELL = "from bal_utils.explorers.prior_to_posterior import PriorToPosterior\n\nPriorToPosterior()"
 
@@ -9,11 +9,7 @@ CELL = "from bal_utils.explorers.prior_to_posterior import PriorToPosterior\n\nP
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook with nothing but the explorer, run."""
-    write_notebook(lab.folder / "prior_to_posterior.ipynb", CELL)
-    opened = lab.open("prior_to_posterior.ipynb")
-    opened.run_all(seconds=400)
-    assert opened.errors() == []
-    return opened
+    return lab.run_cells("prior_to_posterior", CELL)
 
 
 @pytest.fixture
