@@ -14,7 +14,7 @@ LAYERS = (
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
     | {"expected_change", "core_set"},
     {"training", "posteriors", "acquisition", "variational", "dropout_elbo"},
-    {"active_learning", "sweep"},
+    {"active_learning", "sweep", "comparison"},
     {"explorers", "exercises"},
 )
 # within a layer these may be imported by their neighbours
