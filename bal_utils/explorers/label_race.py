@@ -130,7 +130,11 @@ class LabelRace(Explorer):
 
     def _progress(self, state: LabelRaceState) -> str:
         left = BUDGET - len(state.picks)
-        return f"{left} labels left to choose: click points." if left else "All labels are chosen. Press Score."
+        return (
+            f"{left} label{'s' * (left > 1)} left to choose: click points."
+            if left
+            else "All labels are chosen. Press Score."
+        )
 
     def _verdict(self, state: LabelRaceState) -> str:
         means = {name: values[1:].mean() for name, values in rival_curves(state.noise, state.seed).items()}

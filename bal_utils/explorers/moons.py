@@ -202,29 +202,39 @@ def worth(noise: float, seed: int, labelled: tuple[int, ...]) -> float:
 @stage
 def worths(noise: float, seed: int, sets: Sequence[tuple[int, ...]]) -> tuple[float, ...]:
     """`worth` of S label sets at once: all their networks are trained in one stack."""
-    data, longest = moons(noise, seed), max(len(labelled) for labelled in sets)
-    padded_S_L = torch.tensor([[*labelled, *[labelled[0]] * (longest - len(labelled))] for labelled in sets])
-    share_S_L = torch.tensor(
-        [[1 / len(labelled)] * len(labelled) + [0.0] * (longest - len(labelled)) for labelled in sets]
-    )
+    data = moons(noise, seed)
+    padded_S_L, share_S_L = padded(sets)
     models = [
         initialised(lambda: MLP(2, 2, hidden=HIDDEN, dropout=0.0), stream_seed(seed, "worth", r)) for r in range(RULERS)
     ]
-    weights_SR_D = torch.stack([weight_vector(model) for model in models]).repeat(len(sets), 1).requires_grad_()
-    padded, shares = padded_S_L.repeat_interleave(RULERS, 0), share_S_L.repeat_interleave(RULERS, 0)
-    inputs, labels = data.pool_P_2[padded], data.labels_P[padded]
-    run = vmap(lambda weights, x: functional_call(models[0], weights, (x,)), in_dims=(0, 0))
-    optimizer = torch.optim.Adam([weights_SR_D], lr=TRAINING["learning_rate"], weight_decay=1e-4)
-    for _ in range(TRAINING["max_epochs"]):
-        losses = F.cross_entropy(run(named_weights(models[0], weights_SR_D), inputs).mT, labels, reduction="none")
-        optimizer.zero_grad()
-        (losses * shares).sum().backward()
-        optimizer.step()
-    with torch.no_grad():
-        everywhere = data.test_E_2.expand(len(weights_SR_D), -1, -1)
-        log_probs = run(named_weights(models[0], weights_SR_D), everywhere).log_softmax(dim=-1)
+    weights_SR_D = torch.stack([weight_vector(model) for model in models]).repeat(len(sets), 1)
+    chosen, shares = padded_S_L.repeat_interleave(RULERS, 0), share_S_L.repeat_interleave(RULERS, 0)
+    predict = train_stack(models[0], weights_SR_D, data.pool_P_2[chosen], data.labels_P[chosen], shares)
+    log_probs = predict(data.test_E_2.expand(len(weights_SR_D), -1, -1))
     mean_S_E_C = log_mean_exp(log_probs.unflatten(0, (len(sets), RULERS)), dim=1)
     return tuple((mean_S_E_C.argmax(dim=-1) == data.test_labels_E).double().mean(dim=1).tolist())
+
+
+def padded(sets: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+    """S sets of points as one table, padded_S_L, and the weight of each entry, share_S_L, zero where it only pads."""
+    lengths_S_1 = torch.tensor([[len(labelled)] for labelled in sets])
+    longest = int(lengths_S_1.max())
+    padded_S_L = torch.tensor([[*labelled, *[labelled[0]] * (longest - len(labelled))] for labelled in sets])
+    return padded_S_L, (torch.arange(longest) < lengths_S_1) / lengths_S_1
+
+
+def train_stack(model: nn.Module, start_S_D: Tensor, inputs: Tensor, labels: Tensor, shares: Tensor) -> Predict:
+    """Trains S networks at once, each on L weighted points of its own; the result maps inputs_S_n_2 to log_probs_S_n_C."""
+    run = vmap(lambda weights, x: functional_call(model, weights, (x,)), in_dims=(0, 0))
+    weights_S_D = start_S_D.clone().requires_grad_()
+    optimizer = torch.optim.Adam([weights_S_D], lr=TRAINING["learning_rate"], weight_decay=1e-4)
+    for _ in range(TRAINING["max_epochs"]):
+        losses_S_L = F.cross_entropy(run(named_weights(model, weights_S_D), inputs).mT, labels, reduction="none")
+        optimizer.zero_grad()
+        (losses_S_L * shares).sum().backward()
+        optimizer.step()
+    fitted = named_weights(model, weights_S_D.detach())
+    return lambda places: run(fitted, places).detach().log_softmax(dim=-1)
 
 
 @stage

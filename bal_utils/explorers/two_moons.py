@@ -38,6 +38,15 @@ from bal_utils.explorers.two_moons_state import (
 TITLES = {name: title for title, name in STRATEGIES.items()}
 TERMS = ("all doubt", "noise", "what a label teaches")
 LOG_2 = float(np.log(2))
+FLAT = 1e-4  # scores that differ by less are rounding errors: no colours for them
+LOW = (0.0, 0.62, 0.42, 0.38), (0.42, 0.62, 0.58, 0.38)  # where bars and curve stand
+RIGHT = (0.6, 0.0, 0.4, 0.42), (0.6, 0.42, 0.4, 0.58)
+NUMBER = 0.4, 0.28  # width and height of a number on the smallest map, in units of the plane
+MAP_BOXES = {  # the third of three maps also holds the colour bar: its box is wider, so that the maps are of one size
+    1: ((0, 0, 0.6, 1),),
+    2: ((0, 0, 0.5, 0.62), (0.5, 0, 0.5, 0.62)),
+    3: ((0, 0, 0.306, 0.62), (0.306, 0, 0.306, 0.62), (0.612, 0, 0.388, 0.62)),
+}
 WITH = dict(zip(POSTERIORS, ("MC-dropout", "the ensemble", "Laplace", "one network"), strict=True))
 GOAL = 30  # labels at which Run stops
 SURE, MAIN = 0.15, 0.6  # nats of all doubt below which a place is settled; share that makes one term the main one
@@ -52,6 +61,17 @@ def reason(found: Terms) -> str:
     if found.noise > MAIN * found.total:
         return "all networks agree that it is a toss-up: a label teaches little"
     return "toss-up and disagreement mix"
+
+
+def legible(x_B: np.ndarray, y_B: np.ndarray) -> list[str]:
+    """The numbers of a batch, left out where a number would lie on an earlier one."""
+    shown: list[tuple[float, float]] = []
+    words = []
+    for rank, (x, y) in enumerate(zip(x_B, y_B, strict=True), start=1):
+        free = all(abs(x - other_x) > NUMBER[0] or abs(y - other_y) > NUMBER[1] for other_x, other_y in shown)
+        words.append(str(rank) if free else "")
+        shown += [(x, y)] if free else []
+    return words
 
 
 class TwoMoons(Explorer):
@@ -78,11 +98,9 @@ class TwoMoons(Explorer):
         """One map, two beside each other, or the three terms; then what is known about one place, and the curve."""
         batch = next_batch(state)
         place = self._place(state, batch)
-        maps = self._maps(state, batch, place)
+        maps = self._maps(state, batch)
         wide = len(maps) > 1
-        low = (0.0, 0.62, 0.42, 0.38), (0.42, 0.62, 0.58, 0.38)
-        right = (0.6, 0.0, 0.4, 0.42), (0.6, 0.42, 0.4, 0.58)
-        boxes = low if wide else right
+        boxes = LOW if wide else RIGHT
         beside = self._place_bars(state, place, boxes[0]), self._curve(state, boxes[1])
         alt = f"Two moons with {len(labelled(state))} labelled points; a map shows where {TITLES[state.strategy]} looks"
         return scene(*maps, *beside, alt=alt, status=self._status(state, batch, place), width=940, height=540)
@@ -137,11 +155,11 @@ class TwoMoons(Explorer):
             return TERMS
         return (state.strategy, state.compare) if state.compare else (state.strategy,)
 
-    def _maps(self, state: TwoMoonsState, batch: tuple[int, ...], place: Place | None) -> list[Panel]:
+    def _maps(self, state: TwoMoonsState, batch: tuple[int, ...]) -> list[Panel]:
         names, panels = self._names(state), []
         total, noise, taught, probs = term_maps(setting(state), state.samples)
         for number, name in enumerate(names):
-            box = (0, 0, 0.6, 1) if len(names) == 1 else (number / len(names), 0, 1 / len(names), 0.62)
+            box = MAP_BOXES[len(names)][number]
             if state.terms:
                 scores = heat(
                     (total, noise, taught)[number], **PLANE, low=0, high=LOG_2, bar="nats" if number == 2 else None
@@ -149,7 +167,8 @@ class TwoMoons(Explorer):
                 asked, title = batch, TERMS[number]
             else:
                 values = score_map(setting(state), state.samples, name)
-                scores = heat(values, **PLANE, bar="score" if len(names) == 1 else None)
+                high = max(values.max(), values.min() + FLAT)
+                scores = heat(values, **PLANE, high=high, bar="score" if len(names) == 1 else None)
                 asked = batch if name == state.strategy else next_batch(state, name)
                 title = TITLES[name]
             lines = [
@@ -157,8 +176,8 @@ class TwoMoons(Explorer):
                 contour(probs, (0.25, 0.75), **PLANE, colour="black", width=1),
             ]
             layers = [scores, *lines, *self._points(state, asked)]
-            if place is not None:
-                layers.append(points([place[0]], [place[1]], shape="cross", size=16, colour="black"))
+            if state.at is not None:
+                layers.append(points([state.at[0]], [state.at[1]], shape="cross", size=16, colour="vermillion"))
             legend = "bottom left" if number == 0 and len(names) < 3 else ""
             panels.append(panel(*layers, **PLANE, box=box, title=title, x_ticks=(), y_ticks=(), legend=legend))
         return panels
@@ -173,28 +192,14 @@ class TwoMoons(Explorer):
             *class_points(data.pool_P_2[known], data.labels_P[known], ids=known, size=15),
         ]  # fmt: skip
         if batch:
-            numbers = [str(rank) for rank in range(1, len(batch) + 1)]
             x, y = data.pool_P_2[list(batch)].T
+            names = [f"asked for as number {rank}" for rank in range(1, len(batch) + 1)]
+            numbers = legible(x, y) if len(batch) > 1 else None
             layers += [
-                points(
-                    x,
-                    y,
-                    size=7,
-                    colour="grey",
-                    filled=False,
-                    ids=batch,
-                    names=[f"asked for as number {n}" for n in numbers],
-                ),
-                points(
-                    x,
-                    y,
-                    shape="ring",
-                    size=24,
-                    colour="vermillion",
-                    labels=numbers if len(batch) > 1 else None,
-                    label="asked for next",
-                ),
-            ]
+                points(x, y, size=7, colour="grey", filled=False, ids=batch, names=names),
+                points(x, y, shape="ring", size=24 if len(batch) < 8 else 16, colour="vermillion", labels=numbers,
+                       label="asked for next"),
+            ]  # fmt: skip
         return layers
 
     def _place(self, state: TwoMoonsState, batch: tuple[int, ...]) -> Place | None:
@@ -209,8 +214,8 @@ class TwoMoons(Explorer):
         layers = bars(values, segments=TERMS, colours=["black", "orange", "blue"], totals="{:.2f}")
         for layer in layers:
             layer["label"] = ""
-        where = "no place" if place is None else f"({place[0] + 0:.1f}, {place[1] + 0:.1f})"
-        axes = bar_axis(TERMS) | {"x": (0, 0.85)}
+        where = "no place" if place is None else "({:.1f}, {:.1f})".format(*(round(value, 1) + 0 for value in place))
+        axes = bar_axis(TERMS) | {"x": (0, 1.0)}
         return panel(*layers, **axes, box=box, title=f"Doubt at {where}", x_label="nats")
 
     def _curve(self, state: TwoMoonsState, box: tuple) -> Panel:
@@ -229,13 +234,16 @@ class TwoMoons(Explorer):
         layers += [line(counts, values, width=3), points(counts, values, size=8, label="this run")]
         lowest = min(0.7, min(values) - 0.02)
         x = (min(counts) - 1, max(GOAL, counts[-1]) + 1)
+        if box == LOW[1]:
+            lowest -= 0.25  # a flat picture needs room for its legend
         return panel(*layers, x=x, y=(lowest, 1.0), box=box, x_label="labels", y_label="accuracy", legend="bottom right",
                      title="What these labels are worth")  # fmt: skip
 
     def _status(self, state: TwoMoonsState, batch: tuple[int, ...], place: Place | None) -> str:
         accuracy = moons.accuracy(moons.sample(setting(state)).first(state.samples), state.noise, state.seed)
         right = f"{100 * accuracy:.1f} % of new points come out right"
-        begin = f"{len(labelled(state))} labels. With {WITH[state.posterior]}, {right}."
+        count = len(labelled(state))
+        begin = f"{count} label{'s' * (count > 1)}. With {WITH[state.posterior]}, {right}."
         if state.posterior == "ensemble" and state.samples > MEMBERS:
             begin += f" It has {MEMBERS} members, all in use."
         if place is None:

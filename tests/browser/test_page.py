@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
-from importlib.util import find_spec
 from statistics import median
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from browser_lab import CHROMIUM, open_browser
+from browser_lab import Lab
 from page_lab import Wave, WavePage, WaveState, as_source
 
 from bal_utils.explorers.canvas import HERE, SCRIPTS
@@ -27,22 +26,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_page(Wave(), path, fields=FIELDS, title="Waves </script> & <b>more</b>").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser; the page needs no JupyterLab."""
-    if CHROMIUM is None or find_spec("playwright") is None:
-        pytest.skip("no Chromium on this machine, or playwright is not installed")
-    with open_browser() as opened:
-        yield opened
-
-
 @pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Any]:
+def open_page(lab: Lab, address: str) -> Iterator[Any]:
     """Opens the page with what follows its address; no page may complain or ask for another file."""
     opened, complaints, asked = [], [], []
 
     def open_at(rest: str = "", size: tuple[int, int] = (1280, 900), **view: Any) -> WavePage:
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **view)
+        page = lab.browser.new_page(viewport={"width": size[0], "height": size[1]}, **view)
         opened.append(page)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -121,7 +111,7 @@ def test_the_pixels_are_those_of_the_live_widget(open_page, browser, tmp_path, h
     (tmp_path / "live.html").write_text(
         f'<!doctype html><meta charset="utf-8"><div style="width:{width}px"></div><script type="module">{script}</script>'
     )
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = lab.browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto((tmp_path / "live.html").as_uri())
     live = WavePage(page)
     assert wave.pixels() == live.pixels(), "colours are chosen before, by the same sums: not a pixel may differ"

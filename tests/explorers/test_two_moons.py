@@ -6,7 +6,7 @@ import pytest
 from bal_utils.explorers import moons
 from bal_utils.explorers.base import Event
 from bal_utils.explorers.moons import NUM_POOL, STRATEGIES
-from bal_utils.explorers.two_moons import GOAL, TwoMoons, reason
+from bal_utils.explorers.two_moons import GOAL, TwoMoons, legible, reason
 from bal_utils.explorers.two_moons_state import Terms, TwoMoonsState, history, labelled, next_batch, term_maps
 from bal_utils.explorers.two_moons_state import setting as setting_of
 
@@ -57,6 +57,10 @@ def test_one_class_is_enough_and_the_last_label_stays(explorer):
         assert explorer.error is None
     click(explorer, last, shift=True)
     assert "The last label stays" in explorer.status and labelled(explorer.state) == (last,)
+    explorer.reset()
+    assert explorer.status.startswith("6 labels. ")
+    explorer.undo()
+    assert explorer.status.startswith("1 label. ")
 
 
 def test_step_takes_the_batch_that_was_shown_and_run_goes_to_the_goal(explorer):
@@ -168,3 +172,32 @@ def test_the_picture_is_a_function_of_the_state():
     np.testing.assert_array_equal(
         first.scene["panels"][0]["layers"][0]["values"], second.scene["panels"][0]["layers"][0]["values"]
     )
+
+
+def test_numbers_of_a_batch_are_shown_where_they_do_not_hide_each_other():
+    assert legible(np.array([0.0, 0.1, 1.0, 0.0]), np.array([0.0, 0.1, 0.0, 0.5])) == ["1", "", "3", "4"]
+
+
+def test_the_three_terms_are_drawn_in_one_size():
+    explorer = TwoMoons(TwoMoonsState(posterior="one network", terms=True))
+    width = explorer.scene["width"]
+    inner = [
+        width * panel["box"][2] - panel["margins"][0] - panel["margins"][2] for panel in explorer.scene["panels"][:3]
+    ]
+    assert max(inner) - min(inner) < 2  # pixels
+
+
+def test_the_cross_marks_a_place_only_while_it_is_pointed_at(explorer):
+    def shapes():
+        return {layer.get("shape") for layer in explorer.scene["panels"][0]["layers"]}
+
+    assert "cross" not in shapes()
+    explorer.dispatch(Event(kind="hover", panel=0, x=0.4, y=0.2))
+    assert "cross" in shapes()
+
+
+def test_rounding_errors_get_no_colours():
+    """Without dropout all samples are one network: BALD is zero but for rounding, and the map must look flat."""
+    explorer = TwoMoons(TwoMoonsState(dropout=0.0, samples=100))
+    layer = explorer.scene["panels"][0]["layers"][0]
+    assert np.ptp(layer["values"]) < 0.02 * (layer["high"] - layer["low"])

@@ -1,0 +1,193 @@
+"""TwoMoons in a real browser: every control to its ends, clicks, hover, keys alone, scenes, and sentences for errors."""
+
+import json
+from statistics import median
+
+import pytest
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
+from latency import key_to_pixels
+
+CELL = "from bal_utils.explorers.two_moons import TwoMoons\n\nexplorer = TwoMoons()\nexplorer"
+PATIENCE = 90  # seconds: training is quick, a machine that runs other tests beside may not be
+SAMPLES, DROPOUT, NOISE, SEED, START, BATCH = range(6)  # the sliders
+STRATEGY, COMPARE, POSTERIOR = range(3)  # the menus
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab) -> NotebookPage:
+    """A notebook with nothing but the explorer, run."""
+    return lab.run_cells("two_moons", CELL)
+
+
+@pytest.fixture
+def moons(notebook: NotebookPage) -> ExplorerOnPage:
+    """The explorer, back at its first state; whatever a test did, no cell may have failed."""
+    explorer = notebook.explorer()
+    explorer.page.mouse.move(2, 2)
+    explorer.press_button("Reset")
+    explorer.wait_for_status("6 labels. With MC-dropout", PATIENCE)
+    yield explorer
+    assert notebook.errors() == [] and "This did not work" not in explorer.status()
+
+
+def choose(explorer: ExplorerOnPage, menu: int, words: str) -> None:
+    explorer.box.locator("select").nth(menu).select_option(label=words)
+
+
+def press(explorer: ExplorerOnPage, slider: int, *keys: str) -> None:
+    explorer.slider(slider)
+    for key in keys:
+        explorer.page.keyboard.press(key)
+
+
+def scene(explorer: ExplorerOnPage) -> dict:
+    """The state, as the learner would copy it."""
+    field = explorer.box.get_by_placeholder("a copied scene")
+    if not field.is_visible():
+        explorer.box.get_by_text("Copy or paste this scene").click()
+    field.fill("")
+    field.press("Tab")
+    for _ in range(2 * PATIENCE):
+        explorer.press_button("Copy scene")  # again where it overtook the clearing: each widget has a thread of its own
+        explorer.page.wait_for_timeout(500)
+        if (text := field.input_value()).startswith("{"):
+            return json.loads(text)
+    raise AssertionError("the scene was not copied")
+
+
+def paste(explorer: ExplorerOnPage, text: str) -> None:
+    scene(explorer)  # opens the field
+    field = explorer.box.get_by_placeholder("a copied scene")
+    field.fill(text)
+    field.press("Tab")
+    explorer.page.wait_for_timeout(1500)  # the text must have arrived before the button does
+    explorer.press_button("Paste scene")
+
+
+@pytest.mark.parametrize("slider", [SAMPLES, DROPOUT, NOISE, SEED, START, BATCH])
+def test_each_slider_goes_to_both_ends(moons: ExplorerOnPage, slider: int):
+    """T = 1, p = 0 and 0.9, noise 0 and 0.5, 2 and 20 first labels, a batch of 20."""
+    fields = ("samples", "dropout", "noise", "seed", "start", "batch")
+    ends = {"Home": (1, 0.0, 0.0, 0, 2, 1), "End": (100, 0.9, 0.5, 20, 20, 20)}
+    for key, values in ends.items():
+        press(moons, slider, "ArrowRight", key)
+        for _ in range(20 * PATIENCE):
+            if (found := scene(moons)[fields[slider]]) == values[slider]:
+                break
+            moons.page.wait_for_timeout(50)
+        assert found == values[slider]
+        box = moons.canvas.bounding_box()  # copying has written over the status; pointing at the map tells it anew
+        moons.canvas.hover(position={"x": (0.08 + 0.1 * (key == "End")) * box["width"], "y": 0.15 * box["height"]})
+        moons.wait_for_status("come out right", PATIENCE)
+
+
+@pytest.mark.parametrize("words", ["ensemble", "Laplace", "one network"])
+def test_every_posterior_draws_a_map_of_its_own(moons: ExplorerOnPage, words: str):
+    before = moons.pixels()
+    choose(moons, POSTERIOR, words)
+    moons.wait_for_status(f"With {'the ' * (words == 'ensemble')}{words}", PATIENCE)
+    moons.wait_for_change(before, PATIENCE)
+
+
+def test_every_strategy_can_be_chosen(moons: ExplorerOnPage):
+    options = moons.box.locator("select").nth(STRATEGY).locator("option").all_inner_texts()
+    assert len(options) == 13
+    for words in options:
+        choose(moons, STRATEGY, words)
+        told = words.replace("\xa0", " ")  # a menu keeps its words together
+        moons.wait_for_status(f"{told} asks next", PATIENCE)
+
+
+def test_compare_and_show_terms_change_the_layout_and_go_back(moons: ExplorerOnPage):
+    single = moons.pixels()
+    choose(moons, COMPARE, "Margin")
+    double = moons.wait_for_change(single, PATIENCE)
+    moons.box.get_by_text("Show terms").click()
+    triple = moons.wait_for_change(double, PATIENCE)
+    assert len({target["panel"] for target in moons.targets()}) == 3
+    moons.box.get_by_text("Show terms").click()
+    moons.wait_for_change(triple, PATIENCE)
+    assert len({target["panel"] for target in moons.targets()}) == 2
+    choose(moons, COMPARE, "nothing")
+    for _ in range(20 * PATIENCE):
+        if len({target["panel"] for target in moons.targets()}) == 1:
+            break
+        moons.page.wait_for_timeout(50)
+    assert {target["panel"] for target in moons.targets()} == {0}
+
+
+def test_step_run_undo_and_reset(moons: ExplorerOnPage):
+    moons.press_button("Step")
+    moons.wait_for_status("7 labels.", PATIENCE)
+    moons.press_button("Undo")
+    moons.wait_for_status("6 labels.", PATIENCE)
+    choose(moons, POSTERIOR, "one network")
+    moons.wait_for_status("With one network", PATIENCE)
+    press(moons, BATCH, "End")
+    moons.press_button("Run to 30")
+    moons.wait_for_status("30 labels.", PATIENCE)
+    moons.press_button("Run to 30")
+    moons.wait_for_status("Run goes to 30. Step goes on.", PATIENCE)
+    moons.press_button("Undo")
+    moons.wait_for_status("6 labels.", PATIENCE)
+    moons.press_button("Reset")
+    moons.wait_for_status("6 labels. With MC-dropout", PATIENCE)
+    assert scene(moons)["batch"] == 1
+
+
+def test_one_class_can_lose_all_its_labels_and_the_last_label_stays(moons: ExplorerOnPage):
+    choose(moons, POSTERIOR, "one network")  # trains fastest
+    moons.wait_for_status("With one network", PATIENCE)
+    press(moons, START, "Home")
+    moons.wait_for_status("2 labels.", PATIENCE)
+    first, last = (target["id"] for target in labelled_marks(moons))
+    moons.click_point(first, modifiers=["Shift"])
+    moons.wait_for_status("1 label.", PATIENCE)
+    moons.click_point(last, modifiers=["Shift"])
+    moons.wait_for_status("The last label stays", PATIENCE)
+    moons.click_point(last)
+    moons.wait_for_status("Click with Shift to take the label back", PATIENCE)
+
+
+def labelled_marks(explorer: ExplorerOnPage) -> list[dict]:
+    """The large marks of the map, which are the labelled points."""
+    widest = max(target["w"] for target in explorer.targets())
+    return [target for target in explorer.targets() if target["w"] == widest]
+
+
+def test_hover_tells_the_terms_of_a_place_and_leaves(moons: ExplorerOnPage):
+    asked = moons.pixels()
+    box = moons.canvas.bounding_box()
+    moons.canvas.hover(position={"x": 0.08 * box["width"], "y": 0.15 * box["height"]})
+    moons.wait_for_status("Here, ", PATIENCE)
+    moons.wait_for_change(asked, PATIENCE)
+    moons.page.mouse.move(2, 2)
+    moons.wait_for_status("asks next where", PATIENCE)
+
+
+def test_keys_alone_label_a_point_and_press_the_buttons(moons: ExplorerOnPage):
+    moons.canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        moons.page.keyboard.press(key)
+        moons.page.wait_for_timeout(300)
+    moons.wait_for_status("7 labels." if "Click with Shift" not in moons.status() else "Click with Shift", PATIENCE)
+    before = len(scene(moons)["asked"])
+    moons.box.get_by_role("button", name="Step", exact=True).focus()
+    moons.page.keyboard.press("Enter")
+    moons.wait_for_status(f"{7 + before} labels.", PATIENCE)
+
+
+def test_a_scene_is_copied_and_pasted_and_nonsense_is_refused_in_a_sentence(moons: ExplorerOnPage):
+    wanted = scene(moons) | {"strategy": "margin", "posterior": "one network", "asked": [100]}
+    paste(moons, json.dumps(wanted))
+    moons.wait_for_status("7 labels. With one network", PATIENCE)
+    assert scene(moons) == wanted
+    paste(moons, json.dumps(wanted | {"asked": [999]}))
+    moons.wait_for_status("asked: expected different points of the pool, 0 to 199", PATIENCE)
+    paste(moons, "two moons, please")
+    moons.wait_for_status("This text is not a copied scene", PATIENCE)
+
+
+def test_another_number_of_samples_answers_at_once(moons: ExplorerOnPage):
+    """It trains nothing: some 50 ms on a free machine; the limit allows for one that does other things as well."""
+    assert median(key_to_pixels(moons, slider=SAMPLES, presses=8)) < 1500
