@@ -103,7 +103,7 @@ render({ el, model: { get: (name) => values[name], on() {}, off() {}, send() {} 
 
 
 @pytest.mark.parametrize("holes", [False, True])
-def test_the_pixels_are_those_of_the_live_widget(open_page, browser, tmp_path, holes):
+def test_the_pixels_are_those_of_the_live_widget(open_page, lab, tmp_path, holes):
     wave = open_page(f"#{json.dumps({'kind': 'square', 'pitch': 2, 'holes': holes})}")
     width = wave.page.locator(".bal-canvas").evaluate("el => el.clientWidth")
     source = REFERENCE % as_source(Wave().compute(WaveState(kind="square", pitch=2.0, holes=holes)))
