@@ -114,6 +114,7 @@ class Hands {
     if (!wanted && !ARROWS[source.key] && source.key !== "Enter" && source.key !== " ") return;
     source.preventDefault();
     source.stopPropagation();
+    const { keyboard } = this.picture;
     this.picture.keyboard = true;
     this.start();
     const place = this.picture.place();
@@ -122,7 +123,7 @@ class Hands {
       this.model.send(this.event("key", at.panel, at.x, at.y, at.id, source));
     } else if (ARROWS[source.key] && place) this.arrow(ARROWS[source.key], place, source);
     else if (!wanted && place && !source.repeat) this.click(place.panel, place.x, place.y, place.id === null ? this.targetAt(place.x, place.y) : place, source);
-    this.picture.ask();
+    if (!keyboard || !this.dragged) this.picture.ask(); // the answer to a drag draws, and drawing twice would delay it
   }
 
   arrow([dx, dy], place, source) {
