@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.utils import vector_to_parameters
 
 from bal_utils.information import log_mean_exp, predictive_entropy
 from bal_utils.metrics import brier_score, expected_calibration_error, negative_log_likelihood, ood_auroc
@@ -124,7 +123,7 @@ def fit_dropout(recipe: Recipe, data: Data, seed: int) -> Posterior:
 def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> Posterior:
     """Bayes by Backprop on all data at once, from the one network: from random weights it ends at a lower ELBO."""
     q = bayes_by_backprop.fit_bayes_by_backprop(
-        first_network(recipe, networks),
+        networks.network(0),
         *data,
         prior_std=recipe.prior_std,
         log_likelihood=recipe.log_likelihood,
@@ -140,7 +139,7 @@ def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int)
 
 def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_layer: bool) -> Posterior:
     """Laplace's approximation around the one network, linearised."""
-    model = first_network(recipe, networks)
+    model = networks.network(0)
     fitted = laplace.fit_network(
         model, *data, prior_std=recipe.prior_std, noise_std=recipe.noise_std, last_layer=last_layer
     )
@@ -149,13 +148,6 @@ def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_lay
     passes = 1 if last_layer else 1 + BACKWARD * num_outputs
     cost = (recipe.epochs + num_outputs) * len(data[0])
     return Posterior(sampler=laplace, fitted=fitted, num_samples=recipe.num_samples, gradients=cost, passes=passes)
-
-
-def first_network(recipe: Recipe, networks: WeightSamples) -> nn.Module:
-    """A copy of the ensemble's first member as a network of its own."""
-    model = recipe.network(0.0)
-    vector_to_parameters(networks.weights_K_D[0].clone(), model.parameters())
-    return model.eval()
 
 
 def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: WeightSamples) -> Posterior:

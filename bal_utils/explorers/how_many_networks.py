@@ -13,6 +13,7 @@ from bal_utils.data import sine_with_gap
 from bal_utils.explorers.base import Event, Explorer, IntSlider, Scene, Slider, stage
 from bal_utils.explorers.scene import Panel, band, line, panel, points, scene
 from bal_utils.models import MLP
+from bal_utils.plotting.ensembles import HALF_WIDTH
 from bal_utils.posteriors.ensemble import fit_ensemble, sample_outputs
 from bal_utils.training import FitConfig
 from bal_utils.uncertainty import gaussian_nll
@@ -22,7 +23,6 @@ NUM_POINTS, NOISE, GAP, RANGE = 100, 0.2, (0.0, 2.5), (-4.0, 4.0)
 SCHEDULE = FitConfig(learning_rate=2e-2, batch_size=NUM_POINTS, max_epochs=200)
 PLACES_G = np.linspace(*RANGE, 161)
 IN_GAP_G = (GAP[0] < PLACES_G) & (GAP[1] > PLACES_G)
-HALF_WIDTH = 1.96  # standard deviations on either side that hold 95 % of a Gaussian
 
 
 @dataclass(frozen=True, kw_only=True)

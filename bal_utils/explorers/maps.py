@@ -13,7 +13,7 @@ from matplotlib import colormaps
 
 from bal_utils.explorers.layers import Layer, line, numbers
 from bal_utils.explorers.ticks import tick_labels
-from bal_utils.plotting import HEAT_MAP
+from bal_utils.plotting import HEAT_MAP, centres
 
 Range = tuple[float, float]
 
@@ -22,11 +22,6 @@ Range = tuple[float, float]
 def colour_table(name: str) -> bytes:
     """256 colours of a Matplotlib colour map as red, green, blue bytes."""
     return (colormaps[name](np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes()
-
-
-def centres(low: float, high: float, count: int) -> np.ndarray:
-    """The middles of `count` equal cells between `low` and `high`."""
-    return low + (np.arange(count) + 0.5) * (high - low) / count
 
 
 def grid(x: Range, y: Range, columns: int, rows: int | None = None) -> np.ndarray:

@@ -4,7 +4,6 @@ Each stage remembers its results and takes only what it depends on: another stra
 of samples does not train anew. Dimensions: P pool points, G places of the map, E test points, K samples, S label sets.
 """
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,8 +39,6 @@ TRAINING = {"learning_rate": 0.02, "batch_size": NUM_POOL, "max_epochs": 150}
 TARGETS = 64  # pool points on which expected error reduction measures the error of the map's places
 RULERS = 3  # networks behind each accuracy
 POSTERIORS = ("MC-dropout", "ensemble", "Laplace", "one network")
-
-remembered = lru_cache(maxsize=512)  # accuracies are single numbers, and a run needs one for each label
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +134,7 @@ def by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tu
         config=FitConfig(**TRAINING, weight_decay=1e-4),
         seed=seed,
     )
-    first = copy.deepcopy(members.model)
-    nn.utils.vector_to_parameters(members.weights_K_D[0], first.parameters())
-    return first, lambda places: ensemble.sample_log_probs(members, places)
+    return members.network(0), lambda places: ensemble.sample_log_probs(members, places)
 
 
 def by_laplace(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
@@ -175,12 +170,24 @@ def surface(strategy: str, samples: Samples, labelled: tuple[int, ...]) -> np.nd
 
 def next_batch(strategy: str, samples: Samples, labelled: tuple[int, ...], batch: int, seed: int) -> AcquiredBatch:
     """What the strategy would ask for now, as places in the pool; fewer than `batch` where fewer are left."""
+    return ask(strategy, samples.pool_P_K_C, labelled, batch, seed, samples.pool_features_P_F)
+
+
+def ask(
+    strategy: str,
+    log_probs_P_K_C: Tensor,
+    labelled: tuple[int, ...],
+    batch: int,
+    seed: int,
+    features: Tensor | None = None,
+) -> AcquiredBatch:
+    """`next_batch` from predictions for the whole pool; features are for the strategies that want them."""
     taken = set(labelled)
     left = [index for index in range(NUM_POOL) if index not in taken]
     if not left:
         return AcquiredBatch(indices=[], scores=[])
-    features = Features(samples.pool_features_P_F[left], samples.pool_features_P_F[list(labelled)])
-    pool = Candidates(len(left), lambda: samples.pool_P_K_C[left], lambda: features)
+    parts = None if features is None else Features(features[left], features[list(labelled)])
+    pool = Candidates(len(left), lambda: log_probs_P_K_C[left], parts and (lambda: parts))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # BatchBALD with few samples: the status line tells their number
         found = find_strategy(strategy).select(pool, min(batch, len(left)), stream(seed, "choices", len(labelled)))
@@ -193,7 +200,7 @@ def accuracy(samples: Samples, noise: float, seed: int) -> float:
     return (predicted_E == moons(noise, seed).test_labels_E).double().mean().item()
 
 
-@remembered
+@lru_cache(maxsize=512)  # accuracies are single numbers, and a run needs one for each label
 def worth(noise: float, seed: int, labelled: tuple[int, ...]) -> float:
     """What a set of labels is worth: the test accuracy of three plain networks trained on it, the same for every posterior."""
     return worths(noise, seed, (labelled,))[0]

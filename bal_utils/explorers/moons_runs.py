@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bal_utils.acquisition import Candidates, find_strategy
 from bal_utils.explorers import moons
 from bal_utils.explorers.moons import HIDDEN, NUM_POOL
 from bal_utils.information import expected_entropy, mutual_information
 from bal_utils.models import MLP
 from bal_utils.posteriors.ensemble import member_seed
 from bal_utils.posteriors.weights import weight_vector
-from bal_utils.runtime import stream
 from bal_utils.training import initialised
 
 
@@ -72,10 +70,7 @@ def follow(
 
 def choose(strategy: str, log_probs_P_K_C: Tensor, known: tuple[int, ...], seed: int, batch: int) -> tuple[int, ...]:
     """The pool points that a strategy asks for next."""
-    left = [index for index in range(NUM_POOL) if index not in set(known)]
-    pool = Candidates(len(left), lambda: log_probs_P_K_C[left])
-    found = find_strategy(strategy).select(pool, batch, stream(seed, "choices", len(known)))
-    return tuple(left[index] for index in found.indices)
+    return tuple(moons.ask(strategy, log_probs_P_K_C, known, batch, seed).indices)
 
 
 def seen(

@@ -70,6 +70,11 @@ def show(figure: Figure, alt: str) -> None:
     display({"image/png": png.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
 
 
+def centres(low: float, high: float, count: int) -> np.ndarray:
+    """The middles of `count` equal cells between `low` and `high`."""
+    return low + (np.arange(count) + 0.5) * (high - low) / count
+
+
 def learning_curve(
     ax: Axes, labels_R: Sequence[int], values_S_R: np.ndarray, *, name: str, index: int = 0, whole_range: bool = False
 ) -> Axes:

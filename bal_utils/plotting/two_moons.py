@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullFormatter
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, HEAT_MAP, PALETTE, class_points
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, HEAT_MAP, PALETTE, centres, class_points
 from bal_utils.plotting.strategies import outline
 
 Plane = Mapping[str, tuple[float, float]]
@@ -43,11 +43,6 @@ def score_map(
         lines.set_path_effects([withStroke(linewidth=3, foreground="white", alpha=0.5)])  # seen on dark and on bright
     ax.set(xlim=plane["x"], ylim=plane["y"], xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     return ax
-
-
-def centres(low: float, high: float, count: int) -> ndarray:
-    """The middles of `count` equal cells between two ends."""
-    return low + (np.arange(count) + 0.5) * (high - low) / count
 
 
 def moons(ax: Axes, pool_P_2: ndarray, labelled_L_2: ndarray, labels_L: ndarray, *, size: float = 70) -> Axes:

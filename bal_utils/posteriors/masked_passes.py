@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
-from bal_utils.posteriors import folded_convolution
+from bal_utils.posteriors import folded_convolution, weights
 from bal_utils.posteriors.dropout_masks import (
     Call,
     draw_masks,
@@ -154,8 +154,7 @@ def check_inputs(inputs: Tensor) -> None:
 
 
 def check_samples(num_samples: int, generator: Generator | None) -> None:
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-        raise ValueError(f"num_samples: expected a whole number of at least 1, got {num_samples!r}")
+    weights.check_samples(num_samples)
     if generator is not None and generator.device.type != "cpu":
         raise ValueError(
             f"generator: expected one on the CPU, so that masks are the same everywhere, got {generator.device}"

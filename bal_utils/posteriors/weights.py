@@ -5,6 +5,7 @@ them is here. Sample k is one function, the same for every input, as BatchBALD n
 Dimensions: N inputs, K samples, D weights, C classes; n inputs of a chunk; * any further dimensions.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.utils import vector_to_parameters
 
 from bal_utils.runtime import stream
 
@@ -26,6 +28,12 @@ class WeightSamples:
 
     model: nn.Module
     weights_K_D: Tensor
+
+    def network(self, number: int = 0) -> nn.Module:
+        """One of the K networks as a module of its own, in evaluation mode."""
+        model = copy.deepcopy(self.model).eval()
+        vector_to_parameters(self.weights_K_D[number].clone(), model.parameters())
+        return model
 
 
 def weight_vector(model: nn.Module) -> Tensor:

@@ -176,3 +176,15 @@ def test_errors_name_the_argument():
     for bad in (0, True, 1.0):
         with pytest.raises(ValueError, match="num_samples: expected a whole number of at least 1"):
             weights.check_samples(bad)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_one_of_the_networks_stands_alone(number):
+    model, weights_K_D, inputs = make("scalar")
+    samples = WeightSamples(model, weights_K_D)
+    before = weight_vector(model)
+    one = samples.network(number)
+    torch.testing.assert_close(one(inputs).detach(), sample_outputs(samples, inputs)[:, number])
+    with torch.no_grad():
+        next(one.parameters()).zero_()  # neither the samples nor their model are its own
+    assert torch.equal(samples.weights_K_D, weights_K_D) and torch.equal(weight_vector(model), before)
