@@ -45,6 +45,7 @@ class LoopConfig:
     num_samples: int = 20  # K, posterior samples behind each score
     test_samples: int = 20  # posterior samples averaged for each test prediction
     fit: FitConfig = field(default_factory=FitConfig)
+    scale: Scale = "lecture"  # the scale whose numbers these are, but for the changes made on purpose
     seed: int = 0
 
     def __post_init__(self):
@@ -66,7 +67,9 @@ def loop_config(scale: Scale, **changes) -> LoopConfig:
     accuracy, because with few steps the loss turns up long before the accuracy does.
     """
     if scale == "paper":
-        config = LoopConfig(num_samples=100, test_samples=100, labels=300, fit=FitConfig(epoch_samples=5056))
+        config = LoopConfig(
+            scale="paper", num_samples=100, test_samples=100, labels=300, fit=FitConfig(epoch_samples=5056)
+        )
     else:
         shorter = FitConfig(epoch_samples=1024, max_epochs=20, patience=5, stop_on="accuracy")
         config = LoopConfig(fit=shorter)

@@ -137,28 +137,6 @@ def standardise(images: Tensor) -> Tensor:
     return images.to(torch.float32)
 
 
-def repeated_images(data: ImageData, copies: int, *, noise: float = 0.1, seed: int) -> ImageData:
-    """The training images `copies` times, each copy with its own fixed noise: x + N(0, noise²) on standardised pixels.
-
-    Every copy is noisy, the first too, and no test image is (Repeated MNIST, arXiv:1906.08158, section 4.1). All images
-    come back standardised, float32. Copy k of image n stands at k·N + n. Memory: 188 MB for each copy of MNIST.
-    Raises ValueError where `copies` is below 1 or `noise` is negative.
-    """
-    check_count("copies", copies, at_least=1)
-    check_noise(noise)
-    generator = stream(seed, "repeated images")
-    images = standardise(data.train_images).repeat(copies, 1, 1, 1)
-    for copy_N in images.view(copies, *data.train_images.shape):  # one at a time: noise for all would double the memory
-        copy_N += torch.randn(copy_N.shape, generator=generator).mul_(noise)
-    return replace(
-        data,
-        name=f"{data.name} x{copies}, noise {noise:g}",
-        train_images=images,
-        train_labels=data.train_labels.repeat(copies),
-        test_images=standardise(data.test_images),
-    )
-
-
 def balanced_start(labels_N: Tensor, per_class: int, generator: Generator) -> Tensor:
     """Places of `per_class` examples of each class, drawn without replacement, in ascending order.
 

@@ -10,19 +10,27 @@ import matplotlib.pyplot as plt
 
 from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
-from bal_utils.active_learning import MODELS, LoopConfig, loop_config, run_active_learning
-from bal_utils.data import load_images
+from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, loop_config, run_active_learning
+from bal_utils.image_sets import ImageSet
 from bal_utils.records import load_runs, stack_runs
 from bal_utils.runtime import SCALES, scale
+
+ALL_OF_MNIST = ImageSet()
 
 
 def run_name(config: LoopConfig) -> str:
     """The file name of a run's record, for example `bald_b10_seed0.json`."""
-    return f"{config.strategy}_b{config.batch_size}_seed{config.seed}.json"
+    posterior = "" if config.posterior == "mc_dropout" else f"{config.posterior}_"
+    return f"{posterior}{config.strategy}_b{config.batch_size}_seed{config.seed}.json"
 
 
 def run_sweep(
-    configs: Sequence[LoopConfig], out: str | Path, *, dataset: str = "mnist", device: str | None = None, jobs: int = 1
+    configs: Sequence[LoopConfig],
+    out: str | Path,
+    *,
+    images: ImageSet = ALL_OF_MNIST,
+    device: str | None = None,
+    jobs: int = 1,
 ) -> list[dict]:
     """Runs every configuration, each into its own record below `out`, and returns the records in that order.
 
@@ -34,7 +42,7 @@ def run_sweep(
         raise ValueError("configs: expected runs that differ in strategy, batch size or seed, got two of one name")
 
     def run(config: LoopConfig, path: Path) -> dict:
-        return run_active_learning(config, load_images(dataset), path=path, device=device)
+        return run_active_learning(config, images.load(config.seed), path=path, device=device)
 
     tasks = (joblib.delayed(run)(config, path) for config, path in zip(configs, paths, strict=True))
     return joblib.Parallel(n_jobs=jobs)(tasks)
@@ -43,13 +51,14 @@ def run_sweep(
 def draw_learning_curves(out: str | Path) -> Path:
     """Draws accuracy against labels for all records below `out` into `learning_curve.png` there."""
     runs = load_runs(out)
-    groups = sorted({(run["config"]["strategy"], run["config"]["batch_size"]) for run in runs}, key=order_of)
+    groups = sorted({group_of(run) for run in runs}, key=order_of)
     plotting.use_style()
     figure, ax = plt.subplots(figsize=(7, 4.5))
-    for index, (strategy, size) in enumerate(groups):
-        mine = [run for run in runs if (run["config"]["strategy"], run["config"]["batch_size"]) == (strategy, size)]
+    for index, (strategy, size, posterior) in enumerate(groups):
+        mine = [run for run in runs if group_of(run) == (strategy, size, posterior)]
         seeds = f"{len(mine)} seed" + "s" * (len(mine) > 1)
-        name = f"{find_strategy(strategy).title}, {size} a round ({seeds})"
+        network = "one network, " if posterior == "deterministic" else ""
+        name = f"{find_strategy(strategy).title}, {network}{size} a round ({seeds})"
         plotting.learning_curve(ax, *stack_runs(mine, "accuracy"), name=name, index=index)
     ax.set_title(f"{runs[0]['data']['name']}: accuracy on the test set, median over seeds")
     ax.legend(loc="lower right")
@@ -59,9 +68,15 @@ def draw_learning_curves(out: str | Path) -> Path:
     return path
 
 
-def order_of(group: tuple[str, int]) -> tuple[int, int]:
+def group_of(run: dict) -> tuple[str, int, str]:
+    """What the seeds of a curve have in common: strategy, batch size and posterior."""
+    return run["config"]["strategy"], run["config"]["batch_size"], run["config"]["posterior"]
+
+
+def order_of(group: tuple[str, int, str]) -> tuple[int, int, str]:
     """Groups in the order of the registry, so that a strategy keeps its colour from figure to figure."""
-    return list(ACQUISITIONS).index(group[0]), group[1]
+    strategy, size, posterior = group
+    return list(ACQUISITIONS).index(strategy), size, posterior
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -75,7 +90,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
     parser.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
     parser.add_argument("--model", choices=MODELS, help="the network (default: kirsch_cnn)")
+    parser.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
+    parser.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
     parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
+    parser.add_argument("--images", type=int, help="keep this many training images, drawn anew for each seed")
+    parser.add_argument("--copies", type=int, default=1, help="repeat each with noise of its own (Repeated MNIST)")
     parser.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
     parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
@@ -85,13 +104,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
-    chosen = {name: getattr(options, name) for name in ("labels", "num_samples", "model") if getattr(options, name)}
-    if options.num_samples:
+    names = ("labels", "num_samples", "model", "posterior", "validation_size")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.num_samples is not None:
         chosen["test_samples"] = options.num_samples
-    runs = product(options.strategies, options.batch_sizes, options.seeds)
+    images = ImageSet(name=options.dataset, images=options.images, copies=options.copies)
+    runs = product(options.seeds, options.batch_sizes, options.strategies)
     try:
-        configs = [loop_config(options.scale, strategy=s, batch_size=b, seed=seed, **chosen) for s, b, seed in runs]
-        run_sweep(configs, options.out, dataset=options.dataset, device=options.device, jobs=options.jobs)
+        configs = [loop_config(options.scale, strategy=s, batch_size=b, seed=seed, **chosen) for seed, b, s in runs]
+        run_sweep(configs, options.out, images=images, device=options.device, jobs=options.jobs)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f"sweep: {error}") from error
     print(draw_learning_curves(options.out))

@@ -5,7 +5,6 @@ import os
 import socket
 import sys
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from bal_utils.data import (
     load_images,
     load_mnist,
     noisy_line,
-    repeated_images,
     sine_with_gap,
     standardise,
     two_moons,
@@ -194,45 +192,6 @@ def test_standardise_refuses_other_types(dtype):
 def test_standardise_refuses_floats_that_are_not_standardised(value):
     with pytest.raises(ValueError, match=f"images: expected floating images to be standardised already.*{value:g}"):
         standardise(torch.tensor([0.0, value]))
-
-
-def test_repeated_images_add_fixed_noise_to_each_copy(digits):
-    before = digits.train_images.clone()
-    repeated = repeated_images(digits, 3, noise=0.1, seed=5)
-    assert repeated.name == "scikit-learn digits x3, noise 0.1"
-    size = len(digits.train_labels)
-    clean = (before.double() / 255 - 0.1307) / 0.3081
-    noise = repeated.train_images.reshape(3, size, 1, 8, 8) - clean
-    for number, copy in enumerate(noise):
-        assert torch.equal(repeated.train_labels[number * size : (number + 1) * size], digits.train_labels)
-        # 92,000 normal numbers: four standard errors are 1.3 % of a mean's deviation and 0.9 % of a deviation
-        assert abs(copy.mean()) < 0.1 * 4 / math.sqrt(copy.numel())
-        assert abs(copy.std() / 0.1 - 1) < 4 / math.sqrt(2 * copy.numel())
-        assert kstest(copy.flatten().numpy() / 0.1, "norm").pvalue > 1e-3
-    correlation = torch.corrcoef(noise.flatten(1)) - torch.eye(3)
-    assert correlation.abs().max() < 4 / math.sqrt(noise[0].numel())
-    assert torch.equal(repeated.test_images, standardise(digits.test_images))
-    assert torch.equal(repeated.test_labels, digits.test_labels)
-    assert torch.equal(digits.train_images, before)
-
-
-def test_repeated_images_depend_on_the_seed_alone(digits):
-    first, again, other = (repeated_images(digits, 2, seed=seed).train_images for seed in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other)
-    longer = repeated_images(digits, 3, seed=1).train_images
-    assert torch.equal(longer[: len(first)], first)
-
-
-def test_repeated_images_without_noise_are_copies(digits):
-    repeated = repeated_images(replace(digits, is_stand_in=True), 2, noise=0, seed=0)
-    assert torch.equal(repeated.train_images, standardise(digits.train_images).repeat(2, 1, 1, 1))
-    assert repeated.is_stand_in
-
-
-@pytest.mark.parametrize("copies", [0, -1, 1.5, True])
-def test_repeated_images_refuse_a_wrong_number_of_copies(digits, copies):
-    with pytest.raises(ValueError, match=f"copies: expected a whole number, at least 1, got {copies}"):
-        repeated_images(digits, copies, seed=0)
 
 
 def test_balanced_start_takes_as_many_of_each_class(digits):

@@ -13,7 +13,7 @@ LAYERS = (
     {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
     | {"expected_change", "core_set"},
-    {"training", "posteriors", "acquisition", "variational", "dropout_elbo"},
+    {"training", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets"},
     {"active_learning", "sweep", "comparison"},
     {"explorers", "exercises"},
 )
