@@ -12,7 +12,8 @@ from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
 from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, loop_config, run_active_learning
 from bal_utils.image_sets import ImageSet
-from bal_utils.records import load_runs, stack_runs
+from bal_utils.records import stack_runs
+from bal_utils.replication import Group, load_groups
 from bal_utils.runtime import SCALES, scale
 
 ALL_OF_MNIST = ImageSet()
@@ -50,16 +51,15 @@ def run_sweep(
 
 def draw_learning_curves(out: str | Path) -> Path:
     """Draws accuracy against labels for all records below `out` into `learning_curve.png` there."""
-    runs = load_runs(out)
-    groups = sorted({group_of(run) for run in runs}, key=order_of)
+    groups = load_groups(out)
     plotting.use_style()
     figure, ax = plt.subplots(figsize=(7, 4.5))
-    for index, (strategy, size, posterior) in enumerate(groups):
-        mine = [run for run in runs if group_of(run) == (strategy, size, posterior)]
-        seeds = f"{len(mine)} seed" + "s" * (len(mine) > 1)
-        network = "one network, " if posterior == "deterministic" else ""
-        name = f"{find_strategy(strategy).title}, {network}{size} a round ({seeds})"
-        plotting.learning_curve(ax, *stack_runs(mine, "accuracy"), name=name, index=index)
+    for index, group in enumerate(sorted(groups, key=order_of)):
+        runs = groups[group]
+        seeds = f"{len(runs)} seed" + "s" * (len(runs) > 1)
+        network = "one network, " if group.posterior == "deterministic" else ""
+        name = f"{find_strategy(group.strategy).title}, {network}{group.batch_size} a round ({seeds})"
+        plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=name, index=index)
     ax.set_title(f"{runs[0]['data']['name']}: accuracy on the test set, median over seeds")
     ax.legend(loc="lower right")
     path = Path(out) / "learning_curve.png"
@@ -68,15 +68,9 @@ def draw_learning_curves(out: str | Path) -> Path:
     return path
 
 
-def group_of(run: dict) -> tuple[str, int, str]:
-    """What the seeds of a curve have in common: strategy, batch size and posterior."""
-    return run["config"]["strategy"], run["config"]["batch_size"], run["config"]["posterior"]
-
-
-def order_of(group: tuple[str, int, str]) -> tuple[int, int, str]:
+def order_of(group: Group) -> tuple[int, int, str]:
     """Groups in the order of the registry, so that a strategy keeps its colour from figure to figure."""
-    strategy, size, posterior = group
-    return list(ACQUISITIONS).index(strategy), size, posterior
+    return list(ACQUISITIONS).index(group.strategy), group.batch_size, group.posterior
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

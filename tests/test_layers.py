@@ -9,10 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "bal_utils"
 LAYERS = (
-    {"runtime", "information", "records"},
+    {"runtime", "information", "records", "intervals"},
     {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
-    | {"expected_change", "core_set"},
+    | {"expected_change", "core_set", "replication"},
     {"training", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets"},
     {"active_learning", "sweep", "comparison"},
     {"explorers", "exercises"},

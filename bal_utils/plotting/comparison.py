@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
+from bal_utils.intervals import interval
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE
 from bal_utils.plotting.bayesian_networks import gap
-from bal_utils.plotting.ensembles import interval, rows
+from bal_utils.plotting.ensembles import rows
 
 TABLE_COLOURS = "Blues"
 DARK = 0.6  # from this share of the colour scale on, words are white

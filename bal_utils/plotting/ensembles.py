@@ -9,19 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
-from scipy import stats
 
+from bal_utils.intervals import interval
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
 
 HALF_WIDTH = 1.96  # standard deviations on either side that hold 95 % of a Gaussian
-
-
-def interval(values_S: ndarray) -> tuple[float, float]:
-    """The 95 % interval of a mean over seeds, by Student's t; a single point where all values are equal."""
-    if np.ptp(values_S) == 0:
-        return float(values_S[0]), float(values_S[0])
-    low, high = stats.t.interval(0.95, len(values_S) - 1, np.mean(values_S), stats.sem(values_S))
-    return float(low), float(high)
 
 
 def members(

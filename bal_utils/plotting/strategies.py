@@ -12,8 +12,8 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy import ndarray
 
+from bal_utils.intervals import interval
 from bal_utils.plotting import CLASS_COLOURS, DASHES, HEAT_MAP, PALETTE
-from bal_utils.plotting.ensembles import interval
 
 CORNERS_3_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 

@@ -1,0 +1,103 @@
+"""Our runs beside the published ones: labels to reach an accuracy, the gap between two strategies, duplicates.
+
+Dimensions: S seeds, R rounds.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from bal_utils.intervals import interval, quartiles
+from bal_utils.records import labels_to_reach, load_runs, stack_runs
+
+
+class Group(NamedTuple):
+    """What runs that differ only in their seed have in common."""
+
+    strategy: str
+    batch_size: int
+    posterior: str = "mc_dropout"
+
+
+def group_of(run: dict) -> Group:
+    """The group of a record."""
+    config = run["config"]
+    return Group(config["strategy"], config["batch_size"], config["posterior"])
+
+
+def load_groups(folder: str | Path) -> dict[Group, list[dict]]:
+    """All records below a folder by group, each group's in the order of their seeds. Unfinished runs come too."""
+    groups: dict[Group, list[dict]] = {}
+    for run in sorted(load_runs(folder), key=lambda run: run["config"]["seed"]):
+        groups.setdefault(group_of(run), []).append(run)
+    return groups
+
+
+def labels_quartiles(runs: Iterable[dict], accuracy: float) -> tuple[float, float, float]:
+    """25 %, 50 % and 75 % over seeds of the labels at which a run's test accuracy is first `accuracy` or more.
+
+    Counts the labels in the training set when that was measured. Infinity stands for "never in this run".
+    Raises ValueError where there are no runs.
+    """
+    reached_S = [labels_to_reach(*curve_of(run), accuracy) for run in runs]
+    return quartiles(np.array(reached_S))
+
+
+def curve_of(run: dict) -> tuple[ndarray, ndarray]:
+    """labels_R and accuracy_R of one run."""
+    labels_R, accuracy_1_R = stack_runs([run], "accuracy")
+    return labels_R, accuracy_1_R[0]
+
+
+def paired_lead(runs: Iterable[dict], rivals: Iterable[dict]) -> tuple[float, tuple[float, float], int]:
+    """How many points of accuracy `runs` are ahead of `rivals`, averaged over the labels both were measured at.
+
+    Runs are paired by seed: the pair shares its pool, start and validation images. Returns the mean over the pairs, its
+    95 % interval (Student's t), and the number of pairs. Raises ValueError where fewer than two seeds occur in both.
+    """
+    mine, theirs = ({run["config"]["seed"]: run for run in group} for group in (runs, rivals))
+    seeds = sorted(mine.keys() & theirs.keys())
+    if len(seeds) < 2:
+        raise ValueError(f"runs: expected at least two seeds that the rivals have too, got {len(seeds)}")
+    leads_S = np.array([_lead(mine[seed], theirs[seed]) for seed in seeds])
+    return float(leads_S.mean()), interval(leads_S), len(seeds)
+
+
+def _lead(run: dict, rival: dict) -> float:
+    curves = [dict(zip(*curve_of(one), strict=True)) for one in (run, rival)]
+    shared = sorted(curves[0].keys() & curves[1].keys())
+    start = len(run["start"])  # both begin with the same images: nothing to compare yet
+    return 100 * float(np.mean([curves[0][count] - curves[1][count] for count in shared if count > start]))
+
+
+def share_of_duplicates(run: dict, copies: int) -> float:
+    """The share of a run's acquired images that are copies of an image labelled before them (Repeated MNIST).
+
+    Copy k of image n stands at k·N + n of `repeated_images`, so images are the same where their places are equal modulo N.
+    """
+    num_images = run["data"]["train"] // copies
+    seen = {place % num_images for place in run["start"]}
+    acquired = [place % num_images for entry in run["rounds"] for place in entry["acquired"]]
+    duplicates = 0
+    for image in acquired:
+        duplicates += image in seen
+        seen.add(image)
+    return duplicates / len(acquired)
+
+
+def published(path: str | Path, **wanted: str | int) -> list[Mapping[str, str]]:
+    """The rows of a table of published numbers (`figures/published/`) that have the wanted values.
+
+    For example `published("../figures/published/labels_to_reach.csv", source="kirsch2019", strategy="bald", batch_size=10)`.
+    Raises ValueError where a column does not exist.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for column in wanted:
+        if column not in rows[0]:
+            raise ValueError(f"{column}: expected one of the columns {', '.join(rows[0])}")
+    return [row for row in rows if all(row[column] == str(value) for column, value in wanted.items())]
