@@ -10,7 +10,7 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-without-mnist course page check figures bench constraints clean
+.PHONY: help lab test test-without-mnist course page hosted check figures bench constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a
 	$(BIN)/python -m bal_utils.explorers.page bal_utils.explorers.two_moons:TwoMoons --title "Where does each strategy look?" \
 		--field strategy=bald,margin,entropy,core_set --field posterior=MC-dropout,ensemble,Laplace --field terms=False,True \
 		--field samples=1,5,20,100 --field start=4,8,16 --out build/two_moons.html
+
+hosted: $(VENV)/.installed-lab ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
+	$(BIN)/python publishing/hosted.py "$(REPOSITORY)"
 
 check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
