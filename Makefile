@@ -10,7 +10,7 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-without-mnist course page hosted check figures bench constraints clean
+.PHONY: help lab test test-without-mnist course page pictures hosted check figures bench constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ test-without-mnist: $(VENV)/.installed-test ## the same on scikit-learn's digits
 	$(WITHOUT_MNIST) $(NBVAL) $(shell grep -lE 'load_mnist|load_images.{1,4}mnist' $(NOTEBOOKS))
 
 course: $(VENV)/.installed-lab ## run every notebook from top to bottom and store its outputs
-	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
+	BAL_PROGRESS=off $(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
 
 page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a file that needs no Python (half a minute)
@@ -43,6 +43,9 @@ page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a
 	$(BIN)/python -m bal_utils.explorers.page bal_utils.explorers.two_moons:TwoMoons --title "Where does each strategy look?" \
 		--field strategy=bald,margin,entropy,core_set --field posterior=MC-dropout,ensemble,Laplace --field terms=False,True \
 		--field samples=1,5,20,100 --field start=4,8,16 --out build/two_moons.html
+
+pictures: page $(VENV)/.installed-test ## the README's pictures of that page (needs Chromium)
+	$(BIN)/python publishing/pictures.py
 
 hosted: $(VENV)/.installed-lab ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
 	$(BIN)/python publishing/hosted.py "$(REPOSITORY)"
