@@ -9,8 +9,14 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 	--nbval-kernel-startup-timeout=180 -n 2 --dist loadfile
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
+SWEEP := $(BIN)/python -m bal_utils.sweep
+KIRSCH := --scale paper --seeds 0 1 2 3 4 5 --out figures/kirsch2019
+KIRSCH_SMALL := --scale paper --images 11044 --num-samples 20 --out figures/kirsch2019_pool10k
+GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds 0 1 2 --out figures/gal2017
+GAL_SMALL := --model gal_cnn --images 11044 --num-samples 10
+
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-without-mnist course page pictures hosted check figures bench constraints clean
+.PHONY: help lab test test-without-mnist course page pictures hosted check figures replication bench constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,9 +60,33 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs behind figures/ (most of an hour on two cores; continues where it stopped)
-	$(BIN)/python -m bal_utils.sweep --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
-	$(BIN)/python -m bal_utils.sweep --strategies random --seeds 1 2 --out figures/mnist_lecture
+figures: $(VENV)/.installed-lab ## the runs behind figures/ (half a day on two cores; continues where it stopped)
+	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
+	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
+	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
+	$(SWEEP) $(KIRSCH_SMALL) --labels 300 --batch-sizes 40 --strategies bald batchbald --seeds 0 1 2
+	$(SWEEP) $(KIRSCH_SMALL) --labels 320 --batch-sizes 100 --strategies bald batchbald --seeds 0 1 2
+	$(SWEEP) $(KIRSCH_SMALL) --labels 120 --batch-sizes 4 --strategies bald batchbald --seeds 0 1 2
+	$(SWEEP) $(GAL_SMALL) --batch-sizes 100 --labels 1020 --strategies random bald batchbald margin entropy --seeds 0 1 2 \
+		--out figures/query100_pool10k
+	$(SWEEP) $(GAL_SMALL) --labels 320 --strategies random bald variation_ratio entropy mean_std --seeds 0 1 2 \
+		--out figures/gal2017_pool10k
+	$(SWEEP) $(GAL_SMALL) --labels 320 --posterior deterministic --strategies entropy variation_ratio --seeds 0 1 2 \
+		--out figures/gal2017_pool10k
+	$(SWEEP) --scale paper --images 5000 --copies 5 --num-samples 10 --labels 150 --strategies random bald batchbald \
+		--seeds 0 1 2 --out figures/repeated_x5
+
+replication: $(VENV)/.installed-lab ## the published protocols in full, for a GPU (on two cores: weeks)
+	$(SWEEP) $(GAL) --strategies random bald variation_ratio entropy mean_std
+	$(SWEEP) $(GAL) --posterior deterministic --strategies entropy variation_ratio
+	$(SWEEP) --scale paper --model gal_cnn --num-samples 10 --batch-sizes 100 --labels 1020 --seeds 0 1 2 \
+		--strategies random bald batchbald margin entropy --out figures/query100
+	$(SWEEP) $(KIRSCH) --batch-sizes 1 --labels 150 --strategies bald
+	$(SWEEP) $(KIRSCH) --batch-sizes 5 10 40 --strategies bald batchbald
+	$(SWEEP) $(KIRSCH) --batch-sizes 4 100 --strategies bald batchbald
+	$(SWEEP) $(KIRSCH) --batch-sizes 10 --strategies random
+	set -e; for copies in 2 3 5; do $(SWEEP) --scale paper --copies $$copies --validation-size 3072 --num-samples 10 \
+		--strategies random bald batchbald --seeds 0 1 2 3 4 5 --out figures/repeated_mnist_x$$copies; done
 
 # the peers need versions of their own
 build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml
