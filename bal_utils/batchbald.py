@@ -48,6 +48,9 @@ class Configurations:
         weights_M_K = torch.full((1, num_samples), 1 / num_samples, dtype=torch.float64, device=device)
         return Configurations(weights_M_K.sum(dim=1), weights_M_K)
 
+    def to(self, dtype: torch.dtype) -> "Configurations":
+        return Configurations(self.probs_M.to(dtype), self.weights_M_K.to(dtype))
+
     def observe(self, log_probs_K_C: Tensor, limit: int, generator: Generator | None = None) -> "Configurations":
         """Add the label of one input: a child for every configuration and class, thinned to `limit`."""
         probs_K_C = log_probs_K_C.double().softmax(dim=1)  # float32 rows sum to 1 only to 1e-7
@@ -78,13 +81,15 @@ class Configurations:
     def gains(self, log_probs_n_K_C: Tensor, dtype: torch.dtype) -> Tensor:
         """I[y_x; w | y_1, ..., y_B] = Σ_ŷ p(ŷ) (H[y_x | ŷ] - E_{w|ŷ} H[y_x | w]) of each candidate x, in nats."""
         _, num_samples, num_classes = log_probs_n_K_C.shape
-        probs_M, weights_M_K, log_probs_n_K_C = (t.to(dtype) for t in (self.probs_M, self.weights_M_K, log_probs_n_K_C))
+        log_probs_n_K_C, configurations = log_probs_n_K_C.to(dtype), self.to(dtype)
+        probs_M, weights_M_K = configurations.probs_M, configurations.weights_M_K
         finite = torch.finfo(dtype)  # keeps 0 log 0 at zero
         probs_n_K_C = log_probs_n_K_C.exp()
-        doubts_n_K = -(probs_n_K_C * log_probs_n_K_C.clamp_min(finite.min)).sum(dim=2)
         predicted_M_nC = weights_M_K @ probs_n_K_C.transpose(0, 1).reshape(num_samples, -1)
         nats_nC = probs_M @ predicted_M_nC.clamp_min_(finite.tiny).log().mul_(predicted_M_nC)
-        return -nats_nC.view(-1, num_classes).sum(dim=1) - doubts_n_K @ (probs_M @ weights_M_K)
+        certainties_n_KC = probs_n_K_C.mul_(log_probs_n_K_C.clamp_min(finite.min)).flatten(1)
+        weights_KC = (probs_M @ weights_M_K).repeat_interleave(num_classes)
+        return certainties_n_KC @ weights_KC - nats_nC.view(-1, num_classes).sum(dim=1)
 
 
 def thin(probs_J: Tensor, limit: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
@@ -165,7 +170,7 @@ def batchbald_batch(
     check_count("max_configurations", max_configurations, at_least=num_classes)
     generator = generator or stream(0, "batchbald")
     chooser = reporter = Configurations.before_any_label(num_samples, log_probs_N_K_C.device)
-    bounds_N = torch.full((num_inputs,), math.inf, dtype=torch.float64, device=log_probs_N_K_C.device)
+    bounds_N = bald_bounds(chooser, log_probs_N_K_C)
     indices, scores, saturated = [], [0.0], False
     for size in range(batch_size):
         sampled = num_classes**size > max_configurations
@@ -179,28 +184,44 @@ def batchbald_batch(
     return AcquiredBatch(indices, scores[1:])
 
 
-def refinements(configurations: Configurations, saturated: bool) -> list[tuple[Configurations, torch.dtype]]:
+def bald_bounds(before_any_label: Configurations, log_probs_N_K_C: Tensor) -> Tensor:
+    """The BALD score of every input, in float32: what its label tells with no other known, and never more after that."""
+    size = chunk_size(log_probs_N_K_C, before_any_label, torch.float32)
+    gains = [before_any_label.gains(part, torch.float32) for part in log_probs_N_K_C.split(size)]
+    return torch.cat(gains).double() + ROUNDING
+
+
+def chunk_size(log_probs_N_K_C: Tensor, configurations: Configurations, dtype: torch.dtype) -> int:
+    """How many inputs at once keep their probabilities, and those of every configuration, within CHUNK_BYTES."""
+    _, num_samples, num_classes = log_probs_N_K_C.shape
+    elements = num_classes * max(num_samples, len(configurations.probs_M))
+    return max(1, CHUNK_BYTES // (dtype.itemsize * elements))
+
+
+def refinements(configurations: Configurations, saturated: bool) -> list[Configurations]:
     """Ways to bound a gain from above, from coarse and cheap to exact; where the batch is saturated, only the first."""
-    exact = [(configurations, torch.float32), (configurations, torch.float64)]
-    if len(configurations.probs_M) <= configurations.weights_M_K.shape[1]:
+    num_configurations, num_samples = configurations.weights_M_K.shape
+    if num_configurations == 1:
+        return [configurations]  # the bounds are these gains in float32 already
+    exact = [configurations.to(torch.float32), configurations]
+    if num_configurations <= num_samples:
         return exact
-    coarse = (configurations.merged(1), torch.float32)
-    return [coarse] if saturated else [coarse, (configurations.merged(2), torch.float32), *exact]
+    coarse = configurations.merged(1).to(torch.float32)
+    return [coarse] if saturated else [coarse, configurations.merged(2).to(torch.float32), *exact]
 
 
-def best_candidate(refinements: list, log_probs_N_K_C: Tensor, bounds_N: Tensor) -> int:
+def best_candidate(refinements: list[Configurations], log_probs_N_K_C: Tensor, bounds_N: Tensor) -> int:
     """The input of largest gain, lowest index first among equals; sharpens `bounds_N`, upper bounds, where needed.
 
     The highest bound is refined again and again, with the next highest of its level, until it is itself an exact gain:
     no other input can then gain more.
     """
-    _, num_samples, num_classes = log_probs_N_K_C.shape
     level_N = torch.zeros_like(bounds_N, dtype=torch.long)
     best = int(bounds_N.argmax())
     while (level := int(level_N[best])) < len(refinements):
-        configurations, dtype = refinements[level]
-        elements = num_classes * max(num_samples, len(configurations.probs_M))
-        size = max(1, CHUNK_BYTES // (dtype.itemsize * elements))
+        configurations = refinements[level]
+        dtype = configurations.weights_M_K.dtype
+        size = chunk_size(log_probs_N_K_C, configurations, dtype)
         waiting_n = (level_N == level).nonzero().flatten()
         chunk_n = waiting_n[bounds_N[waiting_n].topk(min(size, len(waiting_n))).indices]
         gains_n = configurations.gains(log_probs_N_K_C[chunk_n], dtype).double()

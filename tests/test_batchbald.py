@@ -1,6 +1,7 @@
 """BatchBALD against enumeration in plain Python, closed forms, and greedy choice without bounds."""
 
 import math
+import time
 from itertools import product
 
 import numpy as np
@@ -104,6 +105,29 @@ def test_bounds_do_not_change_the_choice(dtype):
     for seed in range(5):
         log_probs_N_K_C = random_pool(stream(seed, "pool"), 300, 20, 4).to(dtype)
         assert batchbald_batch(log_probs_N_K_C, 6).indices == patient_greedy(log_probs_N_K_C, 6)
+
+
+def test_scikit_activeml_chooses_the_same_in_many_times_the_time():
+    """In the exact phase, in processor time of one thread: about 25 times; ten leave room for a busy machine."""
+    peers = pytest.importorskip("skactiveml.pool")
+    log_probs_N_K_C = random_pool(stream(22, "pool"), 3000, 20, 10)
+    probs_K_N_C = log_probs_N_K_C.exp().transpose(0, 1).contiguous().numpy()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times, batches = [], []
+        for _ in range(3):
+            start = time.process_time()
+            batches.append(batchbald_batch(log_probs_N_K_C.float(), 4))
+            times.append(time.process_time() - start)
+        start = time.process_time()
+        utilities_B_N = peers.batch_bald(probs_K_N_C.copy(), 4, n_MC_samples=10_000, random_state=0)
+        peer_time = time.process_time() - start
+    finally:
+        torch.set_num_threads(threads)
+    assert batches[0].indices == np.nanargmax(utilities_B_N, axis=1).tolist()
+    assert batches[0].scores == pytest.approx(np.nanmax(utilities_B_N, axis=1), abs=1e-5)  # probabilities in float32
+    assert peer_time > 10 * min(times)
 
 
 def test_bounds_spare_most_of_the_work(monkeypatch):

@@ -1,12 +1,14 @@
 """Entropies against SciPy, and identities that hold for any prediction."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import entropy as scipy_entropy
 
+from bal_utils import information
 from bal_utils.information import (
     check_log_probs,
     entropy,
@@ -78,3 +80,18 @@ def test_log_mean_exp_neither_overflows_nor_underflows():
 def test_bad_input_is_refused_by_name(value, error, message):
     with pytest.raises(error, match="log_probs_N_K_C: .*" + message):
         check_log_probs(value)
+
+
+@pytest.mark.parametrize("checked_at_once", [1, 2**19])
+@pytest.mark.parametrize("position", [(0, 0), (3, 2), (6, 4)])
+def test_one_row_that_does_not_sum_to_one_is_found_wherever_it_is(position, checked_at_once, monkeypatch):
+    monkeypatch.setattr(information, "CHECKED_AT_ONCE", checked_at_once)
+    for log_total in (-0.0011, 0.0011, -0.2, 0.2, 800.0):
+        log_probs = random_log_probs(0)
+        log_probs[position] += log_total
+        with pytest.raises(ValueError, match=r"^here: .* got a row that sums to exp\(" + re.escape(f"{log_total:.3g}")):
+            check_log_probs(log_probs, "here")
+    for log_total in (-0.0009, 0.0, 0.0009):
+        log_probs = random_log_probs(0)
+        log_probs[position] += log_total
+        check_log_probs(log_probs)

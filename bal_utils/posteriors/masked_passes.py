@@ -1,19 +1,19 @@
 """K passes of a network with K sets of dropout masks, for chunk after chunk of the inputs.
 
 What comes before the first dropout layer is the same in all passes: it is computed once for each input. In a sequential
-network the rest runs for all samples together, folded into the batch; any other network runs once for each sample.
+network the rest runs for all samples together, folded into the batch; where the first dropout and what follows it are of
+a known kind, that part runs without what each sample drops. Any other network runs once for each sample.
 Dimensions: N inputs, K samples, C classes; n inputs of a chunk; * any further dimensions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
-from bal_utils.posteriors import folded_convolution, weights
+from bal_utils.posteriors import folded_convolution, thinned_linear, weights
 from bal_utils.posteriors.dropout_masks import (
     Call,
     draw_masks,
@@ -23,11 +23,11 @@ from bal_utils.posteriors.dropout_masks import (
     masks_applied,
     trace,
 )
-from bal_utils.posteriors.folded_convolution import FoldedConvolution
 from bal_utils.posteriors.workspace import Workspace
 from bal_utils.runtime import stream
 
 CPU_CHUNK_BYTES = 8 * 2**20  # the activations of a chunk stay in the processor's cache
+THINNED_CHUNKS = 4  # times as long where one sample is computed after the other: matrix products need long rows
 ACCELERATOR_CHUNK_BYTES = 2**30  # enough work for each kernel launch
 
 
@@ -49,22 +49,12 @@ def evaluate(
         masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
         trunk, tail = _split(model)
         together = all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
-        copied_from = masked[0].module  # where what is the same for all samples ends
-        if together and (folded := folded_convolution.match(tail)):
-            tail, copied_from = [folded, *tail[folded.num_stages :]], folded.conv
-        evaluate_tail = partial(_all_samples_together, Workspace()) if together else _sample_after_sample
-        widest = _widest(calls, copied_from, num_samples if together else 1)
+        passes = SamplesTogether(tail, masks) if together else SampleAfterSample(tail, masks)
 
         def all_passes(chunk: Tensor) -> Tensor:
-            return reduce_outputs(evaluate_tail(tail, _run(trunk, chunk), masks))
+            return reduce_outputs(passes(_run(trunk, chunk)))
 
-        return map_chunks(all_passes, model, inputs, widest, progress)
-
-
-def _widest(calls: Sequence[Call], copied_from: nn.Module, copies: int) -> int:
-    """The most numbers that one input needs at once, where there are copies of all from one module on."""
-    first = next(position for position, call in enumerate(calls) if call.module is copied_from)
-    return max(call.numel * (copies if position >= first else 1) for position, call in enumerate(calls))
+        return map_chunks(all_passes, model, inputs, passes.widest(calls), progress, passes.chunks)
 
 
 def _split(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
@@ -80,28 +70,54 @@ def _stages(module: nn.Module) -> list[nn.Module]:
     return [stage for child in module for stage in _stages(child)] if plain else [module]
 
 
-def _all_samples_together(workspace: Workspace, tail: Sequence, hidden_n: Tensor, masks: Sequence[Tensor]) -> Tensor:
+class SamplesTogether:
     """The tail of a sequential network with the samples folded into its batch, [n K, *], input after input."""
-    n, hidden, remaining = len(hidden_n), hidden_n, iter(masks)
-    for position, stage in enumerate(tail):
-        if isinstance(stage, FoldedConvolution):
-            hidden = stage(hidden, next(remaining), next(remaining))
-        elif is_dropout(stage):
-            mask_K = next(remaining)
-            masked_n_K = workspace.empty(f"masked {position}", n, len(mask_K), *hidden.shape[1:], like=hidden)
-            hidden = torch.mul(hidden.contiguous().unflatten(0, (n, -1)), mask_K, out=masked_n_K).flatten(0, 1)
-        else:
-            hidden = stage(hidden)
-    return hidden.unflatten(0, (n, -1))
+
+    def __init__(self, tail: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
+        self.copied_from, self.num_samples, self.workspace = tail[0], len(masks[0]), Workspace()
+        self.thinned = folded_convolution.match(tail, masks) or thinned_linear.match(tail, masks)
+        self.chunks = THINNED_CHUNKS if self.thinned else 1
+        if self.thinned:
+            self.copied_from = tail[self.thinned.num_stages - 1]
+            tail, masks = tail[self.thinned.num_stages :], masks[self.thinned.num_masks :]
+        self.tail, self.masks = tail, masks
+
+    def widest(self, calls: Sequence[Call]) -> int:
+        """The most numbers that one input needs at once."""
+        first = next(position for position, call in enumerate(calls) if call.module is self.copied_from)
+        copied = [call.numel * (self.num_samples if position >= first else 1) for position, call in enumerate(calls)]
+        return max(*copied, self.thinned.widest(calls) if self.thinned else 0)
+
+    def __call__(self, hidden_n: Tensor) -> Tensor:
+        n, remaining = len(hidden_n), iter(self.masks)
+        hidden = self.thinned(hidden_n) if self.thinned else hidden_n
+        for position, stage in enumerate(self.tail):
+            if is_dropout(stage):
+                mask_K = next(remaining)
+                masked_n_K = self.workspace.empty(f"masked {position}", n, len(mask_K), *hidden.shape[1:], like=hidden)
+                hidden = torch.mul(hidden.contiguous().unflatten(0, (n, -1)), mask_K, out=masked_n_K).flatten(0, 1)
+            else:
+                hidden = stage(hidden)
+        return hidden.unflatten(0, (n, -1))
 
 
-def _sample_after_sample(tail: Sequence[nn.Module], hidden_n: Tensor, masks: Sequence[Tensor]) -> Tensor:
+class SampleAfterSample:
     """One pass of the tail for each sample, whatever modules it is made of."""
-    passes = []
-    for sample_masks in zip(*masks, strict=True):
-        with masks_applied(tail, sample_masks):
-            passes.append(_run(tail, hidden_n.clone()))  # a stage may work in place
-    return torch.stack(passes, dim=1)
+
+    chunks = 1
+
+    def __init__(self, tail: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
+        self.tail, self.masks = tail, masks
+
+    def widest(self, calls: Sequence[Call]) -> int:
+        return max(call.numel for call in calls)
+
+    def __call__(self, hidden_n: Tensor) -> Tensor:
+        passes = []
+        for sample_masks in zip(*self.masks, strict=True):
+            with masks_applied(self.tail, sample_masks):
+                passes.append(_run(self.tail, hidden_n.clone()))  # a stage may work in place
+        return torch.stack(passes, dim=1)
 
 
 def _run(stages: Sequence[nn.Module], hidden: Tensor) -> Tensor:
@@ -111,16 +127,26 @@ def _run(stages: Sequence[nn.Module], hidden: Tensor) -> Tensor:
 
 
 def map_chunks(
-    function: Callable[[Tensor], Tensor], model: nn.Module, inputs: Tensor, widest: int, progress: bool
+    function: Callable[[Tensor], Tensor],
+    model: nn.Module,
+    inputs: Tensor,
+    widest: int,
+    progress: bool,
+    cpu_chunks: int = 1,
 ) -> Tensor:
-    """`function` of all inputs, as many at a time as keep activations of `widest` numbers an input within the budget."""
+    """`function` of all inputs, as many at a time as keep activations of `widest` numbers an input within the budget.
+
+    Images come channels last on a processor: there convolution and max-pooling are several times faster so.
+    """
     device = device_of(model)
-    budget = CPU_CHUNK_BYTES if device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
+    on_cpu = device.type == "cpu"
+    budget = cpu_chunks * CPU_CHUNK_BYTES if on_cpu else ACCELERATOR_CHUNK_BYTES
+    layout = torch.channels_last if on_cpu and inputs.dim() == 4 else torch.preserve_format
     size = max(1, budget // (4 * widest))
     results_N = None
     with tqdm(total=len(inputs), desc="sampling", unit="input", disable=not progress) as bar:
         for start in range(0, len(inputs), size):
-            result_n = function(inputs[start : start + size].to(device))
+            result_n = function(inputs[start : start + size].to(device, memory_format=layout))
             if results_N is None:
                 results_N = result_n.new_empty(len(inputs), *result_n.shape[1:])
             results_N[start : start + size] = result_n

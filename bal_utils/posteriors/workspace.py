@@ -1,5 +1,7 @@
 """Memory that is written again and again."""
 
+import math
+
 from torch import Tensor
 
 
@@ -14,8 +16,9 @@ class Workspace:
         self.tensors: dict[str, Tensor] = {}
 
     def empty(self, name: str, *shape: int, like: Tensor) -> Tensor:
-        """A contiguous tensor of this shape with the type and device of `like`: the last of this name, if it fits."""
+        """A contiguous tensor of this shape with the type and device of `like`, in the memory of this name if it fits."""
+        size = math.prod(shape)
         tensor = self.tensors.get(name)
-        if tensor is None or tensor.shape != shape:
-            self.tensors[name] = tensor = like.new_empty(shape)
-        return tensor
+        if tensor is None or tensor.numel() < size:
+            self.tensors[name] = tensor = like.new_empty(size)
+        return tensor[:size].view(shape)
