@@ -16,7 +16,7 @@ GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds
 GAL_SMALL := --model gal_cnn --images 11044 --num-samples 10
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-without-mnist course page pictures hosted check figures replication bench constraints clean
+.PHONY: help lab test test-without-mnist course page slides student site pictures hosted times check figures replication bench constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,11 +56,30 @@ pictures: page $(VENV)/.installed-test ## the README's pictures of that page (ne
 hosted: $(VENV)/.installed-lab ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
 	$(BIN)/python publishing/hosted.py "$(REPOSITORY)"
 
+# Jupyter Book 1 asks for older versions than JupyterLab's, so it has an environment of its own
+build/site-env/.installed: publishing/site/requirements.txt
+	$(PYTHON) -m venv build/site-env
+	@build/site-env/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+site: $(VENV)/.installed-lab $(VENV)/.installed-site build/site-env/.installed ## the web site in build/site; needs no network once built
+	$(BIN)/python -m publishing.site build/site
+
+slides: $(VENV)/.installed-lab $(VENV)/.installed-site ## a lecture's slides for each notebook, in build/slides; they need no network
+	$(BIN)/python -m publishing.slides build/slides $(NOTEBOOKS)
+
+student: $(VENV)/.installed-lab ## the notebooks without solutions, in build/student (CHECK=1: and run them all)
+	$(BIN)/python -m publishing.student build/student $(NOTEBOOKS)
+	$(if $(CHECK),$(subst --nbval ,--nbval-lax ,$(NBVAL)) build/student/notebooks)
+
+times: $(VENV)/.installed-lab ## measure each notebook on an idle machine and write the minutes into README and headers
+	$(BIN)/python -m publishing.run_times $(NOTEBOOKS)
+
 check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs behind figures/ (half a day on two cores; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs behind figures/, missing ones too (half a day on two cores; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
 	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
@@ -73,7 +92,7 @@ figures: $(VENV)/.installed-lab ## the runs behind figures/ (half a day on two c
 		--out figures/gal2017_pool10k
 	$(SWEEP) $(GAL_SMALL) --labels 320 --posterior deterministic --strategies entropy variation_ratio --seeds 0 1 2 \
 		--out figures/gal2017_pool10k
-	$(SWEEP) --scale paper --images 5000 --copies 5 --num-samples 10 --labels 150 --strategies random bald batchbald \
+	$(SWEEP) --scale paper --images 5000 --copies 5 --num-samples 10 --labels 120 --strategies random bald batchbald \
 		--seeds 0 1 2 --out figures/repeated_x5
 
 replication: $(VENV)/.installed-lab ## the published protocols in full, for a GPU (on two cores: weeks)
@@ -95,11 +114,13 @@ build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproj
 	@build/bench/bin/python -m pip install --quiet --no-deps --requirement $<
 	@touch $@
 
-bench: build/bench/.installed ## BatchBALD against batchbald_redux, in one process (about ten minutes)
-	build/bench/bin/python tests/benchmarks/batchbald_vs_redux.py
+bench: build/bench/.installed ## speed and memory against other packages, as ratios (half an hour; BENCH=--quick: a minute)
+	build/bench/bin/python tests/benchmarks $(BENCH)
 
 constraints: ## write constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate publishing/site/requirements.in \
+		-o publishing/site/requirements.txt
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build bal_utils.egg-info .pytest_cache .ruff_cache

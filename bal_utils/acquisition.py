@@ -17,10 +17,12 @@ from torch import Generator, Tensor
 from bal_utils import information
 from bal_utils.batchbald import AcquiredBatch, batchbald_batch
 from bal_utils.core_set import check_batch_size, k_center_greedy
+from bal_utils.epig import epig_scores
 from bal_utils.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
 from bal_utils.information import check_log_probs, log_mean_exp
+from bal_utils.stochastic_batches import power_batch, softmax_batch
 
-ERROR_TARGETS = 256  # inputs on which expected error reduction measures the error
+NUM_TARGETS = 256  # inputs of the pool whose predictions expected error reduction and EPIG care about
 
 
 def random_scores(n: int, generator: Generator) -> Tensor:
@@ -170,16 +172,30 @@ def by_score(title: str, score: Callable[[Tensor], Tensor]) -> Strategy:
     return Strategy(title, lambda pool, size, generator: highest_scores(score(pool.log_probs_N_K_C), size, generator))
 
 
+def by_draw(title: str, draw: Callable[[Tensor, int, Generator], AcquiredBatch]) -> Strategy:
+    """The strategy that draws the batch at random, likelier where the BALD score is higher."""
+    return Strategy(title, lambda pool, size, generator: draw(bald_scores(pool.log_probs_N_K_C), size, generator))
+
+
 def by_gradient_length(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
     scores_N = expected_gradient_length_scores(pool.log_probs_N_K_C, pool.features.pool_N_F)
     return highest_scores(scores_N, batch_size, generator)
 
 
+def drawn_targets(pool: Candidates, generator: Generator) -> Tensor:
+    """log_probs_T_K_C of at most `NUM_TARGETS` inputs of the pool, drawn anew each time: they stand for all of it."""
+    drawn_T = torch.randperm(pool.size, generator=generator)[:NUM_TARGETS]
+    return pool.log_probs_N_K_C[drawn_T.to(pool.log_probs_N_K_C.device)]
+
+
 def by_error_reduction(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
-    """The error is that expected on at most `ERROR_TARGETS` inputs of the pool, drawn anew each time."""
-    drawn_T = torch.randperm(pool.size, generator=generator)[:ERROR_TARGETS]
-    targets_T_K_C = pool.log_probs_N_K_C[drawn_T.to(pool.log_probs_N_K_C.device)]
+    targets_T_K_C = drawn_targets(pool, generator)
     return highest_scores(expected_error_reduction_scores(pool.log_probs_N_K_C, targets_T_K_C), batch_size, generator)
+
+
+def by_epig(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
+    targets_T_K_C = drawn_targets(pool, generator)
+    return highest_scores(epig_scores(pool.log_probs_N_K_C, targets_T_K_C), batch_size, generator)
 
 
 ACQUISITIONS: dict[str, Strategy] = {
@@ -193,9 +209,12 @@ ACQUISITIONS: dict[str, Strategy] = {
     "mean_kl": by_score("Mean KL to the consensus", mean_kl_scores),
     "gradient_length": Strategy("Expected gradient length", by_gradient_length),
     "error_reduction": Strategy("Expected error reduction", by_error_reduction),
+    "epig": Strategy("EPIG", by_epig),
     "core_set": Strategy("Core-set", lambda pool, size, g: k_center_greedy(*pool.features, size)),
     "bald": by_score("BALD", bald_scores),
     "batchbald": Strategy("BatchBALD", lambda pool, size, g: batchbald_batch(pool.log_probs_N_K_C, size, generator=g)),
+    "power_bald": by_draw("Power BALD", power_batch),
+    "softmax_bald": by_draw("Softmax BALD", softmax_batch),
 }
 
 

@@ -1,12 +1,14 @@
 """Run records on disk: one JSON file a run, replaced whole, so that a killed run leaves its last finished round."""
 
+import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 
 def save_run(path: str | Path, record: dict) -> Path:
@@ -33,6 +35,28 @@ def save_run(path: str | Path, record: dict) -> Path:
         os.unlink(part)
         raise
     return path
+
+
+@contextlib.contextmanager
+def sole_writer(path: str | Path) -> Iterator[None]:
+    """Makes this process the only one that writes the record at `path`; waits while another one is.
+
+    The right to write ends with the block or with the process, killed or not. What a process killed while saving left
+    behind is removed. The processes may be on several machines where their shared folder has file locks, as NFS does.
+    Raises OSError where the folder cannot be made or written to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with FileLock(lock).acquire(poll_interval=0.2):
+        for left in path.parent.iterdir():
+            if left.name.startswith(f".{path.name}.") and left != lock:
+                left.unlink()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                lock.unlink()  # before it is released: whoever waits for it sees that it is gone, and makes a new one
 
 
 def load_run(path: str | Path) -> dict:

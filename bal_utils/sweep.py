@@ -1,28 +1,49 @@
 """Strategies × batch sizes × seeds, one record a run: `python -m bal_utils.sweep --help`."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 import joblib
 import matplotlib.pyplot as plt
+from tqdm.auto import tqdm
 
 from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
-from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, loop_config, run_active_learning
+from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, finished, loop_config
 from bal_utils.image_sets import ImageSet
 from bal_utils.records import stack_runs
 from bal_utils.replication import Group, load_groups
+from bal_utils.runs import attempt, found_at, keep, reason
 from bal_utils.runtime import SCALES, scale
+from bal_utils.workers import run_in_processes
 
 ALL_OF_MNIST = ImageSet()
+CLUSTER_HELP = """\
+on a Dask cluster:
+  dask scheduler                                     # prints its address, such as tcp://192.168.0.1:8786
+  dask worker ADDRESS --nthreads 1 --nworkers 4      # on every machine
+  python -m bal_utils.sweep ... --scheduler ADDRESS --out /shared/runs
+
+All three need the same packages and the same version of this course. --out should be a folder that all machines see at
+the same path, with file locks (NFS has them): a run whose worker dies then continues elsewhere from its last round.
+Records of workers that cannot write to that path come back at the end of each run and are saved by this command.
+Workers look for images where they are: set BAL_DATA_DIR for them too.
+"""
 
 
 def run_name(config: LoopConfig) -> str:
     """The file name of a run's record, for example `bald_b10_seed0.json`."""
     posterior = "" if config.posterior == "mc_dropout" else f"{config.posterior}_"
     return f"{posterior}{config.strategy}_b{config.batch_size}_seed{config.seed}.json"
+
+
+class RunsFailed(RuntimeError):
+    """Some runs of a sweep failed; the others are finished."""
 
 
 def run_sweep(
@@ -32,21 +53,84 @@ def run_sweep(
     images: ImageSet = ALL_OF_MNIST,
     device: str | None = None,
     jobs: int = 1,
+    scheduler: str | None = None,
 ) -> list[dict]:
     """Runs every configuration, each into its own record below `out`, and returns the records in that order.
 
     Runs found there are continued from their last round; finished ones are read. `jobs` runs go on at a time, each in a
-    process of its own. Raises ValueError where two configurations would share a file.
+    process of its own; with the address of a Dask `scheduler`, as many as its cluster has workers. Raises ValueError where
+    two configurations would share a file, OSError where the folder or the cluster cannot be used, and RunsFailed, once all
+    others are finished, for runs that failed.
     """
-    paths = [Path(out) / run_name(config) for config in configs]
+    paths = paths_of(configs, out)
+    make_folder(out)
+    alone = jobs == 1 and scheduler is None
+    tasks = [
+        joblib.delayed(attempt)(index, config, images, path, found_at(path), device=device, progress=alone)
+        for index, (config, path) in enumerate(zip(configs, paths, strict=True))
+    ]
+    records, failures = {}, {}
+    with (
+        contextlib.closing(outcomes_of(tasks, jobs, scheduler)) as outcomes,
+        tqdm(total=len(tasks), desc="runs", unit="run") as bar,
+    ):
+        for index, outcome in outcomes:
+            if isinstance(outcome, str):
+                failures[paths[index].name] = outcome
+            else:
+                records[index] = outcome
+                keep(paths[index], outcome)
+                bar.set_postfix_str(paths[index].stem, refresh=False)
+            bar.update()
+    if failures:
+        raise RunsFailed(failure_sentence(failures, len(tasks)))
+    return [records[index] for index in range(len(tasks))]
+
+
+def paths_of(configs: Sequence[LoopConfig], out: str | Path) -> list[Path]:
+    """A file for each run, named in full because workers start in other folders."""
+    paths = [Path(out).absolute() / run_name(config) for config in configs]
     if len(set(paths)) != len(paths):
         raise ValueError("configs: expected runs that differ in strategy, batch size or seed, got two of one name")
+    return paths
 
-    def run(config: LoopConfig, path: Path) -> dict:
-        return run_active_learning(config, images.load(config.seed), path=path, device=device)
 
-    tasks = (joblib.delayed(run)(config, path) for config, path in zip(configs, paths, strict=True))
-    return joblib.Parallel(n_jobs=jobs)(tasks)
+def make_folder(out: str | Path) -> None:
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise OSError(f"out: expected a folder to write to, got {str(out)!r} ({error.strerror})") from error
+
+
+def outcomes_of(tasks: list, jobs: int, scheduler: str | None) -> Iterator[tuple[int, dict | str]]:
+    """What `attempt` returns, in the order in which the runs end."""
+    if scheduler is None:
+        return run_in_processes(tasks, jobs)
+    from bal_utils.cluster import run_on_cluster
+
+    return run_on_cluster(tasks, scheduler, lost=lambda arguments, error: (arguments[0], reason(error)))
+
+
+def failure_sentence(failures: dict[str, str], total: int) -> str:
+    """How many runs failed, and which for which reason."""
+    names: dict[str, list[str]] = {}
+    for name, why in failures.items():
+        names.setdefault(why, []).append(name)
+    parts = [f"{', '.join(some[:3])}{' …' * (len(some) > 3)}: {why}" for why, some in names.items()]
+    others = ", the others are finished" * (len(failures) < total)
+    return f"{len(failures)} of {total} runs failed{others}. {'; '.join(parts)}"
+
+
+def progress_sentence(configs: Sequence[LoopConfig], out: str | Path) -> str:
+    """How far a sweep has come, from its records."""
+    runs = [(found_at(path), config) for path, config in zip(paths_of(configs, out), configs, strict=True)]
+    begun = [record is not None for record, _ in runs]
+    ended = [record is not None and finished(record, config) for record, config in runs]
+    return (
+        f"{sum(ended)} of {len(runs)} runs finished, {sum(begun) - sum(ended)} begun; every finished round is kept in {out}, "
+        "and the same command continues"
+    )
 
 
 def draw_learning_curves(out: str | Path) -> Path:
@@ -74,25 +158,39 @@ def order_of(group: Group) -> tuple[int, int, str]:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bal_utils.sweep", description=__doc__)
-    parser.add_argument("--strategies", nargs="+", default=["random", "bald", "batchbald"], metavar="NAME",
-                        help=f"any of: {', '.join(ACQUISITIONS)}")  # fmt: skip
-    parser.add_argument(
+    parser = argparse.ArgumentParser(
+        prog="python -m bal_utils.sweep",
+        usage="python -m bal_utils.sweep [options]",
+        description="Runs every strategy with every batch size and seed, and draws their learning curves. Each run keeps a\n"
+        "record, written after every round: the same command continues a sweep that was interrupted or killed.",
+        epilog=CLUSTER_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    runs = parser.add_argument_group("runs")
+    runs.add_argument("--strategies", nargs="+", default=["random", "bald", "batchbald"], metavar="NAME",
+                      help=f"any of: {', '.join(ACQUISITIONS)}")  # fmt: skip
+    runs.add_argument(
         "--batch-sizes", nargs="+", type=int, default=[10], metavar="B", help="labels asked for in a round"
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    parser.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
-    parser.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
-    parser.add_argument("--model", choices=MODELS, help="the network (default: kirsch_cnn)")
-    parser.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
-    parser.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
-    parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
-    parser.add_argument("--images", type=int, help="keep this many training images, drawn anew for each seed")
-    parser.add_argument("--copies", type=int, default=1, help="repeat each with noise of its own (Repeated MNIST)")
-    parser.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
-    parser.add_argument("--device", help="default: a GPU if there is one")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--out", default="runs", help="folder of the records; finished rounds found there are kept")
+    runs.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
+    runs.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
+    runs.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
+    runs.add_argument("--model", choices=MODELS, help="the network (default: kirsch_cnn)")
+    runs.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
+    runs.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
+    runs.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
+    images = parser.add_argument_group("images")
+    images.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
+    images.add_argument("--images", type=int, help="keep this many training images, drawn anew for each seed")
+    images.add_argument("--copies", type=int, default=1, help="repeat each with noise of its own (Repeated MNIST)")
+    where = parser.add_argument_group("where")
+    where.add_argument("--out", default="runs", help="folder of the records; finished rounds found there are kept")
+    where.add_argument("--device", help="default: a GPU if there is one")
+    engine = where.add_mutually_exclusive_group()
+    engine.add_argument(
+        "--jobs", type=int, default=1, help="runs at a time, each in a process of its own; -1: one a core"
+    )
+    engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
     return parser.parse_args(arguments)
 
 
@@ -104,12 +202,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen["test_samples"] = options.num_samples
     images = ImageSet(name=options.dataset, images=options.images, copies=options.copies)
     runs = product(options.seeds, options.batch_sizes, options.strategies)
+    where = {name: getattr(options, name) for name in ("device", "jobs", "scheduler")}
     try:
         configs = [loop_config(options.scale, strategy=s, batch_size=b, seed=seed, **chosen) for seed, b, s in runs]
-        run_sweep(configs, options.out, images=images, device=options.device, jobs=options.jobs)
-    except (ValueError, FileNotFoundError) as error:
+        run_sweep(configs, options.out, images=images, **where)
+        print(draw_learning_curves(options.out))
+    except KeyboardInterrupt:
+        print(f"sweep: interrupted with {progress_sentence(configs, options.out)}", file=sys.stderr)
+        raise SystemExit(130) from None
+    except RunsFailed as error:
+        with contextlib.suppress(FileNotFoundError, ValueError):  # no record, or one that cannot be read
+            print(draw_learning_curves(options.out))
         raise SystemExit(f"sweep: {error}") from error
-    print(draw_learning_curves(options.out))
+    except (ChildProcessError, ConnectionError) as error:
+        raise SystemExit(f"sweep: {error}; {progress_sentence(configs, options.out)}") from error
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"sweep: {error}") from error
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 import copy
 import json
-import os
+import multiprocessing
+import multiprocessing.forkserver
 import random
 import signal
-import subprocess
-import sys
+import statistics
 import time
 from dataclasses import replace
 
@@ -16,7 +16,9 @@ import torch
 from bal_utils import active_learning
 from bal_utils.active_learning import LoopConfig, Split, loop_config, run_active_learning
 from bal_utils.data import load_images
+from bal_utils.image_sets import ImageSet
 from bal_utils.records import load_run, save_run
+from bal_utils.sweep import run_sweep
 from bal_utils.training import FitConfig
 
 SMALL = LoopConfig(
@@ -29,6 +31,9 @@ SMALL = LoopConfig(
     test_samples=5,
     fit=FitConfig(max_epochs=3),
 )
+# thirteen rounds of some hundredths of a second, for kills before the tenth
+LONG = replace(SMALL, batch_size=5, labels=80, fit=FitConfig(max_epochs=2, epoch_samples=256))
+LAST_KILL = 10
 
 
 @pytest.fixture(scope="module")
@@ -99,25 +104,52 @@ def test_a_run_cut_short_ends_as_the_uninterrupted_one(strategy, finished, digit
     assert comparable(resumed) == comparable(whole) == comparable(load_run(path))
 
 
-def test_kill_at_any_moment_then_resume(whole_run, tmp_path):
-    """The command itself is killed with SIGKILL, at a moment of its own choosing three times, then left to finish."""
-    command = [sys.executable, "-m", "bal_utils.sweep", "--dataset", "digits", "--model", "mlp", "--strategies", "bald"]
-    command += ["--labels", "60", "--num-samples", "5", "--device", "cpu", "--out"]
-    path = tmp_path / "killed" / "bald_b10_seed0.json"
+def rounds_at(path):
+    return load_run(path)["rounds"] if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Starts a sweep in a process of its own, a copy of one that has imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bal_utils.sweep", "sklearn.datasets", "torch._dynamo", "pytest"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # sums in one order, whatever the machine
+        multiprocessing.forkserver.ensure_running()
+
+    def start(out):
+        where = {"images": ImageSet(name="digits"), "device": "cpu"}
+        process = context.Process(target=run_sweep, args=([LONG], out), kwargs=where)
+        process.start()
+        return process
+
+    return start
+
+
+def test_killed_ten_times_then_resumed(start, tmp_path):
+    """A sweep is killed with SIGKILL at ten moments, then left to finish: its record is that of one left in peace.
+
+    A moment is drawn as a number of finished rounds, and a share of the time that the next one takes, so that the ten
+    spread over the run whatever the speed of the machine, and within a round over training, testing, asking and saving.
+    The drawn rounds end well before the last one: a run that is suddenly faster than before is still there to be killed.
+    """
+    whole, killed = tmp_path / "whole" / "bald_b5_seed0.json", tmp_path / "killed" / "bald_b5_seed0.json"
+    start(whole.parent).join()
+    length = statistics.median(sum(entry["seconds"].values()) for entry in rounds_at(whole))
     moments = random.Random(0)
-    for _ in range(3):
-        process = subprocess.Popen([*command, str(path.parent)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        before = len(load_run(path)["rounds"]) if path.exists() else 0
-        while process.poll() is None and (not path.exists() or len(load_run(path)["rounds"]) == before):
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.3))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    for folder in (path.parent, tmp_path / "whole"):
-        subprocess.run([*command, str(folder)], check=True, capture_output=True)
-    assert comparable(load_run(path)) == comparable(load_run(tmp_path / "whole" / path.name))
-    assert len(load_run(path)["rounds"]) == 5
+    for number in sorted(moments.choices(range(LAST_KILL), k=10)):
+        process = start(killed.parent)
+        while len(rounds_at(killed)) < number and process.is_alive():
+            time.sleep(0.001)
+        time.sleep(moments.random() * length)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        before = rounds_at(killed)
+    start(killed.parent).join()
+    assert comparable(load_run(killed)) == comparable(load_run(whole))
+    assert 0 < len(before) < len(rounds_at(whole)) and rounds_at(killed)[: len(before)] == before  # not done again
+    assert [path.name for path in killed.parent.iterdir()] == [killed.name]  # neither parts of files nor locks
 
 
 def test_a_record_of_another_run_is_left_alone(whole_run, digits, tmp_path):

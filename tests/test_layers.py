@@ -9,16 +9,16 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "bal_utils"
 LAYERS = (
-    {"runtime", "information", "records", "intervals"},
+    {"runtime", "information", "records", "intervals", "workers"},
     {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
-    | {"expected_change", "core_set", "replication"},
-    {"training", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets"},
-    {"active_learning", "sweep", "comparison"},
+    | {"expected_change", "core_set", "stochastic_batches", "replication", "cluster", "epig", "label_store"},
+    {"training", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets", "own_data"},
+    {"active_learning", "sweep", "comparison", "runs"},
     {"explorers", "exercises"},
 )
 # within a layer these may be imported by their neighbours
-FOUNDATIONS = {"mnist", "batchbald", "training", "active_learning", "posteriors", "explorers", "exercises"}
+FOUNDATIONS = {"mnist", "batchbald", "training", "active_learning", "runs", "posteriors", "explorers", "exercises"}
 OPTIONAL = ("IPython", "ipywidgets", "anywidget", "pyro", "dask", "distributed", "pooch", "torchmetrics", "jupyterlab")
 
 

@@ -1,7 +1,17 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+import psutil
 import pytest
 
-from bal_utils.records import load_runs
+from bal_utils.records import load_run, load_runs
 from bal_utils.sweep import main
+from bal_utils.workers import run_in_processes
 
 DIGITS = ["--dataset", "digits", "--model", "mlp", "--labels", "30", "--num-samples", "3", "--device", "cpu"]
 
@@ -32,9 +42,89 @@ def test_several_jobs_give_the_same_records(tmp_path):
         (["--device", "abacus"], "device: expected one that this machine has"),
         (["--seeds", "0", "0"], "two of one name"),
         (["--model", "kirsch_cnn"], "image_size"),
+        (["--jobs", "0"], "jobs: expected at least 1, or -1"),
     ],
 )
 def test_bad_arguments_are_sentences(arguments, message, tmp_path):
     with pytest.raises(SystemExit, match=message):
         main([*DIGITS, *arguments, "--out", str(tmp_path)])
     assert not list(tmp_path.iterdir())
+
+
+def test_an_output_folder_that_is_a_file(tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(SystemExit, match="sweep: out: expected a folder to write to, got .*runs"):
+        main([*DIGITS, "--out", str(tmp_path / "runs")])
+
+
+def test_jobs_and_scheduler_exclude_each_other(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*DIGITS, "--jobs", "2", "--scheduler", "tcp://127.0.0.1:8786"])
+    assert "--scheduler: not allowed with argument --jobs" in capsys.readouterr().err
+
+
+def test_a_failing_run_does_not_stop_the_others(tmp_path):
+    (tmp_path / "random_b10_seed0.json").write_text("no record")
+    with pytest.raises(SystemExit) as end:
+        main([*DIGITS, "--strategies", "random", "--seeds", "0", "1", "2", "--out", str(tmp_path)])
+    sentence = str(end.value)  # which Python prints, and ends with status 1
+    assert sentence.startswith("sweep: 1 of 3 runs failed, the others are finished. random_b10_seed0.json: ")
+    assert "expected a run record in JSON" in sentence
+    assert [len(load_run(tmp_path / f"random_b10_seed{seed}.json")["rounds"]) for seed in (1, 2)] == [2, 2]
+
+
+def wait_for(condition):
+    """Waits until a condition holds; on an idle machine that takes seconds."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < 500, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_keeps_finished_rounds_and_leaves_no_process(jobs, tmp_path):
+    command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--labels", "400", "--strategies", "bald"]
+    command += ["--seeds", "0", "1", "2", "--jobs", jobs, "--out", str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        wait_for(lambda: process.poll() is not None or list(tmp_path.glob("*.json")))
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes of the command
+        output, errors = process.communicate(timeout=200)
+    assert process.returncode == 130 and output == ""
+    sentence = r"sweep: interrupted with 0 of 3 runs finished, [12] begun; every finished round is kept in .*\n"
+    assert re.search(rf"\n{sentence}$", errors)
+    assert "Traceback" not in errors and "Warning" not in errors
+    assert len(children) >= (jobs == "2") * 2
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    assert all(run["rounds"] for run in load_runs(tmp_path))
+
+
+def pid_or_end(ends):
+    return os._exit(1) if ends else os.getpid()
+
+
+def test_a_killed_process_is_an_error():
+    with pytest.raises(ChildProcessError, match="a process was killed"):
+        list(run_in_processes([joblib.delayed(pid_or_end)(ends) for ends in (False, True, False)], jobs=2))
+
+
+PARENT = """
+import os, sys, time, joblib
+from pathlib import Path
+from bal_utils.workers import run_in_processes
+
+def work(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+list(run_in_processes([joblib.delayed(work)(sys.argv[1])] * 2, jobs=2))
+"""
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stderr=subprocess.DEVNULL) as parent:
+        wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+        workers = [psutil.Process(int(path.name)) for path in tmp_path.iterdir()]
+        parent.kill()
+    wait_for(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))

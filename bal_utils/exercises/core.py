@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bal_utils.exercises import progress
+
 Kind = Literal["not attempted", "right", "known mistake", "wrong", "error"]
 
 
@@ -92,16 +94,19 @@ class Exercise:
         """Says whether the attempt is right, and if not, what went wrong."""
         verdict = self.judge(attempt)
         sign = {"right": "✓", "not attempted": "…"}.get(verdict.kind, "✗")
-        show_text(f"{sign} **{self.title}**  \n{verdict.message}")
+        trouble = progress.note(self, "done") if verdict.kind == "right" else ""
+        show_text(f"{sign} **{self.title}**  \n{verdict.message}" + (f"\n\n{trouble}" if trouble else ""))
 
     def hint(self) -> None:
         """Shows the next hint; the last one stays."""
         self.hints_shown.append(self.hints[min(len(self.hints_shown), len(self.hints) - 1)])
         number = min(len(self.hints_shown), len(self.hints))
+        progress.note(self, "hint")
         show_text(f"**Hint {number} of {len(self.hints)}.** {self.hints_shown[-1]}")
 
     def solution(self) -> None:
         """Shows the answer and why it is right."""
+        progress.note(self, "solution")
         code = source_of(self.answer) if callable(self.answer) else repr(self.answer)
         show_text(f"**Solution.** {self.explanation}\n\n```python\n{code}\n```")
 

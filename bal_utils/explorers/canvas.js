@@ -70,11 +70,26 @@ function claimKeys(el) {
   return () => window.removeEventListener("keydown", claim, true);
 }
 
-// Gives the sliders beside the canvas their names, which ipywidgets shows but does not tell a screen reader.
-function nameSliders(el) {
-  for (const slider of (el.closest(".bal-explorer") || el).querySelectorAll(".widget-hslider")) {
-    const words = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle");
+// Tells screen readers and keys what ipywidgets only shows: the names of sliders and of the numbers beside them, and that
+// the line below the picture opens. Does nothing the second time.
+function nameControls(el) {
+  const home = el.closest(".bal-explorer") || el;
+  for (const slider of home.querySelectorAll(".widget-hslider")) {
+    const words = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle"), typed = slider.querySelector(".widget-readout");
     if (words && handle) handle.setAttribute("aria-label", words.textContent);
+    if (words && typed) for (const [name, value] of [["role", "textbox"], ["aria-label", `${words.textContent}, as a number`]]) typed.setAttribute(name, value);
+  }
+  for (const header of home.querySelectorAll(".jupyter-widget-Collapse-header:not([role])")) {
+    const tell = () => header.setAttribute("aria-expanded", header.parentElement.classList.contains("jupyter-widget-Collapse-open"));
+    header.tabIndex = 0;
+    header.setAttribute("role", "button");
+    header.addEventListener("click", () => setTimeout(tell));
+    header.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      header.click();
+    });
+    tell();
   }
 }
 

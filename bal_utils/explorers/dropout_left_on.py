@@ -108,7 +108,14 @@ class DropoutLeftOn(Explorer):
     def _band(self, state: DropoutLeftOnState, mean_G: ndarray, std_G: ndarray) -> Panel:
         total_G = np.sqrt(std_G**2 + NOISE**2)
         layers = [
-            band(PLACES_G, mean_G - 2 * total_G, mean_G + 2 * total_G, colour="orange", label="±2 sd, new target"),
+            band(
+                PLACES_G,
+                mean_G - 2 * total_G,
+                mean_G + 2 * total_G,
+                colour="orange",
+                dash="dashed",
+                label="±2 sd, new target",
+            ),
             band(PLACES_G, mean_G - 2 * std_G, mean_G + 2 * std_G, opacity=0.4, label="±2 sd, function"),
             line(PLACES_G, mean_G, label="mean"),
         ]

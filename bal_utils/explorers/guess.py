@@ -104,7 +104,7 @@ class GuessTheQuery(Explorer):
         cards = (x_N - CARD / 2, x_N + CARD / 2, y_N - CARD / 2, y_N + CARD / 2)
         layers = [rects(*cards, colour="#ffffff", ids=range(count), names=names)]
         layers.append(images(self.images_N_H_W, x=x_N, y=y_N - 0.1, width=IMAGE, height=IMAGE))
-        layers.append(self._frames(range(count), colour="#d0d5db", width=1))
+        layers.append(self._frames(range(count), colour="#8a8a8a", width=1))
         layers.append(self._frames(state.chosen, **YOURS))
         words = [f"{score:.2f}" if state.revealed else str(i + 1) for i, score in enumerate(self.scores_N)]
         layers.append(text(x_N, y_N + 0.33, words, colour="black" if state.revealed else "grey", halo=False))

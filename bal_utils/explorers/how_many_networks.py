@@ -126,7 +126,7 @@ class HowManyNetworks(Explorer):
         layers = [
             band(PLACES_G, mean_G - HALF_WIDTH * std_G, mean_G + HALF_WIDTH * std_G, label="95 % interval, new y"),
             line(
-                PLACES_G, means_G_M[:, : state.members].T, colour="vermillion", width=1.2, opacity=0.6, label="members"
+                PLACES_G, means_G_M[:, : state.members].T, colour="vermillion", width=1.2, opacity=0.75, label="members"
             ),
             line(PLACES_G, mean_G, width=3, label="mean of the mixture"),
             line(PLACES_G, np.sin(PLACES_G), colour="black", dash="dashed", label="sin x"),

@@ -166,8 +166,9 @@ class Hands {
 
 function render({ model, el }) {
   const picture = new Picture(model, el), hands = new Hands(picture), release = claimKeys(el);
-  const naming = setTimeout(() => nameSliders(el), 500); // the controls beside the canvas are built meanwhile
-  return () => { clearTimeout(naming); release(); hands.close(); picture.close(); };
+  let times = 0; // the controls beside the canvas are built meanwhile, on a busy machine late
+  const naming = setInterval(() => { nameControls(el); if (++times > 20) clearInterval(naming); }, 500);
+  return () => { clearInterval(naming); release(); hands.close(); picture.close(); };
 }
 
 export default { render };

@@ -103,7 +103,7 @@ function pieces(layer) {
   return found;
 }
 
-function drawBand(context, layer, area) {
+function drawBand(context, layer, area, unit) {
   context.globalAlpha = layer.opacity;
   context.fillStyle = layer.colour;
   context.beginPath();
@@ -111,6 +111,10 @@ function drawBand(context, layer, area) {
   for (let i = 0; i <= last; i++) context.lineTo(area.toX(layer.x[i]), area.toY(layer.high[i]));
   for (let i = last; i >= 0; i--) context.lineTo(area.toX(layer.x[i]), area.toY(layer.low[i]));
   context.fill();
+  // an area is too pale to be seen by all, its edges are not
+  Object.assign(context, { globalAlpha: 1, strokeStyle: layer.colour, lineWidth: unit });
+  context.setLineDash(DASHES[layer.dash].map((length) => length * unit));
+  for (const y of [layer.low, layer.high]) { trace(context, { x: layer.x, y }, area); context.stroke(); }
 }
 
 // Corners of each mark on a circle of radius 1, y upwards; discs and rings are arcs.
@@ -207,6 +211,11 @@ function swatch(context, layer, x, y, w, h, unit) {
   context.globalAlpha = layer.opacity;
   context.fillStyle = layer.colour;
   context.fillRect(x, y, w, h);
+  if (layer.opacity < 0.5) {
+    Object.assign(context, { globalAlpha: 1, strokeStyle: layer.colour, lineWidth: unit });
+    context.setLineDash(DASHES[layer.dash || "solid"].map((length) => length * unit));
+    context.strokeRect(x, y, w, h);
+  }
   if (layer.hatch) hatching(context, layer.hatch, x, y, w, h, unit);
 }
 

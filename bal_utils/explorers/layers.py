@@ -87,12 +87,21 @@ def line(
     }
 
 
-def band(x: Any, low: Any, high: Any, *, colour: str = "blue", opacity: float = 0.25, label: str = "") -> Layer:
-    """The area between low_P and high_P over x_P."""
+def band(
+    x: Any,
+    low: Any,
+    high: Any,
+    *,
+    colour: str = "blue",
+    dash: str = "solid",
+    opacity: float = 0.25,
+    label: str = "",
+) -> Layer:
+    """The area between low_P and high_P over x_P; its edges are thin lines with this dash."""
     x_P, low_P, high_P = numbers("x", x, 1), numbers("low", low, 1), numbers("high", high, 1)
     same_length(x=x_P, low=low_P, high=high_P)
-    code = colour_code(colour)
-    return {"kind": "band", "x": x_P, "low": low_P, "high": high_P, "colour": code, "opacity": opacity, "label": label}
+    style = {"colour": colour_code(colour), "dash": one_of("dash", dash, DASHES), "opacity": opacity}
+    return {"kind": "band", "x": x_P, "low": low_P, "high": high_P, "label": label, **style}
 
 
 def points(

@@ -164,7 +164,7 @@ def surface(strategy: str, samples: Samples, labelled: tuple[int, ...]) -> np.nd
     elif strategy == "error_reduction":
         scores_G = acquisition.expected_error_reduction_scores(places, samples.pool_P_K_C[:TARGETS])
     else:
-        scores_G = getattr(acquisition, f"{'bald' if strategy == 'batchbald' else strategy}_scores")(places)
+        scores_G = getattr(acquisition, f"{'bald' if strategy.endswith('bald') else strategy}_scores")(places)
     return scores_G.reshape(ROWS, COLUMNS).numpy()
 
 

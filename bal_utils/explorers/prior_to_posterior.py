@@ -75,7 +75,7 @@ def functions(outputs_K_G: ndarray, title: str, box: tuple[float, ...], *, with_
     """A dozen functions, the mean of all and its band; the data, or the gap that they will leave."""
     mean_G, half_G = outputs_K_G.mean(axis=0), 2 * outputs_K_G.std(axis=0)
     layers = [
-        rects([GAP[0]], [GAP[1]], [VALUES[0]], [VALUES[1]], colour="yellow", opacity=0.25),
+        rects([GAP[0]], [GAP[1]], [VALUES[0]], [VALUES[1]], colour="grey", opacity=0.15),
         band(PLACES_G, mean_G - half_G, mean_G + half_G, label="±2 sd"),
         line(PLACES_G, outputs_K_G[:SHOWN], colour="sky", width=1.0, label="draws"),
         line(PLACES_G, mean_G, label="mean"),

@@ -12,11 +12,13 @@ from matplotlib.patheffects import withStroke
 
 from bal_utils.explorers.layers import SHAPES, Layer
 from bal_utils.explorers.scene import Panel, Scene
+from bal_utils.plotting import shade
 
 DPI = 100
 POINT = 72 / DPI  # points in a pixel
 INK, SOFT, FRAME = "#222222", "#555555", "#8a8a8a"
 DASH = {"solid": "-", "dashed": (0, (4, 2.5)), "dotted": (0, (1, 2))}
+PALE = 0.5  # areas of less opacity have an edge
 TOP = 1000  # above every layer
 HALO = [withStroke(linewidth=4 * POINT, foreground="white", alpha=0.88)]
 
@@ -55,7 +57,7 @@ def _line(ax: Axes, layer: Layer, zorder: float) -> None:
 
 
 def _band(ax: Axes, layer: Layer, zorder: float) -> None:
-    style = {"color": layer["colour"], "alpha": layer["opacity"], "linewidth": 0, "zorder": zorder}
+    style = shade(layer["colour"], layer["opacity"], DASH[layer["dash"]]) | {"linewidth": POINT, "zorder": zorder}
     ax.fill_between(layer["x"], layer["low"], layer["high"], **style)
 
 
@@ -121,6 +123,8 @@ def _rects(ax: Axes, layer: Layer, zorder: float) -> None:
 
 def _patch_style(layer: Layer) -> dict[str, Any]:
     hatch = 3 * layer.get("hatch", "") or None
+    if layer["opacity"] < PALE:
+        return shade(layer["colour"], layer["opacity"], DASH[layer.get("dash", "solid")]) | {"linewidth": POINT}
     return {
         "facecolor": layer["colour"],
         "alpha": layer["opacity"],

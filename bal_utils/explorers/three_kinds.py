@@ -24,6 +24,7 @@ REMEDIES = {
     "a stranger": "Refuse to answer.",
     "sure": "Answer.",
 }
+NEW = {"colour": "orange", "dash": "dashed"}  # the band that holds new soundings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +126,7 @@ class ThreeKinds(Explorer):
         mean_G, epistemic_G, total_G = curves(state.noise, state.count)
         asked = int(np.abs(PLACES_G - state.place).argmin())
         layers = [
-            band(PLACES_G, mean_G - 2 * total_G, mean_G + 2 * total_G, colour="orange", label="±2 sd, new sounding"),
+            band(PLACES_G, mean_G - 2 * total_G, mean_G + 2 * total_G, label="±2 sd, new sounding", **NEW),
             band(PLACES_G, mean_G - 2 * epistemic_G, mean_G + 2 * epistemic_G, opacity=0.4, label="±2 sd, depth"),
             line(PLACES_G, mean_G, label="predicted"),
             points(*soundings(state.count, state.noise, SEED), size=6, colour="black"),

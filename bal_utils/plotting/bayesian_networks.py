@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from bal_utils import plotting
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 from bal_utils.plotting.classification import probability_map
 from bal_utils.plotting.regression import curves, observations
 
@@ -27,7 +27,7 @@ def bundle(ax: Axes, places_G: ndarray, outputs_G_K: ndarray, *, label: str = "d
 
 def gap(ax: Axes, ends: tuple[float, float]) -> Axes:
     """Shades the inputs that no data come from."""
-    ax.axvspan(*ends, color=PALETTE["yellow"], alpha=0.25, linewidth=0, zorder=0)
+    ax.axvspan(*ends, **shade(PALETTE["grey"], 0.15), zorder=0)
     return ax
 
 
@@ -39,7 +39,7 @@ def band(
     mean_G, half_G = outputs_G_K.mean(axis=1), 2 * outputs_G_K.std(axis=1)
     ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, color=PALETTE["blue"], alpha=0.2, lw=0, label="±2 sd")
     for side in (-1, 1):
-        ax.plot(places_G, mean_G + side * half_G, color=PALETTE["blue"], linewidth=0.8)
+        ax.plot(places_G, mean_G + side * half_G, color=PALETTE["blue"], linewidth=0.8, linestyle="--")
     if few:
         chosen = np.linspace(0, outputs_G_K.shape[1] - 1, few).astype(int)
         curves(ax, places_G, outputs_G_K[:, chosen].T, label="draws")
@@ -94,7 +94,7 @@ def values_at_a_place(ax: Axes, values: Mapping[str, ndarray], places_G: ndarray
     for index, (name, values_K) in enumerate(values.items()):
         style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index], "linewidth": 2}
         ax.hist(values_K, bins=np.linspace(-4, 4, 49), density=True, histtype="step", label=name, **style)
-    ax.plot(places_G, density_G, color=PALETTE["black"], linewidth=4, alpha=0.35, label="normal", zorder=0)
+    ax.plot(places_G, density_G, color=PALETTE["black"], linewidth=4, alpha=0.6, label="normal", zorder=0)
     ax.set(xlabel="value, in standard deviations", ylabel="density")
     ax.legend(fontsize=10)
     return ax

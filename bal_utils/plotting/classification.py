@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
-from bal_utils.plotting.regression import weight_map
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, outlined
+from bal_utils.plotting.regression import DARK_LEGEND, weight_map
 
 CLASS_NAMES = ("well", "ill")
 PROBABILITY_MAP = "RdBu_r"  # blue for class 0, red for class 1, white for one half
@@ -42,7 +42,7 @@ def probability_map(
     )
     widths = [2.5 if level == 0.5 else 1 for level in levels]
     lines = ax.contour(x_C, y_R, probs_R_C, levels=levels, colors=PALETTE["black"], linewidths=widths, linestyles="-")
-    ax.clabel(lines, fmt="%.2g", fontsize=10)
+    outlined(ax.clabel(lines, fmt="%.2g", fontsize=10))
     return ax
 
 
@@ -88,7 +88,7 @@ def weight_plane(
     weight_map(ax, np.asarray(first_C), np.asarray(second_R), log_density_R_C, peak)
     ax.scatter(*np.asarray(draws_K_2).T, s=8, color="white", label=name)
     ax.set(xlabel="weight of marker A", ylabel="weight of marker B", xlim=(-3, 14), ylim=(-10, 10))
-    ax.legend(labelcolor="white", loc="upper right")
+    ax.legend(loc="upper right", **DARK_LEGEND)
     return ax
 
 

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from bal_utils.intervals import interval
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, shade
 from bal_utils.plotting.bayesian_networks import gap
 from bal_utils.plotting.ensembles import rows
 
 TABLE_COLOURS = "Blues"
-DARK = 0.6  # from this share of the colour scale on, words are white
+DARKEST = 0.55  # share of the colour scale; black words can be read on all that is lighter
 
 
 def bands(
@@ -29,7 +29,7 @@ def bands(
     axes, places_G = list(axes), np.asarray(places_G)
     for ax, (name, outputs_G_K) in zip(axes, outputs.items(), strict=False):
         mean_G, half_G = np.asarray(outputs_G_K).mean(axis=1), 2 * np.asarray(outputs_G_K).std(axis=1)
-        ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, color=PALETTE["blue"], alpha=0.3, lw=0)
+        ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, **shade(PALETTE["blue"], 0.3))
         ax.plot(places_G, mean_G, color=PALETTE["blue"])
         ax.scatter(*(np.ravel(values_N) for values_N in data), s=10, color=PALETTE["black"], zorder=4)
         gap(ax, ends).set(title=name, ylim=(-3, 3))
@@ -48,12 +48,11 @@ def table(
     """A table of words; the darker a cell, the better its rank in the column. A rank of NaN leaves the cell white."""
     ranks_M_Q = np.asarray(ranks_M_Q, dtype=float)
     worst_Q = np.nanmax(np.where(np.isnan(ranks_M_Q), -np.inf, ranks_M_Q), axis=0)
-    shade_M_Q = 0.65 * (1 - ranks_M_Q / np.maximum(worst_Q, 1))
+    shade_M_Q = DARKEST * (1 - ranks_M_Q / np.maximum(worst_Q, 1))
     ax.imshow(np.nan_to_num(shade_M_Q), cmap=TABLE_COLOURS, vmin=0, vmax=1, aspect="auto")
     for row, words_Q in enumerate(words_M_Q):
         for column, words in enumerate(words_Q):
-            colour = "white" if shade_M_Q[row, column] >= DARK else PALETTE["black"]
-            ax.text(column, row, words, ha="center", va="center", size=10, color=colour)
+            ax.text(column, row, words, ha="center", va="center", size=10, color=PALETTE["black"])
     ax.set(xticks=range(len(column_names)), yticks=range(len(row_names)))
     ax.set_xticklabels(column_names), ax.set_yticklabels(row_names)
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)

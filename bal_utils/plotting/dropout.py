@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 
 
 def matrices(axes: Sequence[Axes], matrices_R_D: Sequence[ndarray], titles: Sequence[str]) -> Sequence[Axes]:
@@ -65,7 +65,7 @@ def fading_gap(
 def function_draws(ax: Axes, line_G: ndarray, draws_G_K: ndarray, mean_G: ndarray, std_G: ndarray) -> Axes:
     """Functions drawn from q as thin lines, their mean, and the band of two predictive standard deviations."""
     mean_G, std_G = np.asarray(mean_G), np.asarray(std_G)
-    band = {"color": PALETTE["orange"], "alpha": 0.25, "linewidth": 0, "label": "±2 sd, a new observation"}
+    band = shade(PALETTE["orange"], 0.25) | {"label": "±2 sd, a new observation"}
     ax.fill_between(line_G, mean_G - 2 * std_G, mean_G + 2 * std_G, **band)
     ax.plot(line_G, draws_G_K, color=PALETTE["blue"], linewidth=0.9, alpha=0.6)
     ax.lines[-1].set_label("one mask")
@@ -78,7 +78,7 @@ def spread_along(
     ax: Axes, line_G: ndarray, curves: Mapping[str, ndarray], *, gap: tuple[float, float], data: ndarray
 ) -> Axes:
     """Standard deviations along a line, the gap shaded, a tick for each data point."""
-    ax.axvspan(*gap, color=PALETTE["grey"], alpha=0.2, linewidth=0, label="no data")
+    ax.axvspan(*gap, label="no data", **shade(PALETTE["grey"], 0.2))
     for index, (name, std_G) in enumerate(curves.items()):
         ax.plot(line_G, std_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
     ax.plot(data, np.zeros_like(data), "|", color=PALETTE["black"], markersize=12)

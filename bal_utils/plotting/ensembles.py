@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from bal_utils.intervals import interval
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 
 HALF_WIDTH = 1.96  # standard deviations on either side that hold 95 % of a Gaussian
 
@@ -22,7 +22,7 @@ def members(
     """Data, one thin line a member, and the mixture's mean with the band of ±1.96 standard deviations."""
     mean_G = means_G_K.mean(axis=1)
     low_G, high_G = mean_G - HALF_WIDTH * std_G, mean_G + HALF_WIDTH * std_G
-    ax.fill_between(places_G, low_G, high_G, color=PALETTE["blue"], alpha=0.2, lw=0, label="±1.96 sd of the mixture")
+    ax.fill_between(places_G, low_G, high_G, label="±1.96 sd of the mixture", **shade(PALETTE["blue"], 0.2))
     ax.plot(places_G, means_G_K, color=PALETTE["vermillion"], linewidth=1, alpha=0.7)
     ax.lines[-1].set_label("means of the members")
     ax.plot(places_G, mean_G, color=PALETTE["blue"], linewidth=2.5, label="their mean")
@@ -57,8 +57,10 @@ def rows(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False) -> Axes
         ax.axvline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2, zorder=1)
     for row, value_S in enumerate(values.values()):
         heights_S = row + 0.2 * np.linspace(-1, 1, len(value_S))
-        style = {"color": CLASS_COLOURS[row % len(CLASS_COLOURS)], "marker": CLASS_MARKERS[row % len(CLASS_MARKERS)]}
-        ax.scatter(value_S, heights_S, s=26, alpha=0.55, linewidth=0, zorder=2, **style)
+        style = shade(CLASS_COLOURS[row % len(CLASS_COLOURS)], 0.4) | {
+            "marker": CLASS_MARKERS[row % len(CLASS_MARKERS)]
+        }
+        ax.scatter(value_S, heights_S, s=26, zorder=2, **style)
         low, high = interval(value_S)
         ax.plot([low, high], [row, row], color=PALETTE["black"], linewidth=2.5, zorder=3)
         ax.plot([np.mean(value_S)], [row], "|", color=PALETTE["black"], markersize=14, markeredgewidth=2.5, zorder=3)

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 from bal_utils.plotting.regression import observations
 
 
 def no_data(ax: Axes, gap: tuple[float, float]) -> Axes:
     """A grey strip with the words "no data"."""
-    ax.axvspan(*gap, color=PALETTE["grey"], alpha=0.15, lw=0)
+    ax.axvspan(*gap, **shade(PALETTE["grey"], 0.15))
     ax.text(np.mean(gap), 0.02, "no data", ha="center", va="bottom", transform=ax.get_xaxis_transform())
     return ax
 

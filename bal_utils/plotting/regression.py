@@ -14,6 +14,7 @@ from bal_utils.plotting import DASHES, PALETTE
 MARKERS = ("o", "D", "*", "s")
 MARKER_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "black", "green"))
 LINE_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "green", "purple"))
+DARK_LEGEND = {"labelcolor": "white", "frameon": True, "facecolor": PALETTE["black"], "framealpha": 0.8}
 TWO_SIGMA = -2.0  # log density, relative to the peak, on the ellipse two standard deviations out
 
 
@@ -70,7 +71,7 @@ def weight_map(
         style = {"marker": MARKERS[index], "color": MARKER_COLOURS[index], "edgecolor": "white"}
         ax.scatter([first], [second], s=150 if style["marker"] == "*" else 70, zorder=5, label=name, **style)
     if legend:
-        ax.legend(labelcolor="white", loc="lower left")
+        ax.legend(loc="lower left", **DARK_LEGEND)
     return ax
 
 

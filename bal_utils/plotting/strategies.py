@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy import ndarray
 
 from bal_utils.intervals import interval
-from bal_utils.plotting import CLASS_COLOURS, DASHES, HEAT_MAP, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, DASHES, HEAT_MAP, PALETTE, shade
 
 CORNERS_3_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
@@ -73,8 +73,7 @@ def covering(ax: Axes, points_N_2: ndarray, labelled_L_2: ndarray, chosen_B: Seq
     points_N_2, labelled_L_2 = np.asarray(points_N_2), np.asarray(labelled_L_2)
     chosen_B_2 = points_N_2[list(chosen_B)]
     for centre in np.concatenate([labelled_L_2, chosen_B_2]):
-        ax.add_patch(Circle(centre, radius, facecolor=PALETTE["sky"], edgecolor=PALETTE["blue"], alpha=0.18))
-        ax.add_patch(Circle(centre, radius, facecolor="none", edgecolor=PALETTE["blue"], linewidth=1))
+        ax.add_patch(Circle(centre, radius, **shade(PALETTE["blue"], 0.12)))
     ax.scatter(*points_N_2.T, s=18, color=PALETTE["grey"], zorder=2, label="pool")
     ax.scatter(*labelled_L_2.T, s=90, marker="s", color=PALETTE["black"], zorder=3, label="labelled")
     ax.scatter(*chosen_B_2.T, s=170, color=PALETTE["vermillion"], zorder=3, label="chosen, in order")
@@ -113,7 +112,7 @@ def mean_with_interval(
     """The mean over seeds and the 95 % interval of that mean, by Student's t."""
     low_R, high_R = np.array([interval(value_S) for value_S in value_S_R.T]).T
     ax.plot(labels_R, value_S_R.mean(axis=0), color=colour, linestyle=dash, label=name)
-    ax.fill_between(labels_R, low_R, high_R, color=colour, alpha=0.2, linewidth=0)
+    ax.fill_between(labels_R, low_R, high_R, **shade(colour, 0.2, dash))
     return ax
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 
 NOISE = {"color": PALETTE["orange"], "label": "noise (aleatoric)"}
 IGNORANCE = {"color": PALETTE["blue"], "label": "ignorance (epistemic)", "hatch": "//", "edgecolor": "white"}
@@ -34,9 +34,8 @@ def bands(ax: Axes, places_G: ndarray, mean_G: ndarray, aleatoric_G: ndarray, ep
         (epistemic_G, "blue", 0.4, "±2 sd, the depth itself"),
     ):
         half_G = WITHIN_TWO * np.sqrt(variance_G)
-        ax.fill_between(
-            places_G, mean_G - half_G, mean_G + half_G, color=PALETTE[colour], alpha=alpha, lw=0, label=label
-        )
+        style = shade(PALETTE[colour], alpha, "-" if colour == "blue" else "--")
+        ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, label=label, **style)
     ax.plot(places_G, mean_G, color=PALETTE["blue"], label="prediction")
     ax.legend(loc="upper left", fontsize=10)
     return ax

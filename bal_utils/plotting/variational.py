@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 
 
 def densities(ax: Axes, places_G: ndarray, target_G: ndarray, curves: Mapping[str, ndarray], *, target: str) -> Axes:
     """A filled target density, and named curves over it, each with its own colour and dash."""
-    ax.fill_between(places_G, target_G, color=PALETTE["grey"], alpha=0.3, linewidth=0, label=target)
+    ax.fill_between(places_G, target_G, label=target, **shade(PALETTE["grey"], 0.3))
     for index, (name, values_G) in enumerate(curves.items()):
         ax.plot(places_G, values_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
     ax.set(xlabel="w", ylabel="density")

@@ -1,0 +1,250 @@
+"""Be the oracle: BALD asks, the learner answers by keyboard, and every answer is on disk before the next image is shown."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bal_utils.data import ImageData, load_images
+from bal_utils.explorers.base import Button, Event, Explorer, Scene, Toggle
+from bal_utils.explorers.oracle_model import RANDOM_RUNS, Round, first_labels, ink, next_round, random_curves
+from bal_utils.explorers.scene import Panel, band, bar_axis, bars, images, line, panel, points, rects, scene, text
+from bal_utils.label_store import Answer, DamagedLabels, FileHasChanged, LabelStore, default_folder
+
+MOST_CLASSES = 10  # one digit key each
+CANNOT_TELL = "s"
+TOO_SOON = 0.15  # seconds after a new image within which a key was meant for the one before
+SHOWN = 12  # answers in the strip
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleState:
+    """`answers` are those in the labels file, each (image, label or None, accuracy before it, seconds)."""
+
+    answers: tuple[tuple[int, int | None, float, float], ...] = ()
+    committee: bool = False
+    compared: bool = False
+
+
+class BeTheOracle(Explorer):
+    """BALD asks, you answer. Labels are kept in `folder`, and a new kernel goes on where the last one stopped.
+
+    `data` needs at most ten classes; its own training labels serve for the first image of each class and, after
+    *Compare*, to be compared with yours. `names` are the names of the classes. Raises ValueError for more classes.
+    """
+
+    State = OracleState
+    controls: ClassVar = (
+        Button("skip", label="Cannot tell"),
+        Button("compare", label="Compare", slow=True, primary=True),
+        Toggle("committee", label="Show what the networks think"),
+    )
+    slow_fields: ClassVar = frozenset({"answers", "compared"})
+    clock: ClassVar = staticmethod(time.monotonic)
+
+    def __init__(
+        self, data: ImageData | None = None, folder: str | Path | None = None, *, names: tuple[str, ...] | None = None
+    ) -> None:
+        self.data = data = load_images("digits") if data is None else data
+        if data.num_classes > MOST_CLASSES:
+            raise ValueError(f"data: expected at most {MOST_CLASSES} classes, a digit key each, got {data.num_classes}")
+        self.names = names or tuple(str(label) for label in range(data.num_classes))
+        self.keys = (*[str(label) for label in range(data.num_classes)], CANNOT_TELL, "Backspace")
+        self._since, self._question, self._news, self.store, self.damage = 0.0, None, "", None, ""
+        path = Path(folder or default_folder()) / f"{data.name.replace(' ', '_')}.jsonl"
+        try:
+            self.store = LabelStore(
+                path, name=data.name, num_images=len(data.train_labels), num_classes=data.num_classes
+            )
+        except DamagedLabels as error:
+            self.damage = str(error)
+        self.found = self.store.answers if self.store else ()
+        super().__init__(OracleState(answers=self.found))
+
+    def on_key(self, state: OracleState, event: Event) -> OracleState:
+        """A digit answers, s says that it cannot be told, Backspace takes the last answer back."""
+        if event.key == "Backspace":
+            return self._written(state, lambda: self.store.undo())
+        if event.key not in self.keys:
+            raise ValueError(f'Press a digit from 0 to {len(self.names) - 1}, s for "cannot tell", or Backspace.')
+        return self._answer(state, None if event.key == CANNOT_TELL else int(event.key))
+
+    def on_click(self, state: OracleState, event: Event) -> OracleState:
+        """A click on one of the small boxes is as good as its key."""
+        return state if event.point is None else self._answer(state, event.point)
+
+    def skip(self, state: OracleState) -> OracleState:
+        """The image gets no label and is not asked for again."""
+        return self._answer(state, None)
+
+    def compare(self, state: OracleState) -> OracleState:
+        """Shows the curve of random asking, and where the learner's labels differ from those of the data set."""
+        if not self._told(state):
+            raise ValueError("Label some images first: there is nothing to compare.")
+        return replace(state, compared=True)
+
+    def undo(self) -> None:
+        """Takes back the last answer, in the file too, also one of an earlier kernel."""
+        self._do(lambda: self.store.undo())
+
+    def reset(self) -> None:
+        """Starts again without labels. The old ones stay in the file: `undo` brings them back."""
+        self._do(lambda: self.store.clear())
+
+    def check(self, state: OracleState) -> None:
+        """Raises ValueError where the answers are not those of the labels file."""
+        if self.store is not None and state.answers != self.store.answers:
+            raise ValueError("Labels come from your keys or from the labels file, not from a pasted scene.")
+
+    def _answer(self, state: OracleState, label: int | None) -> OracleState:
+        asked = self._round(state)
+        if asked.image is None:
+            raise ValueError("Every image has been asked for. Undo takes the last answer back.")
+        waited = self.clock() - self._since
+        if waited < TOO_SOON:
+            raise ValueError("That key came too soon to be meant for this image, and does not count. Press it again.")
+        answer = Answer(asked.image, label, round(asked.accuracy, 4), round(waited, 1))
+        return self._written(state, lambda: self.store.add(answer))
+
+    def _written(self, state: OracleState, write: Callable[[], None]) -> OracleState:
+        """The state after a change of the file; what cannot be written does not happen."""
+        if self.store is None:
+            raise ValueError(self.damage)
+        try:
+            write()
+        except FileHasChanged as changed:
+            self._news = f"{changed} Your last key was not taken: answer the image that is shown now."
+        except OSError as error:
+            raise ValueError(f"The label could not be written ({error.strerror}), so it does not count.") from error
+        return replace(state, answers=self.store.answers, compared=False)
+
+    def _do(self, write: Callable[[], None]) -> None:
+        with self.lock:
+            self._try(lambda state: self._written(state, write), remember=True)  # clears what was complained of
+
+    def _try(self, act: Callable[[Any], Any], **options: Any) -> None:
+        super()._try(act, **options)
+        if self._news:
+            self._say(self._news, failed=True)
+            self._news = ""
+
+    def _redraw(self) -> None:
+        super()._redraw()
+        if self._question != self._state.answers:  # the time runs from the moment at which a new image is there
+            self._question, self._since = self._state.answers, self.clock()
+
+    def _round(self, state: OracleState) -> Round:
+        return next_round(self.data, tuple(answer[:2] for answer in state.answers))
+
+    def _told(self, state: OracleState) -> list[Answer]:
+        return [answer for answer in map(Answer._make, state.answers) if answer.label is not None]
+
+    def compute(self, state: OracleState) -> Scene:
+        """The image that is asked for, the curve so far, the last answers."""
+        if self.damage:
+            raise ValueError(self.damage)
+        asked = self._round(state)
+        wide = 0.38 if state.committee else 0.64
+        panels = [self._ask(asked), self._curve(state, asked, (0.36, 0, wide, 0.72)), self._strip(state)]
+        if state.committee:
+            panels.append(self._opinions(asked))
+        alt = f"An image to be named, the model's accuracy after {len(self._told(state))} labels, and the last answers"
+        return scene(*panels, alt=alt, status=self._status(state, asked), width=940, height=500)
+
+    def _ask(self, asked: Round) -> Panel:
+        """The image, and under it a box a class to click."""
+        count = len(self.names)
+        left_C = np.arange(count) + (MOST_CLASSES - count) / 2
+        names = [f"answer {name}" for name in self.names]
+        layers = [rects(left_C + 0.05, left_C + 0.95, np.zeros(count), np.ones(count), colour="#e3e8ee", ids=range(count),
+                        names=names)]  # fmt: skip
+        layers.append(text(left_C + 0.5, np.full(count, 0.5), [str(label) for label in range(count)], halo=False))
+        if asked.image is not None:
+            layers.append(images(ink(self.data, [asked.image], side=32), x=[5], y=[6], width=8.8, height=8.8))
+        words = "Which of these is it?" if asked.image is not None else "Every image has been asked for"
+        plain = {"x_ticks": (), "y_ticks": (), "equal": True}
+        return panel(*layers, x=(0, 10), y=(-0.1, 10.6), box=(0, 0, 0.36, 0.72), title=words, **plain)
+
+    def _curve(self, state: OracleState, asked: Round, box: tuple[float, ...]) -> Panel:
+        accuracies = [answer[2] for answer in state.answers] + [asked.accuracy]
+        given = np.cumsum([0, *[answer[1] is not None for answer in state.answers]])
+        layers, most = [], max(10, int(given[-1]))
+        if state.compared:
+            counts_M, random_R_M = random_curves(self.data, int(given[-1]))
+            layers.append(band(counts_M, random_R_M.min(0), random_R_M.max(0), colour="grey", label="random, 3 runs"))
+            layers.append(line(counts_M, random_R_M.mean(0), colour="grey", dash="dashed"))
+            accuracies = [*accuracies, *random_R_M.ravel()]
+        own = accuracies[: len(given)]
+        layers.append(line(given, own, width=3, label="BALD asks, you answer"))
+        layers.append(points(given[-1:], own[-1:], size=14, labels=[f"{own[-1]:.2f}"]))
+        low = np.floor(10 * min(accuracies) - 0.5) / 10
+        return panel(*layers, x=(-0.5, 1.12 * most), y=(max(low, 0), 1), box=box, title="What your labels are worth",
+                     x_label=f"your labels (besides {len(first_labels(self.data))} to start with)",
+                     y_label="accuracy on test images", legend="bottom right")  # fmt: skip
+
+    def _opinions(self, asked: Round) -> Panel:
+        values_C_1 = asked.probs_C[:, None]
+        axes = bar_axis(self.names) | {
+            "x": (0, 1.25),
+            "x_label": "probability",
+            "x_ticks": ((0, "0"), (0.5, "0.5"), (1, "1")),
+        }
+        layers = bars(values_C_1, totals="{:.2f}")
+        return panel(*layers, **axes, box=(0.74, 0, 0.26, 0.72), title="The networks' mean")
+
+    def _strip(self, state: OracleState) -> Panel:
+        """The last answers or, once compared, those that differ from the data set's."""
+        answers = [Answer._make(answer) for answer in state.answers]
+        title = "Your last answers, the newest first" if answers else "Your answers will stand here"
+        words = [f"you: {self._name(answer.label)}" for answer in answers]
+        if state.compared:
+            answers = self._differing(state)
+            title = "Where the data set says otherwise" if answers else "The data set agrees with every label of yours"
+            words = [f"{self._name(a.label)}, not {self._name(int(self.data.train_labels[a.image]))}" for a in answers]
+        answers, words = answers[::-1][:SHOWN], words[::-1][:SHOWN]
+        x_N = np.arange(len(answers)) + 0.5
+        layers = []
+        if answers:
+            layers.append(
+                images(
+                    ink(self.data, [a.image for a in answers]), x=x_N, y=np.full(len(x_N), 0.6), width=0.62, height=0.62
+                )
+            )
+            layers.append(text(x_N, np.full(len(x_N), 0.08), words, halo=False))
+        plain = {"x_ticks": (), "y_ticks": (), "equal": True}
+        return panel(*layers, x=(0, SHOWN), y=(-0.1, 1), box=(0, 0.72, 1, 0.28), title=title, **plain)
+
+    def _name(self, label: int | None) -> str:
+        return "?" if label is None else self.names[label]
+
+    def _differing(self, state: OracleState) -> list[Answer]:
+        return [answer for answer in self._told(state) if answer.label != int(self.data.train_labels[answer.image])]
+
+    def _status(self, state: OracleState, asked: Round) -> str:
+        told, file = self._told(state), self.store.path.name
+        if state.compared:
+            return self._verdict(state, asked)
+        if not state.answers:
+            return (
+                "Click the picture, then press the digit that you see, s if you cannot tell, Backspace to take it back."
+            )
+        count = f"{len(told)} label{'s' * (len(told) != 1)}"
+        if state.answers == self.found:
+            torn = " Its last line had no end and was left out." * self.store.torn
+            return f"{count} read from {file}; you go on where you stopped.{torn}"
+        last = self._name(state.answers[-1][1])
+        said = "cannot tell" if last == "?" else last
+        left = "" if asked.image is not None else " Nothing is left to ask. Press Compare."
+        return f"Your last answer, {said}, is written. {count} in {file}, accuracy {asked.accuracy:.2f}.{left}"
+
+    def _verdict(self, state: OracleState, asked: Round) -> str:
+        told = self._told(state)
+        random_R = random_curves(self.data, len(told))[1][:, -1]
+        agreed, pace = len(told) - len(self._differing(state)), np.median([answer.seconds for answer in told])
+        return (
+            f"{agreed} of your {len(told)} labels are the data set's. Accuracy {asked.accuracy:.2f}; as many random images "
+            f"give {random_R.min():.2f} to {random_R.max():.2f} in {RANDOM_RUNS} runs. You took about {pace:.0f} s a label."
+        )

@@ -1,0 +1,78 @@
+"""Tasks in processes of this machine: results as they come, and an end that leaves nothing running."""
+
+import contextlib
+import functools
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import joblib
+
+# one task at a time, each to a process of its own choice, and results in the order in which they come
+PARALLEL = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
+# training seeds PyTorch's global random numbers, and the threads of a process share them
+ONE_AT_A_TIME = threading.Lock()
+
+
+def run_in_processes(tasks: Iterable, jobs: int) -> Iterator:
+    """The results of `joblib.delayed` tasks from `jobs` processes, in the order in which they come.
+
+    With one job the tasks run in this process. Interrupting or closing the iterator kills the others at once. Raises
+    ValueError where `jobs` is 0 or below -1 (-1: a job for each core), ChildProcessError where a process is killed.
+    """
+    if jobs < -1 or jobs == 0:
+        raise ValueError(f"jobs: expected at least 1, or -1 for as many as there are cores, got {jobs}")
+    guarded = [joblib.delayed(while_parent_lives)(os.getpid(), *task) for task in tasks]
+    with interrupts_ignored():  # passed on to new processes: Ctrl-C reaches them too, and this one ends them
+        results = joblib.Parallel(n_jobs=jobs, **PARALLEL)(guarded)
+    with ended_early(results):
+        try:
+            yield from results
+        except BrokenProcessPool as error:
+            raise ChildProcessError("a process was killed, perhaps because memory ran out") from error
+
+
+@contextlib.contextmanager
+def ended_early(results: Iterator) -> Iterator[None]:
+    """Closes joblib's iterator at the end, and keeps quiet about the results that nobody waited for."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="joblib")
+        with contextlib.closing(results):
+            yield
+
+
+@contextlib.contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C (SIGINT) does nothing in the block, nor ever in the processes that are started in it."""
+    if threading.current_thread() is not threading.main_thread():  # which alone receives signals
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def while_parent_lives(parent: int, function: Callable, arguments: tuple, options: dict) -> Any:
+    """Calls a function in a process that ends soon after its parent, even where that was killed."""
+    if os.getpid() != parent:
+        watch(parent)
+    return function(*arguments, **options)
+
+
+@functools.lru_cache
+def watch(parent: int) -> None:
+    """Starts a thread that ends this process within a second of its parent."""
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,89 @@
+"""A reveal.js deck for each notebook, from its marks: `python -m publishing.slides OUT [NOTEBOOK...]`.
+
+OUT/NN_topic.html opens from disk without a network; OUT/index.html lists the decks. In a deck arrow keys or space go on,
+S opens the speaker's view with the notes, O shows all slides, ? lists the other keys. With `?print-pdf` behind the address it
+can be printed to a PDF.
+"""
+
+import shutil
+import sys
+from html import escape
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+from pygments.formatters import HtmlFormatter
+from traitlets.config import Config
+
+from publishing.deck import HIDE_INPUT, deck, title
+from publishing.vendor import vendor
+
+ROOT = Path(__file__).parent.parent
+TEMPLATES = Path(__file__).parent / "templates"
+INDEX = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Slides: Bayesian active learning</title>
+<link rel="stylesheet" href="deck.css">
+</head>
+<body class="index">
+<h1>Slides: Bayesian active learning</h1>
+<p>One lecture of 90 minutes for each notebook. The space bar goes on; the right arrow skips to the next section, the down arrow
+goes through one. S opens the speaker's view, O shows all slides at once, and ? lists the other keys. For a PDF, put
+<code>?print-pdf</code> behind a deck's address and print.</p>
+<ul>
+{items}
+</ul>
+</body>
+</html>
+"""
+
+
+def exporter() -> SlidesExporter:
+    settings = Config()
+    settings.TagRemovePreprocessor.enabled = True
+    settings.TagRemovePreprocessor.remove_input_tags = {HIDE_INPUT}
+    return SlidesExporter(
+        config=settings,
+        template_name="deck",
+        extra_template_basedirs=[str(TEMPLATES)],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+
+
+def html_of(notebook) -> str:
+    """The page of one notebook's deck; it needs what `put_libraries` writes beside it."""
+    return exporter().from_notebook_node(deck(notebook))[0]
+
+
+def put_libraries(out: Path) -> None:
+    """What all decks share: reveal.js, MathJax, the style and the script."""
+    vendor(out / "libraries")
+    for name in ("deck.js", "mathjax.js"):
+        shutil.copy(TEMPLATES / "deck" / name, out)
+    colours = HtmlFormatter(style="friendly").get_style_defs(".highlight")
+    (out / "deck.css").write_text((TEMPLATES / "deck" / "deck.css").read_text() + colours + "\n")
+
+
+def write_decks(out: Path, paths: list[Path]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    put_libraries(out)
+    items = []
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        (out / f"{path.stem}.html").write_text(html_of(notebook), encoding="utf-8")
+        items.append(f'<li><a href="{path.stem}.html">{escape(title(notebook))}</a></li>')
+    (out / "index.html").write_text(INDEX.format(items="\n".join(items)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m publishing.slides OUT [NOTEBOOK...]")
+    write_decks(
+        Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]] or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    )
+    print(f"{sys.argv[1]}/index.html")

@@ -1,0 +1,66 @@
+"""The stored runs of notebook 12 in a real browser: rounds by button, slider and click, two strategies, a refusal."""
+
+from pathlib import Path
+
+import pytest
+from browser_lab import ExplorerOnPage, Lab, NotebookPage
+
+FOLDER = Path(__file__).parents[2] / "figures" / "mnist_lecture"
+CELL = f"from bal_utils.explorers.mnist_runs import MnistRuns\n\nMnistRuns({str(FOLDER)!r})"
+PATIENCE = 30  # seconds, on a machine that runs other tests beside
+STRATEGY, COMPARE, SEED = range(3)
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab) -> NotebookPage:
+    """A notebook with nothing but the explorer, run."""
+    return lab.run_cells("mnist_runs", CELL)
+
+
+@pytest.fixture
+def runs(notebook: NotebookPage) -> ExplorerOnPage:
+    """The explorer at its start; whatever a test did, no cell may have failed."""
+    explorer = notebook.explorer()
+    explorer.press_button("Reset")
+    explorer.wait_for_status("BALD, round 1 of 11: 20 labels", PATIENCE)
+    yield explorer
+    assert notebook.errors() == [] and "This did not work" not in explorer.status()
+
+
+def choose(explorer: ExplorerOnPage, index: int, words: str) -> None:
+    explorer.box.locator("select").nth(index).select_option(label=words)
+
+
+def test_the_next_round_has_other_pictures(runs: ExplorerOnPage):
+    before = runs.pixels()
+    runs.press_button("Next round")
+    runs.wait_for_status("BALD, round 2 of 11: 30 labels", PATIENCE)
+    runs.wait_for_change(before, PATIENCE)
+    runs.press_button("Undo")
+    runs.wait_for_status("round 1 of 11", PATIENCE)
+
+
+def test_the_slider_goes_to_both_ends(runs: ExplorerOnPage):
+    for key, words in (("End", "round 11 of 11: 120 labels"), ("Home", "round 1 of 11: 20 labels")):
+        before = runs.pixels()
+        runs.slider()
+        runs.page.keyboard.press(key)
+        runs.wait_for_status(words, PATIENCE)
+        runs.wait_for_change(before, PATIENCE)
+
+
+def test_a_click_on_the_curve_goes_to_that_round(runs: ExplorerOnPage):
+    runs.click_point(7)
+    runs.wait_for_status("round 7 of 11: 80 labels", PATIENCE)
+
+
+def test_two_strategies_and_a_seed_that_only_one_has(runs: ExplorerOnPage):
+    before = runs.pixels()
+    choose(runs, COMPARE, "Random")
+    runs.wait_for_status("Random, round 1 of 11", PATIENCE)
+    runs.wait_for_change(before, PATIENCE)
+    choose(runs, STRATEGY, "Random")
+    runs.wait_for_status("Random, round 1 of 11", PATIENCE)
+    choose(runs, SEED, "2")
+    choose(runs, COMPARE, "BALD")
+    runs.wait_for_status("No run of BALD with seed 2 is stored", PATIENCE)

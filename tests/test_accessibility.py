@@ -1,0 +1,233 @@
+"""For all eyes and hands: contrast, colour blindness, nothing by colour alone, words of a readable size, texts for pictures.
+
+`figure_audit` says what is measured and where the thresholds come from; conftest.py holds it against every figure that the
+tests of the plotting helpers draw. Keys, names and focus are tested in a browser, in browser/test_accessibility.py.
+"""
+
+import itertools
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+from every_explorer import explorer_kinds, made
+from figure_audit import GRAPHICS, VISION, WORDS, contrast, difference, faults, outline, over, seen
+from matplotlib.figure import Figure
+
+from bal_utils import plotting
+from bal_utils.explorers import static
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
+
+ROOT = Path(__file__).parent.parent
+EXPLORERS = ROOT / "bal_utils" / "explorers"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FOR_WORDS = {"blue", "vermillion", "green", "grey", "black"}
+FAR = 12.0  # CIEDE2000, of which 1 is just seen; Okabe and Ito's colours with our grey come to 9.0
+SMALLEST = 14  # pixels: what can be read from the back of a lecture room
+
+
+def hexes(text):
+    return [f"#{code}" if len(code) == 6 else "#" + "".join(2 * c for c in code) for code in text]
+
+
+# The arithmetic, against published numbers
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#123456", "#123456") == 1
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # the grey that just fails
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)  # and the first that passes
+    np.testing.assert_allclose(over((0, 0, 0, 0.25)), 0.75)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((50, 2.6772, -79.7751), (50, 0, -82.7485), 2.0425),
+        ((50, 2.5, 0), (73, 25, -18), 27.1492),
+        ((50, 2.5, 0), (50, 0, -2.5), 4.3065),
+        ((60.2574, -34.0099, 36.2677), (60.4626, -34.1751, 39.4387), 1.2644),
+        ((6.7747, -0.2908, -2.4247), (5.8714, -0.0985, -2.2286), 0.6377),
+        ((50, 0, 0), (50, -1, 2), 2.3669),
+    ],
+)
+def test_differences_are_those_of_the_paper_on_ciede2000(first, second, expected):
+    assert difference(np.array(first), np.array(second)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_greys_look_alike_to_everyone(vision):
+    np.testing.assert_allclose(np.sum(VISION[vision], axis=1), 1, atol=2e-6)
+    light, a, b = seen("#808080", vision)
+    assert light == pytest.approx(53.585, abs=0.01) and abs(a) < 0.02 and abs(b) < 0.02
+
+
+def test_who_cannot_tell_red_from_green_is_simulated():
+    """Red and green of equal lightness are far apart for ordinary eyes, near for protan and deutan ones, not for tritan."""
+    apart = {vision: difference(seen("#b05a5a", vision), seen("#5a8250", vision)) for vision in VISION}
+    assert max(apart["protan"], apart["deutan"]) < 0.5 * min(apart["ordinary"], apart["tritan"])
+
+
+# The palette and the style
+
+
+@pytest.mark.parametrize("name", PALETTE)
+def test_a_colour_of_the_palette_stands_out_from_paper(name):
+    assert contrast(PALETTE[name], "#ffffff") >= (WORDS if name in FOR_WORDS else GRAPHICS)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_any_two_colours_are_far_apart(vision):
+    for first, second in itertools.combinations(PALETTE, 2):
+        assert difference(seen(PALETTE[first], vision), seen(PALETTE[second], vision)) >= FAR, (first, second)
+
+
+def test_a_series_has_a_dash_and_a_marker_besides_its_colour():
+    assert len(set(CLASS_COLOURS)) == len(set(CLASS_MARKERS)) == len({str(dash) for dash in DASHES}) == 6
+
+
+def test_the_style_writes_dark_on_white():
+    with plt.rc_context():
+        plotting.use_style()
+        for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"):
+            for paper in ("figure.facecolor", "axes.facecolor"):
+                assert contrast(plt.rcParams[key], plt.rcParams[paper]) >= WORDS
+
+
+def test_the_heat_map_rises_in_lightness_for_everyone():
+    """So that a map can be read without telling its hues apart, and in print."""
+    colours = plt.colormaps[plotting.HEAT_MAP](np.linspace(0, 1, 17))
+    for vision in VISION:
+        light = [seen(plt.matplotlib.colors.to_hex(colour), vision)[0] for colour in colours]
+        assert np.all(np.diff(light) > 0)
+
+
+# The audit finds what is planted
+
+
+def planted(draw):
+    figure = Figure()
+    draw(figure.subplots())
+    return " ".join(faults(figure))
+
+
+def two_lines(ax, **more):
+    ax.plot([0, 1, 2], [0, 1, 0], color=PALETTE["blue"])
+    ax.plot([0, 1, 2], [1, 0, 1], color=PALETTE["vermillion"], **more)
+
+
+@pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (two_lines, "nothing but colour"),
+        (lambda ax: two_lines(ax, linestyle="--"), ""),
+        (lambda ax: two_lines(ax, marker="s"), ""),
+        (lambda ax: two_lines(ax, linewidth=4), ""),
+        (lambda ax: ax.plot([0, 1, 2], [0, 1, 0], color="#E69F00"), "contrast of 2.25"),
+        (lambda ax: ax.plot([0, 1, 2], [0, 1, 0], color=PALETTE["blue"], alpha=0.3), "contrast of 1.6"),
+        (lambda ax: ax.plot([0, 1], np.zeros((2, 12)), color=PALETTE["blue"], alpha=0.3), ""),
+        (lambda ax: ax.scatter([0, 1], [0, 1], color="yellow"), "contrast of 1.07"),
+        (lambda ax: ax.scatter([0, 1], [0, 1], color="yellow", edgecolor="black"), ""),
+        (lambda ax: ax.fill_between([0, 1], 0, 1, color=PALETTE["blue"], alpha=0.2, linewidth=0), "contrast of 1.3"),
+        (lambda ax: ax.fill_between([0, 1], 0, 1, **plotting.shade(PALETTE["blue"], 0.2)), ""),
+        (lambda ax: [ax.bar([x], [1], color=c) for x, c in enumerate(CLASS_COLOURS[:2])], "nothing but colour"),
+        (
+            lambda ax: [ax.bar([x], [1], color=c, hatch=h) for x, c, h in zip("ab", CLASS_COLOURS, "/x", strict=False)],
+            "",
+        ),
+        (lambda ax: [ax.bar([x], [1], color=c) for x, c in zip("ab", CLASS_COLOURS, strict=False)], ""),
+        (lambda ax: ax.text(0.5, 0.5, "pale", color="#999999"), "words 'pale' have a contrast of 2.85"),
+        (lambda ax: ax.text(0.5, 0.5, "large", color="#8a8a8a", size=20), ""),
+        (
+            lambda ax: [ax.imshow(np.zeros((2, 2)), cmap="gray"), ax.text(0.5, 0.5, "dark on dark", color="#333333")],
+            "dark",
+        ),
+        (lambda ax: [ax.imshow(np.zeros((2, 2)), cmap="gray"), ax.text(0.5, 0.5, "white on dark", color="white")], ""),
+    ],
+)
+def test_the_audit_tells_good_from_bad(draw, told):
+    found = planted(draw)
+    assert told in found if told else found == ""
+
+
+def test_words_with_an_outline_are_held_against_it():
+    ax = Figure().subplots()
+    words = ax.text(0, 0, "here")
+    plotting.outlined([words], PALETTE["black"])
+    np.testing.assert_allclose(outline(words), plt.matplotlib.colors.to_rgb(PALETTE["black"]))
+
+
+# The explorers
+
+
+@pytest.mark.parametrize("name", explorer_kinds())
+def test_the_picture_of_an_explorer_is_for_all_eyes(name):
+    assert faults(made(name).picture()) == []
+
+
+@pytest.mark.parametrize("name", explorer_kinds())
+def test_a_picture_that_takes_clicks_has_something_for_the_arrow_keys(name):
+    explorer = made(name)
+    if any(hasattr(explorer, handler) for handler in ("on_click", "on_drag")):
+        panels = explorer.scene["panels"]
+        assert any(panel["click_anywhere"] or any(layer.get("ids") for layer in panel["layers"]) for panel in panels)
+    for control in explorer.controls:
+        assert control.label.strip()
+
+
+def test_words_on_the_canvas_are_not_small():
+    for path in EXPLORERS.glob("*.js"):
+        assert all(int(size) >= SMALLEST for size in re.findall(r"font\(context, (\d+)", path.read_text())), path.name
+    sizes = re.findall(r"font(?:-size)?: (\d+)px", (EXPLORERS / "canvas.css").read_text())
+    assert sizes and all(int(size) >= SMALLEST for size in sizes)
+
+
+def test_words_and_frames_of_the_canvas_stand_out():
+    script = (EXPLORERS / "layers.js").read_text()
+    ink, soft, frame, paper = re.search(
+        r'INK = "(.*?)", SOFT = "(.*?)", FRAME = "(.*?)", PAPER = "(.*?)"', script
+    ).groups()
+    assert (ink, soft, frame) == (static.INK, static.SOFT, static.FRAME)
+    assert min(contrast(ink, paper), contrast(soft, paper)) >= WORDS and contrast(frame, paper) >= GRAPHICS
+
+
+def test_words_of_the_style_sheet_stand_out():
+    """Every colour for words against every background, whichever of them meet."""
+    sheet = (EXPLORERS / "canvas.css").read_text()
+    words = hexes(re.findall(r"[^-]color: #(\w+)", sheet))
+    papers = hexes(re.findall(r"background: #(\w+)", sheet))
+    assert len(words) >= 2 and len(papers) >= 3
+    assert min(contrast(word, paper) for word in words for paper in papers) >= WORDS
+    assert (
+        min(contrast(edge, "#ffffff") for edge in hexes(re.findall(r"outline: \dpx solid #(\w+)", sheet))) >= GRAPHICS
+    )
+
+
+# The notebooks
+
+
+def pictures(path):
+    """The text of each picture of a notebook, and the source of the cell that shows it."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                yield output.metadata["image/png"]["alt"], cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_text_of_a_picture_says_what_is_seen(path):
+    found = list(pictures(path))
+    for alt, source in found:
+        assert not re.match(r"(an?|the)? ?(figure|image|picture|plot|graph) (of|show)", alt.lower()), alt
+        assert alt[0].isupper() or alt[0].isdigit(), alt
+        assert alt.strip(". ") not in {title.strip(". ") for title in re.findall(r"title\W+([^\"]+)\"", source)}
+    assert len({alt for alt, _ in found}) == len(found), "two pictures have the same text"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_say_where_they_lead(path):
+    prose = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    links = re.findall(r"(?<!!)\[([^\]]+)\]\([^)]+\)", re.sub(r"\$.*?\$", "", prose, flags=re.DOTALL))
+    assert not {link.lower() for link in links} & {"here", "link", "this", "click here", "more"}
