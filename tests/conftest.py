@@ -1,12 +1,28 @@
-"""Every figure that a test of the plotting helpers draws is audited: contrast, and no meaning by colour alone."""
+"""The browser of all tests; and an audit of every figure that a test of the plotting helpers draws."""
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the audit is shared with test_accessibility.py
+sys.path.insert(0, str(Path(__file__).parent / "browser"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One headless Chromium for all tests: a process has one Playwright. Where it is missing, they skip and say so."""
+    from browser_lab import CHROMIUM, open_browser
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: install it, or name it in the variable CHROMIUM")
+    if find_spec("playwright") is None:
+        pytest.skip("playwright is not installed")
+    with open_browser() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

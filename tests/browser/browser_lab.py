@@ -231,9 +231,9 @@ class Lab:
 
 
 @contextmanager
-def running_lab(scratch: Path) -> Iterator[Lab]:
-    """A JupyterLab and a browser while the block lasts; all they write goes to `scratch`."""
+def running_lab(browser: Any, scratch: Path) -> Iterator[Lab]:
+    """A JupyterLab for a browser while the block lasts; all it writes goes to `scratch`."""
     folder = scratch / "notebooks"
     folder.mkdir()
-    with open_browser() as browser, jupyter_lab(folder, scratch) as (port, token):
+    with jupyter_lab(folder, scratch) as (port, token):
         yield Lab(browser, folder, port, token)

@@ -1,24 +1,20 @@
-"""A JupyterLab and a headless Chromium for the browser tests. Where Chromium is absent the tests skip and say so."""
+"""A JupyterLab for the browser tests."""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # `latency.py`, run as a script, shares browser_lab.py with the tests
 
-from browser_lab import CHROMIUM, Lab, running_lab
+from browser_lab import Lab, running_lab
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """One server and one browser for all browser tests."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: install it, or name it in the variable CHROMIUM")
-    if find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    with running_lab(tmp_path_factory.mktemp("lab")) as running:
+def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """One server for all tests of notebooks in the browser."""
+    with running_lab(browser, tmp_path_factory.mktemp("lab")) as running:
         yield running
 
 

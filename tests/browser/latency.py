@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from browser_lab import ExplorerOnPage, running_lab
+from browser_lab import ExplorerOnPage, open_browser, running_lab
 
 # The clock starts at the key event in the page. It stops when a new picture has been rasterised, which reading one pixel
 # forces; the checksum that proves that pixels differ is taken afterwards, because reading them all takes milliseconds.
@@ -73,7 +73,11 @@ def main() -> int:
     parser.add_argument("--presses", type=int, default=20)
     parser.add_argument("--max-median", type=float, default=None, help="milliseconds")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch, running_lab(Path(scratch)) as lab:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open_browser() as browser,
+        running_lab(browser, Path(scratch)) as lab,
+    ):
         notebook = lab.open(lab.copy(arguments.notebook))
         notebook.run_all(seconds=900)
         explorer = notebook.explorer(arguments.explorer)

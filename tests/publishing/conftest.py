@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for `pytest` without `python -m`
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
 from publishing.site import JUPYTER_BOOK, ROOT, build
 

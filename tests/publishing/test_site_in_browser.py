@@ -6,7 +6,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from browser_lab import CHROMIUM, open_browser
 
 from publishing.site import notebooks
 
@@ -26,15 +25,6 @@ def address(site):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: install it, or name it in the variable CHROMIUM")
-    pytest.importorskip("playwright")
-    with open_browser() as browser:  # whose only host is this machine
-        yield browser
 
 
 class Visit:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,9 +12,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from publishing import blocks, marks, vendor
 from publishing.deck import deck
 from publishing.slides import html_of, write_decks
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from browser_lab import CHROMIUM, open_browser
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
@@ -174,14 +170,6 @@ def decks(tmp_path_factory):
     out = tmp_path_factory.mktemp("slides")
     write_decks(out, [path for path in PATHS if path.stem in SHOWN])
     return out
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None or find_spec("playwright") is None:
-        pytest.skip("no Chromium on this machine, or no playwright")
-    with open_browser() as opened:
-        yield opened
 
 
 def test_pages_name_no_other_server(decks):
