@@ -13,6 +13,8 @@ from bal_utils.records import load_run, load_runs
 from bal_utils.sweep import main
 from bal_utils.workers import run_in_processes
 
+# on a busy machine a signal can come while Python itself starts or ends
+pytestmark = pytest.mark.flaky(reruns=2)
 DIGITS = ["--dataset", "digits", "--model", "mlp", "--labels", "30", "--num-samples", "3", "--device", "cpu"]
 
 
@@ -81,7 +83,6 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-@pytest.mark.flaky(reruns=2)  # on a busy machine the signal can come while Python itself starts or ends
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_keeps_finished_rounds_and_leaves_no_process(jobs, tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--labels", "400", "--strategies", "bald"]

@@ -39,6 +39,8 @@ TINY = LoopConfig(
 )
 CONFIGS = [replace(TINY, strategy=strategy, seed=seed) for seed in (0, 1) for strategy in ("random", "bald")]
 ROUNDS = 8
+# real processes, killed and interrupted: on a busy machine one can miss its moment
+pytestmark = pytest.mark.flaky(reruns=2)
 LIMIT = 500  # seconds after which a wait has failed; on an idle machine none takes five
 
 
