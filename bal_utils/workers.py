@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import joblib
+from tqdm.auto import tqdm
 
 # one task at a time, each to a process of its own choice, and results in the order in which they come
 PARALLEL = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
@@ -63,6 +64,7 @@ def while_parent_lives(parent: int, function: Callable, arguments: tuple, option
     """Calls a function in a process that ends soon after its parent, even where that was killed."""
     if os.getpid() != parent:
         watch(parent)
+        tqdm.set_lock(threading.RLock())  # its default holds a semaphore, which a killed process would leave behind
     return function(*arguments, **options)
 
 
