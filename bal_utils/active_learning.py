@@ -114,8 +114,9 @@ def run_active_learning(
 
     An entry holds `labels` (in the training set when measured), `accuracy`, `nll`, `epochs`, `acquired` (places in the
     training set), their `scores`, and `seconds`. With `path`, the record is saved there after each round; a record found
-    there is continued from its last round, and ends as an uninterrupted run would, but for `seconds` and `machine`.
-    Raises ValueError where that record was made with another configuration or other data; the file is left as it is.
+    there is continued from its last round, and ends as an uninterrupted run would, but for `seconds` and `machine`. It may
+    have stopped at fewer `labels`. Raises ValueError where that record was made with another configuration otherwise, or
+    with other data; the file is left as it is.
     """
     device = choose_device(device)
     split = Split(data, config)
@@ -161,12 +162,26 @@ def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | P
     if path is None or not Path(path).exists():
         return new
     old = load_run(path)
+    if old.get("config") != new["config"]:
+        go_beyond(old, new["config"])
     for part in ("config", "data", "start"):
         if old.get(part) != new[part]:
             raise ValueError(f"path: {path} holds a run with another {part}: {old.get(part)} instead of {new[part]}")
     for entry in old["rounds"]:
         split.acquire(entry["acquired"])
     return old
+
+
+def go_beyond(old: dict, config: dict) -> None:
+    """Makes `old`, where it is a run that was to end at fewer labels, one to be continued with `config`.
+
+    What it asked last may have been cut short by its end, and is asked again.
+    """
+    shorter = old.get("config", {}) | {"labels": config["labels"]}
+    if shorter == config and old["config"]["labels"] < config["labels"]:
+        old["config"] = config
+        while old["rounds"] and len(old["rounds"][-1]["acquired"]) < config["batch_size"]:
+            old["rounds"].pop()
 
 
 def train(

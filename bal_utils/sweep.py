@@ -162,7 +162,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bal_utils.sweep",
         usage="python -m bal_utils.sweep [options]",
         description="Runs every strategy with every batch size and seed, and draws their learning curves. Each run keeps a\n"
-        "record, written after every round: the same command continues a sweep that was interrupted or killed.",
+        "record, written after every round: the same command continues a sweep that was interrupted or killed, and with more\n"
+        "--labels it goes on where the runs had ended.",
         epilog=CLUSTER_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -152,6 +152,18 @@ def test_killed_ten_times_then_resumed(start, tmp_path):
     assert [path.name for path in killed.parent.iterdir()] == [killed.name]  # neither parts of files nor locks
 
 
+@pytest.mark.parametrize("labels", [34, 30])  # after a whole batch, and in the middle of one
+def test_a_finished_run_goes_on_to_more_labels(labels, digits, tmp_path):
+    path = tmp_path / "run.json"
+    run_active_learning(replace(SMALL, labels=labels), digits, path=path, device="cpu", progress=False)
+    config = replace(SMALL, labels=labels + 8)
+    longer = run_active_learning(config, digits, path=path, device="cpu", progress=False)
+    whole = run_active_learning(config, digits, device="cpu", progress=False)
+    assert comparable(longer) == comparable(whole) == comparable(load_run(path))
+    with pytest.raises(ValueError, match="path: .* holds a run with another config"):
+        run_active_learning(replace(SMALL, labels=labels), digits, path=path, device="cpu", progress=False)
+
+
 def test_a_record_of_another_run_is_left_alone(whole_run, digits, tmp_path):
     path = save_run(tmp_path / "run.json", whole_run)
     text = path.read_text()
