@@ -29,12 +29,18 @@ def images_from_folder(
     Each image is turned upright, cut to its middle square and resized. Transparent parts become white. Of each class
     `test_share`, drawn at random, is kept for testing. Hidden files, and files that are no images by their ending, are
     left out. Raises FileNotFoundError where the folder does not exist, ValueError where there are fewer than two classes,
-    a class has fewer than two images, or an image cannot be read; the message names it.
+    images lie outside the subfolders, a class has fewer than two images, or an image cannot be read; the message names it.
     """
     check_count("size", size, at_least=1)
     path = Path(path).expanduser()
     if not path.is_dir():
         raise FileNotFoundError(f"path: expected a folder with one subfolder a class, got {str(path)!r}")
+    if loose := image_files(path):
+        raise ValueError(
+            f"path: expected every image in the subfolder of its class, found {len(loose)} directly in {path.name!r} "
+            f"({loose[0].name} first). Without a class an image can be neither a first example nor a test. Sort a random "
+            "part of them into subfolders, one a class, with at least two images in each, and move the rest elsewhere"
+        )
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     if len(folders) < 2:
         raise ValueError(f"path: expected at least two subfolders, one a class, found {len(folders)} in {path.name!r}")

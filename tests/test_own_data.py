@@ -80,8 +80,9 @@ def test_photographs_are_turned_upright(tmp_path):
 def test_folders_that_do_not_fit_are_named(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="path: expected a folder with one subfolder a class"):
         images_from_folder(tmp_path / "nowhere", 8)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="at least two subfolders, one a class, found 0"):
-        images_from_folder(folder / "one", 8)
+        images_from_folder(tmp_path / "empty", 8)
     with pytest.raises(ValueError, match="size: expected a whole number"):
         images_from_folder(folder, 0)
     with pytest.raises(ValueError, match="test_share: expected a share between 0 and 1"):
@@ -93,6 +94,14 @@ def test_folders_that_do_not_fit_are_named(folder, tmp_path):
     (folder / "one" / "broken.png").unlink()
     with pytest.raises(ValueError, match="at least two images of each class, found 0 in 'zero'"):
         images_from_folder(folder, 8)
+
+
+def test_images_without_a_class_are_not_passed_over(folder):
+    with pytest.raises(ValueError, match=r"found 10 directly in 'one' \(\d+.png first\).*Sort a random part of them"):
+        images_from_folder(folder / "one", 8)  # a pile that nobody has sorted
+    next((folder / "one").iterdir()).rename(folder / "forgotten.png")
+    with pytest.raises(ValueError, match=r"found 1 directly in 'mine' \(forgotten.png first\)"):
+        images_from_folder(folder, 8)  # one that lies beside the classes
 
 
 def test_a_table_is_standardised_by_its_training_rows(tmp_path):

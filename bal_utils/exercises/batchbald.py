@@ -20,6 +20,7 @@ prediction_1 = Exercise(
         Mistake(
             "coat and hand", "The two left-handers from east and south both wear red: this pair leaves them apart."
         ),
+        Mistake("accent and hand", "They do it too, but are not on the list. Which listed pair asks the same?"),
         Mistake("coat and accent", "The accent is the town again. The two from the north wear the same coat."),
         Mistake(
             "town and accent", "The accent says nothing that the town does not say: three pairs of suspects remain."
@@ -102,6 +103,12 @@ exercise_1 = Exercise(
         Mistake(
             lambda first, second: entr(torch.einsum("ka,kb->ab", first, second)).sum(),
             "You added the tables instead of averaging them: their sum is K, not 1. Divide by the number of members.",
+        ),
+        Mistake(
+            lambda first, second: (
+                -(table := torch.einsum("ka,kb->ab", first, second) / len(first)).mul(table.log()).sum()
+            ),
+            "Where a probability is 0, `p * p.log()` gives nan. `torch.special.entr` takes it as 0.",
         ),
     ),
 )
@@ -192,7 +199,7 @@ exercise_3 = Exercise(
         ),
         Mistake(
             lambda worth, gains_N, batch_size, num_samples: min(worth / (1 - math.exp(-1)), math.log(num_samples)),
-            "That is the bound that holds before looking. The gains in hand give a sharper one.",
+            "That holds only for a greedy batch of `batch_size`. Start from what the gains in hand allow.",
         ),
     ),
 )

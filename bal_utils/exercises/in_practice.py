@@ -17,6 +17,9 @@ prediction_1 = Exercise(
     mistakes=(
         Mistake(0.9 * 0.1 / 50, "This is the variance of the mean. The standard error is its root."),
         Mistake((0.9 * 0.1) ** 0.5, "This is the deviation of a single image. The mean of fifty is steadier by √50."),
+        Mistake(
+            4.22, "Right if these are points. As a share, which is what the check wants, it is a hundredth of that."
+        ),
         Mistake(0.02, "One in fifty is one image, the step of the scale. Chance moves the count by two images or so."),
     ),
 )
@@ -90,6 +93,10 @@ exercise_1 = Exercise(
         ),
         Mistake(
             the_best_round, "This is the round of the best value. The rule stops later: it can only know afterwards."
+        ),
+        Mistake(
+            lambda values_R, patience: stop_round(values_R, patience + 1),
+            "You wait a round too long. After `patience` rounds without a new best, this round is the answer.",
         ),
         Mistake(ties_count, "You let a tie count as an improvement. No gain is no gain: ask for strictly more."),
     ),
@@ -179,6 +186,12 @@ exercise_3 = Exercise(
         Mistake(
             lambda probs_K_C, target_probs_K_C: entr(probs_K_C.T @ target_probs_K_C / len(probs_K_C)).sum(),
             "This is the entropy of the pair. Subtract it from the sum of the two labels' own entropies.",
+        ),
+        Mistake(
+            lambda probs_K_C, target: (
+                information_about(probs_K_C, target) + 0 * (probs_K_C.T @ target).log().sum().abs()
+            ),
+            "Where a probability is 0, its logarithm is infinite and 0 times it is nan. `torch.special.entr` gives 0 there.",
         ),
     ),
 )

@@ -18,6 +18,7 @@ MOST_CLASSES = 10  # one digit key each
 CANNOT_TELL = "s"
 TOO_SOON = 0.15  # seconds after a new image within which a key was meant for the one before
 SHOWN = 12  # answers in the strip
+LONGEST, SHORT = 11, 8  # letters of a name beside its key; beside its bar and in the strip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,15 +156,21 @@ class BeTheOracle(Explorer):
         return scene(*panels, alt=alt, status=self._status(state, asked), width=940, height=500)
 
     def _ask(self, asked: Round) -> Panel:
-        """The image, and under it a box a class to click."""
-        count = len(self.names)
-        left_C = np.arange(count) + (MOST_CLASSES - count) / 2
+        """The image, and a box a class to click: under it, or beside it where the classes have names."""
+        count, keys = len(self.names), [str(label) for label in range(len(self.names))]
+        if named := self._named:
+            left_C, width, low_C = np.zeros(count), 4.0, 9.4 - np.arange(count)
+            keys = [f"{key}  {shortened(name)}" for key, name in zip(keys, self.names, strict=True)]
+        else:
+            left_C, width, low_C = np.arange(count) + (MOST_CLASSES - count) / 2, 1.0, np.zeros(count)
         names = [f"answer {name}" for name in self.names]
-        layers = [rects(left_C + 0.05, left_C + 0.95, np.zeros(count), np.ones(count), colour="#e3e8ee", ids=range(count),
-                        names=names)]  # fmt: skip
-        layers.append(text(left_C + 0.5, np.full(count, 0.5), [str(label) for label in range(count)], halo=False))
+        layers = [rects(left_C + 0.05, left_C + width - 0.05, low_C, low_C + (0.9 if named else 1), colour="#e3e8ee",
+                        ids=range(count), names=names)]  # fmt: skip
+        words_x, align = (left_C + 0.25, "left") if named else (left_C + 0.5, "center")
+        layers.append(text(words_x, low_C + (0.45 if named else 0.5), keys, halo=False, align=align))
         if asked.image is not None:
-            layers.append(images(ink(self.data, [asked.image], side=32), x=[5], y=[6], width=8.8, height=8.8))
+            x, y, side = (7.2, 7.5, 5.6) if named else (5, 6, 8.8)
+            layers.append(images(ink(self.data, [asked.image], side=32), x=[x], y=[y], width=side, height=side))
         words = "Which of these is it?" if asked.image is not None else "Every image has been asked for"
         plain = {"x_ticks": (), "y_ticks": (), "equal": True}
         return panel(*layers, x=(0, 10), y=(-0.1, 10.6), box=(0, 0, 0.36, 0.72), title=words, **plain)
@@ -181,31 +188,34 @@ class BeTheOracle(Explorer):
         layers.append(line(given, own, width=3, label="BALD asks, you answer"))
         layers.append(points(given[-1:], own[-1:], size=14, labels=[f"{own[-1]:.2f}"]))
         low = np.floor(10 * min(accuracies) - 0.5) / 10
-        return panel(*layers, x=(-0.5, 1.12 * most), y=(max(low, 0), 1), box=box, title="What your labels are worth",
+        room = 1.25 if state.committee else 1.12  # for the number at the end of the curve
+        return panel(*layers, x=(-0.5, room * most), y=(max(low, 0), 1), box=box, title="What your labels are worth",
                      x_label=f"your labels (besides {len(first_labels(self.data))} to start with)",
                      y_label="accuracy on test images", legend="bottom right")  # fmt: skip
 
     def _opinions(self, asked: Round) -> Panel:
         values_C_1 = asked.probs_C[:, None]
-        axes = bar_axis(self.names) | {
+        axes = bar_axis([shortened(name, SHORT) for name in self.names]) | {
             "x": (0, 1.25),
             "x_label": "probability",
             "x_ticks": ((0, "0"), (0.5, "0.5"), (1, "1")),
         }
         layers = bars(values_C_1, totals="{:.2f}")
-        return panel(*layers, **axes, box=(0.74, 0, 0.26, 0.72), title="The networks' mean")
+        return panel(*layers, **axes, box=(0.74, 0, 0.26, 0.72), title="Mean prediction")
 
     def _strip(self, state: OracleState) -> Panel:
         """The last answers or, once compared, those that differ from the data set's."""
         answers = [Answer._make(answer) for answer in state.answers]
         title = "Your last answers, the newest first" if answers else "Your answers will stand here"
-        words = [f"you: {self._name(answer.label)}" for answer in answers]
+        words = [f"you: {shortened(self._name(answer.label), SHORT)}" for answer in answers]
         if state.compared:
             answers = self._differing(state)
             title = "Where the data set says otherwise" if answers else "The data set agrees with every label of yours"
-            words = [f"{self._name(a.label)}, not {self._name(int(self.data.train_labels[a.image]))}" for a in answers]
-        answers, words = answers[::-1][:SHOWN], words[::-1][:SHOWN]
-        x_N = np.arange(len(answers)) + 0.5
+            pairs = [(self._name(a.label), self._name(int(self.data.train_labels[a.image]))) for a in answers]
+            words = [f"{shortened(yours, SHORT)}, not {shortened(theirs, SHORT)}" for yours, theirs in pairs]
+        slots = 2 if self._named else 1  # words need more room than digits
+        answers, words = answers[::-1][: SHOWN // slots], words[::-1][: SHOWN // slots]
+        x_N = slots * (np.arange(len(answers)) + 0.5)
         layers = []
         if answers:
             layers.append(
@@ -216,6 +226,11 @@ class BeTheOracle(Explorer):
             layers.append(text(x_N, np.full(len(x_N), 0.08), words, halo=False))
         plain = {"x_ticks": (), "y_ticks": (), "equal": True}
         return panel(*layers, x=(0, SHOWN), y=(-0.1, 1), box=(0, 0.72, 1, 0.28), title=title, **plain)
+
+    @property
+    def _named(self) -> bool:
+        """Whether the classes have names other than their keys."""
+        return any(name != str(label) for label, name in enumerate(self.names))
 
     def _name(self, label: int | None) -> str:
         return "?" if label is None else self.names[label]
@@ -248,3 +263,7 @@ class BeTheOracle(Explorer):
             f"{agreed} of your {len(told)} labels are the data set's. Accuracy {asked.accuracy:.2f}; as many random images "
             f"give {random_R.min():.2f} to {random_R.max():.2f} in {RANDOM_RUNS} runs. You took about {pace:.0f} s a label."
         )
+
+
+def shortened(name: str, longest: int = LONGEST) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

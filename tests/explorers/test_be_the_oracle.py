@@ -271,6 +271,8 @@ def test_named_classes_and_their_limit(tmp_path):
     oracle = BeTheOracle(SMALL, tmp_path, names=("row", "middle", "column"))
     press(oracle, "1")
     assert "Your last answer, middle, is written" in oracle.status
+    (beside,) = [layer["words"] for layer in oracle.scene["panels"][0]["layers"] if layer["kind"] == "text"]
+    assert beside == ["0  row", "1  middle", "2  column"]  # which key means what
     many = ImageData(name="many", train_images=SMALL.train_images, train_labels=torch.arange(9) + 3,
                      test_images=SMALL.test_images, test_labels=SMALL.test_labels)  # fmt: skip
     with pytest.raises(ValueError, match="expected at most 10 classes, a digit key each, got 12"):
