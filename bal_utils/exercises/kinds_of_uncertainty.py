@@ -116,6 +116,10 @@ exercise_2 = Exercise(
             "You used the head's output as the variance. It is the log-variance: the variance is its exponential.",
         ),
         Mistake(
+            lambda mean, s, target: 0.5 * torch.exp(s) * (target - mean) ** 2 + 0.5 * s + 0.5 * math.log(2 * math.pi),
+            "The sign in the exponent: the error is divided by σ² = exp(s), so it is multiplied by exp(-s).",
+        ),
+        Mistake(
             lambda mean, s, target: 0.5 * torch.exp(-2 * s) * (target - mean) ** 2 + s + 0.5 * math.log(2 * math.pi),
             "You read s as log σ. It is log σ², so σ² = exp(s) and log σ = s / 2.",
         ),
@@ -244,6 +248,9 @@ exercise_5 = Exercise(
             math.sqrt(0.09 / 4 + 0.04 / 4),
             "You let the noise shrink too. Each new sounding shakes like the old ones.",
         ),
+        Mistake(math.sqrt(0.09 + 0.04), "That is today's standard deviation. The ignorance has yet to shrink."),
+        Mistake(0.3, "That is the noise alone. After 200 soundings some ignorance is still left."),
+        Mistake(0.32, "Nearly. Two digits hide how much ignorance is left: give three."),
         Mistake(math.sqrt(0.09 + 0.04 / 2), "Four times the data is two doublings: the ignorance is halved twice."),
         Mistake(
             math.sqrt(0.09 + 0.04 / 16),

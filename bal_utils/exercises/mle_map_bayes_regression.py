@@ -176,6 +176,14 @@ exercise_3 = Exercise(
             lambda m, A, phi, y, beta: np.linalg.solve(A + beta * np.outer(phi, phi), m + beta * phi * y),
             "The old mean must be weighed with its precision, A·m, before the new trial is added to it.",
         ),
+        Mistake(
+            lambda m, A, phi, y, beta: np.linalg.solve(A + np.outer(phi, phi), A @ m + beta * phi * y),
+            "β is missing from the new precision: a trial adds βφφᵀ.",
+        ),
+        Mistake(
+            lambda m, A, phi, y, beta: np.linalg.solve(A + beta * phi @ phi, A @ m + beta * phi * y),
+            "φᵀφ is one number, and was added to every entry of A. A trial adds a matrix, βφφᵀ: `np.outer`.",
+        ),
     ),
 )
 

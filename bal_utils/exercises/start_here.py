@@ -8,15 +8,15 @@ from bal_utils.exercises.core import Exercise, Mistake
 prediction_1 = Exercise(
     title="Which image would you buy?",
     answer="B",
-    explanation="On B many networks are sure, and they contradict each other: whatever the label, most of them learn.",
+    explanation="On B the networks contradict each other most: whatever the label, most of them have to change their mind.",
     hints=(
         "Ask of each image: after I see its label, how many of the twenty networks must change their mind?",
-        "On A none must. On C most of them already say that they cannot tell.",
+        "On A none must. On C the networks are less sure, one by one, and fewer of them contradict each other.",
     ),
     mistakes=(
         Mistake("A", "All twenty networks agree on A, so its label would tell them what they already believe."),
         Mistake(
-            "C", "On C most networks are unsure by themselves. A label there settles a toss-up and teaches little else."
+            "C", "On C more of the doubt is inside each network. A label there settles a toss-up and teaches less."
         ),
     ),
 )
@@ -61,6 +61,10 @@ exercise_1 = Exercise(
         Mistake(
             first_even_if_never,
             "`np.argmax` of a mask without a True is 0, so a curve that never gets there seems to be there at once.",
+        ),
+        Mistake(
+            lambda labels, accuracy, threshold: labels_to_reach(labels, accuracy, np.nextafter(threshold, 1)),
+            "A curve that touches the threshold has reached it: compare with `>=`, not with `>`.",
         ),
         Mistake(
             above_ever_after,
@@ -126,6 +130,10 @@ exercise_3 = Exercise(
         Mistake(lambda probs: -bald(probs), "The sign is turned: noise minus all doubt is never positive."),
         Mistake(
             lambda probs: torch.special.entr(probs.mean(dim=0)).sum(), "This is all the doubt. Take off the noise."
+        ),
+        Mistake(
+            lambda probs: torch.special.entr(probs).sum(dim=-1).mean(),
+            "This is the noise. It has to be taken off all the doubt.",
         ),
         Mistake(
             lambda probs: bald(probs) / np.log(2),
