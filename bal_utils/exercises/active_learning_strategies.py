@@ -75,6 +75,10 @@ exercise_1 = Exercise(
             lambda probs_N_C: probs_N_C.min(dim=-1).values - probs_N_C.max(dim=-1).values,
             "You compared the favourite with the least probable class. Compare it with the runner-up.",
         ),
+        Mistake(
+            lambda probs_N_C: 1 - probs_N_C.max(dim=-1).values,
+            "This is least confidence, which looks at the favourite alone. Margin needs the runner-up as well.",
+        ),
     ),
 )
 
@@ -83,6 +87,10 @@ def vote_entropy(probs_K_C):
     votes_K = probs_K_C.argmax(dim=-1)
     shares_C = torch.bincount(votes_K, minlength=probs_K_C.shape[1]) / len(votes_K)
     return entr(shares_C).sum()
+
+
+def by_log(shares_C):
+    return -(shares_C * shares_C.log()).sum()
 
 
 exercise_2 = Exercise(
@@ -112,6 +120,10 @@ exercise_2 = Exercise(
         Mistake(
             lambda probs_K_C: entr(probs_K_C.mean(dim=0)).sum() - entr(probs_K_C).sum(dim=-1).mean(),
             "This is BALD, which hears how sure each member is. A vote does not say how sure the voter is.",
+        ),
+        Mistake(
+            lambda probs_K_C: by_log(probs_K_C.argmax(dim=-1).bincount(minlength=probs_K_C.shape[1]) / len(probs_K_C)),
+            "A class without a vote made `nan` of 0 · log 0. `torch.special.entr` takes it for what it is, zero.",
         ),
     ),
 )

@@ -80,6 +80,10 @@ exercise_1 = Exercise(
             lambda probs_G_K_C: probs_G_K_C.var(dim=1, correction=0).sum(dim=-1),
             "This is the variance of the probabilities over the networks. It looks similar, but it is not in nats.",
         ),
+        Mistake(
+            lambda probs_G_K_C: bald_map(probs_G_K_C) + 0 * probs_G_K_C.log().sum(dim=(1, 2)),  # nan where one is zero
+            "A probability of zero made `nan` of 0 · log 0. `torch.special.entr` takes it for what it is, zero.",
+        ),
     ),
 )
 
@@ -144,6 +148,10 @@ exercise_3 = Exercise(
         Mistake(
             lambda all_doubt_G, noise_G: torch.stack([all_doubt_G, noise_G]) / all_doubt_G.sum(),
             "You divided by a sum, as if the map were a distribution. Divide both by the largest value.",
+        ),
+        Mistake(
+            lambda all_doubt_G, noise_G: torch.stack([all_doubt_G, noise_G]) / torch.log(torch.tensor(2.0)),
+            "log 2 is the most that a doubt can be. The largest value on these maps is smaller: divide by that one.",
         ),
     ),
 )

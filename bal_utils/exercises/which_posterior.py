@@ -37,7 +37,9 @@ prediction_2 = Exercise(
     ),
     mistakes=(
         Mistake("A", "That would need the prior to be right. Nobody has checked that it is."),
-        Mistake("C", "Worse by much it is not either: with a prior width chosen by validation it keeps up."),
+        Mistake(
+            "C", "Nor must it be far behind: the prior decides. With a width chosen by validation, Laplace keeps up."
+        ),
     ),
 )
 
@@ -96,6 +98,10 @@ exercise_1 = Exercise(
             "NumPy's `std` divides by n unless told `ddof=1`. With few runs that makes the interval too short.",
         ),
         Mistake(
+            lambda method_S, baseline_S: interval_with(method_S, baseline_S, factor=1.96, ddof=0),
+            "Too short twice: 1.96 belongs to many runs, and NumPy's `std` divides by n unless told `ddof=1`.",
+        ),
+        Mistake(
             lambda method_S, baseline_S: paired_interval(baseline_S, method_S),
             "The sign is turned: method minus baseline was asked for.",
         ),
@@ -131,6 +137,10 @@ exercise_2 = Exercise(
         Mistake(
             lambda points, epochs, networks, predictions, passes: points * epochs * networks + predictions * passes,
             "The backward pass is missing. A gradient is worth three passes: one forward, and a backward that counts as two.",
+        ),
+        Mistake(
+            lambda points, epochs, networks, predictions, passes: 2 * points * epochs * networks + predictions * passes,
+            "You counted the backward passes alone. Before each there is a forward pass, so a gradient is worth three.",
         ),
         Mistake(
             lambda points, epochs, networks, predictions, passes: 3 * points * epochs * networks + predictions,

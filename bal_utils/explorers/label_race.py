@@ -1,7 +1,7 @@
 """The learner against the strategies: who chooses the better labels, from the same start?"""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -83,6 +83,11 @@ class LabelRace(Explorer):
         if not allowed or not all(0 <= pick < NUM_POOL for pick in state.picks):
             raise ValueError(f"picks: expected up to {BUDGET} different points of the pool, got {state.picks}")
 
+    def move(self, field: str, value: Any) -> None:
+        """Moves a slider. Other moons are another race: the labels of the last one are given back."""
+        with self.lock:
+            self._try(lambda state: replace(state, **{field: value}, picks=(), scored=False), remember=True)
+
     def on_click(self, state: LabelRaceState, event: Event) -> LabelRaceState:
         """Labels a point; with Shift takes the label back."""
         if event.point is None:
@@ -141,5 +146,7 @@ class LabelRace(Explorer):
         own = own_curve(state)[1:].mean()
         beaten = [name for name, mean in means.items() if own > mean]
         told = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+        if len(beaten) == len(means):
+            beaten = ["all three"]
         ahead = f"You are ahead of {' and '.join(beaten)}." if beaten else "All three are ahead of you."
         return f"Accuracy, averaged over the race: you {own:.3f}, {told}. {ahead} One race is luck; try other seeds."

@@ -52,10 +52,12 @@ GOAL = 30  # labels at which Run stops
 SURE, MAIN = 0.15, 0.6  # nats of all doubt below which a place is settled; share that makes one term the main one
 
 
-def reason(found: Terms) -> str:
-    """What kind of place this is, in words."""
+def reason(found: Terms, *, alone: bool = False) -> str:
+    """What kind of place this is, in words; `alone` where a single network was asked."""
     if found.total < SURE:
-        return f"the networks agree on class {int(found.prob > 0.5)}"
+        return f"the network{' is sure of' if alone else 's agree on'} class {int(found.prob > 0.5)}"
+    if alone:
+        return "the network calls it a toss-up, and no other can contradict it"
     if found.taught > MAIN * found.total:
         return "each network is sure and they contradict each other: a label teaches"
     if found.noise > MAIN * found.total:
@@ -248,7 +250,7 @@ class TwoMoons(Explorer):
             begin += f" It has {MEMBERS} members, all in use."
         if place is None:
             return f"{begin} Every point is labelled."
-        found = terms_at(state, place)
+        why = reason(terms_at(state, place), alone=state.samples == 1 or state.posterior == "one network")
         if state.at is not None:
-            return f"{begin} Here, {reason(found)}."
-        return f"{begin} {TITLES[state.strategy]} asks next where {reason(found)}."
+            return f"{begin} Here, {why}."
+        return f"{begin} {TITLES[state.strategy]} asks next where {why}."
