@@ -36,6 +36,18 @@ def test_clicks_label_and_shift_takes_back(race):
     assert "has its label" in race.status  # the first labels are the same for all
 
 
+@pytest.mark.parametrize("other", [{"seed": 1}, {"noise": 0.4}])
+def test_other_moons_are_another_race(race, other):
+    picks = picks_for(race.state, 2)
+    for point in picks:
+        click(race, point)
+    ((field, value),) = other.items()
+    race.move(field, value)
+    assert getattr(race.state, field) == value and race.state.picks == ()
+    race.undo()
+    assert race.state.picks == picks
+
+
 def test_the_score_waits_for_all_labels_and_no_more_are_given():
     state = LabelRaceState()
     race = LabelRace(LabelRaceState(picks=picks_for(state, BUDGET - 1)))
