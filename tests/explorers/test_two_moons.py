@@ -153,12 +153,15 @@ def test_the_reason_follows_from_the_terms(noise, taught, words):
     assert words in reason(Terms(noise=noise, taught=taught, prob=0.9))
 
 
+@pytest.mark.parametrize("doubt, words", [(0.1, "the network is sure of class 1"), (0.6, "no other can contradict it")])
+def test_a_single_network_has_nobody_to_agree_with(doubt, words):
+    assert words in reason(Terms(noise=doubt, taught=0.0, prob=0.9), alone=True)
+
+
 @pytest.mark.parametrize("alone", [{"posterior": "one network"}, {"samples": 1}])
-def test_a_single_network_does_not_agree_with_others(explorer, alone):
-    explorer.set(strategy="margin", **alone)
-    assert "no other can contradict it" in explorer.status
-    explorer.dispatch(Event(kind="hover", panel=0, x=2.8, y=-1.9))
-    assert "the network is sure of class" in explorer.status
+def test_the_status_speaks_of_a_single_network(explorer, alone):
+    explorer.set(**alone)
+    assert "asks next where the network " in explorer.status
 
 
 def test_a_scene_survives_as_text(explorer):
