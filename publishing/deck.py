@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from publishing.blocks import MOST_WORDS, blocks_of, condensed, level, show, words
+from publishing.marks import is_table
 
 LEFT_OUT = re.compile(r"^#+ References", re.MULTILINE)
 EXERCISE = re.compile(r"#+ Exercise")
@@ -98,10 +99,10 @@ def left_out(blocks: list[str], groups: list[list[str]]) -> list[str]:
 
 
 def add_code(slides: list[Slide], cell, section: str) -> None:
-    """Put a code cell on the deck: its picture without the code that drew it, or the code where it is marked to be shown."""
+    """Put a code cell on the deck: its picture or table without code, or the code where it is marked to be shown."""
     begin(slides, mark(cell), section, bare=True)
     copy = cell.copy()
-    pictures = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+    pictures = [output for output in cell.outputs if "image/png" in output.get("data", {}) or is_table(output)]
     printed = [output for output in cell.outputs if output.output_type == "stream" and output.name == "stdout"]
     copy.outputs = pictures or printed
     copy.metadata = type(cell.metadata)(tags=[] if "slide-code" in tags(cell) or not copy.outputs else [HIDE_INPUT])

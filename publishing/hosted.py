@@ -1,5 +1,7 @@
 """Badges and install cells that open the notebooks on Colab and Binder, for one public address of the course.
 
+Binder builds from the folder `binder`; Colab installs in the cell, with install.py.
+
 `make hosted REPOSITORY=owner/name` writes them into every notebook and the README; another address replaces the first, and
 an empty one takes them out. A teacher's fork gets badges that open the fork.
 """
@@ -15,17 +17,17 @@ TAG = "hosted-install"
 BADGES = re.compile(r"<!-- hosted -->.*?<!-- /hosted -->\n*", re.DOTALL)
 ADDRESS = re.compile(r"[\w.-]+/[\w.-]+")
 INSTALL = """\
-# Where the course is not installed, as on Colab, this fetches it with the versions it was tested with (minutes, once).
+# Where the course is not installed, as on Colab, this fetches it (minutes, once) and leaves the host's own packages alone.
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 if find_spec("bal_utils") is None:
-    import os
-    import subprocess
-    import sys
-
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "./course[nuts,sweep]"]
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{url}", "course"], check=True)
-    subprocess.run([*install, "--constraint", "course/constraints.txt"], check=True)
+    if not os.path.isdir("course"):
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{url}", "course"], check=True)
+    subprocess.run([sys.executable, "course/publishing/install.py"], check=True)
+if os.path.isdir("course/notebooks"):
     os.chdir("course/notebooks")"""
 
 

@@ -30,7 +30,7 @@ def rule(cell: dict, before: dict | None) -> tuple[str, set[str]]:
         return text_type(blocks_of("".join(cell["source"])), before), set()
     kinds = {kind for output in cell["outputs"] for kind in output.get("data", {})}
     tags = doing("".join(cell["source"]), kinds)
-    if "image/png" not in kinds or tags:
+    if tags or not ("image/png" in kinds or any(map(is_table, cell["outputs"]))):
         return "skip", tags
     return ("-" if before is not None and leaves_room(before) else "subslide"), tags
 
@@ -57,6 +57,11 @@ def text_type(blocks: list[str], before: dict | None) -> str:
     if before is not None and has_picture(before):
         return "subslide" if any(ITEM.match(block) for block in blocks) else "fragment"
     return "subslide" if any(block.startswith("$$") for block in blocks) else "skip"
+
+
+def is_table(output: dict) -> bool:
+    """Whether an output is a table in Markdown."""
+    return "".join(output.get("data", {}).get("text/markdown", "")).startswith("|")
 
 
 def has_picture(cell: dict) -> bool:

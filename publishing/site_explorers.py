@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 LISTED = Path(__file__).parent / "site" / "explorers.toml"
 CACHE = ROOT / "build" / "site-explorers"
 IN_FRAME = """<style>
+.framed { scrollbar-gutter: auto; }
 .framed main { max-width: none; padding: 0.2rem 0; }
 .framed h1, .framed .page-back { display: none; }
 </style>

@@ -1,6 +1,6 @@
 """Badges and install cells: put in, replaced, taken out; the install cell is run where the course is missing."""
 
-import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +10,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for `pytest` without `python -m`
+
+from publishing import hosted, install
+
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-spec = importlib.util.spec_from_file_location("hosted", ROOT / "publishing" / "hosted.py")
-hosted = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(hosted)
 
 
 @pytest.fixture
@@ -24,11 +25,11 @@ def notebook(tmp_path):
 
 def test_badges_open_this_notebook(notebook):
     hosted.host_notebook(notebook, "someone/course")
-    head, install, *_ = nbformat.read(notebook, as_version=4).cells
+    head, cell, *_ = nbformat.read(notebook, as_version=4).cells
     assert head.source.startswith("# 01")
     assert f"colab.research.google.com/github/someone/course/blob/main/notebooks/{notebook.name}" in head.source
     assert f"mybinder.org/v2/gh/someone/course/main?labpath=notebooks%2F{notebook.name}" in head.source
-    assert "https://github.com/someone/course" in install.source and "constraints.txt" in install.source
+    assert "https://github.com/someone/course" in cell.source
 
 
 def test_another_address_replaces_the_first_and_none_restores(notebook):
@@ -62,6 +63,7 @@ def test_the_install_cell_installs_the_course_where_it_is_missing(tmp_path):
     origin, bare, here = tmp_path / "origin", tmp_path / "bare", tmp_path / "here"
     here.mkdir()
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(origin)], check=True)
+    commit_as_it_is(origin)
     subprocess.run([sys.executable, "-m", "venv", str(bare)], check=True)
     site = next(bare.glob("lib/python*/site-packages"))
     (site / "packages_of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -71,3 +73,32 @@ def test_the_install_cell_installs_the_course_where_it_is_missing(tmp_path):
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(site / "bal_utils" / "__init__.py"), "True"]
+
+
+def commit_as_it_is(copy):
+    """Takes this folder's publishing tools into a clone, committed or not."""
+    shutil.copytree(ROOT / "publishing", copy / "publishing", dirs_exist_ok=True)
+    for command in (["add", "publishing"], ["commit", "--quiet", "--allow-empty", "--message", "now"]):
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], cwd=copy, check=True)
+
+
+def test_after_a_restart_the_cell_finds_its_folder_again_and_installs_nothing(tmp_path):
+    (tmp_path / "course" / "notebooks").mkdir(parents=True)
+    where = "\nprint(os.getcwd())"
+    for folder in (tmp_path, tmp_path / "course" / "notebooks"):
+        command = [sys.executable, "-c", hosted.INSTALL.format(url="nowhere") + where]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.stdout.strip() == str((tmp_path / "course" / "notebooks").resolve()), done.stderr
+
+
+def test_pins_hold_for_what_a_host_lacks():
+    pins = "anywidget==0.11.0\nruamel-yaml==1.0\ntorch==2.13.0 ; python_full_version < '3.12'\n"
+    assert install.lacking(pins, ["Torch", "ruamel.yaml"]) == "anywidget==0.11.0\n"
+
+
+def test_binder_installs_the_course_with_the_tested_versions():
+    wanted = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
+    assert "-c ../constraints.txt" in wanted and ".[nuts,sweep]" in wanted
+    assert (ROOT / "constraints.txt").is_file()
+    python = (ROOT / "binder" / "runtime.txt").read_text().strip()
+    assert re.fullmatch(r"python-3\.1[1-3]", python), "a version that pyproject.toml and Binder both have"

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
+from publishing.marks import is_table
 from publishing.site import ROOT, notebooks, pages_of_explorers, prose_of
 from publishing.site_front import entries, section
 
@@ -113,6 +114,14 @@ def test_a_notebook_is_all_there(site, stem):
     for kind in shown:
         assert f"explorers/{kind}.html" in read(site / f"{stem}.html").loads
         assert f"../{stem}.html" in (site / "explorers" / f"{kind}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_table_that_a_cell_shows_is_a_table(site, stem):
+    book = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4)
+    html = (site / f"{stem}.html").read_text(encoding="utf-8")
+    tables = sum(is_table(output) for cell in book.cells for output in cell.get("outputs", []))
+    assert html.count("<table") >= tables and "<p>|" not in html
 
 
 def test_the_contents_list_every_notebook_in_order(site):

@@ -75,6 +75,10 @@ WIDER = """() => {
   return [...document.querySelectorAll('article *')]
     .filter((el) => el.getBoundingClientRect().right > room + 1 && !boxed(el)).map((el) => el.outerHTML.slice(0, 90));
 }"""
+# formulas in a sentence that are wider than their box, and whether the rest can be scrolled to
+WIDE_FORMULAS = """() => [...document.querySelectorAll('article span.math')]
+  .filter((el) => el.querySelector('mjx-math').getBoundingClientRect().right > el.getBoundingClientRect().right + 2)
+  .map((el) => getComputedStyle(el).overflowX)"""
 
 
 @in_browser
@@ -91,6 +95,7 @@ def test_on_a_phone_without_a_network(visit, name):
     formulas = page.locator("article span.math, article div.math").count()
     assert page.locator("article mjx-container").count() == formulas
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert set(page.evaluate(WIDE_FORMULAS)) <= {"auto"}
     assert formulas > 10 or name in PAGES[:1] + PAGES[-3:] or name == "notation.html"
     assert page.evaluate("() => [...document.images].every((image) => image.complete && image.naturalWidth > 0)")
 
@@ -129,6 +134,7 @@ def test_an_explorer_answers_without_a_kernel(site, visit, name):
     assert canvas.evaluate("canvas => canvas.toDataURL()") != before
     height, needed = frame.locator("html").evaluate("el => [el.clientHeight, el.scrollHeight]")
     assert needed <= height and height < 1200, "the frame is as high as its page"
+    assert frame.locator("body").evaluate("el => el.offsetWidth === innerWidth"), "and its page as wide as the frame"
     assert opened.wrong == []
 
 

@@ -160,6 +160,15 @@ def test_a_picture_hides_its_code_and_keeps_its_text():
     assert page.count('<aside class="notes">') == 1
 
 
+def test_a_table_that_a_cell_shows_is_on_its_slide():
+    table = new_output("display_data", data={"text/markdown": "| a | b |\n| --- | --- |\n| one | two |"})
+    verdicts = new_code_cell("verdicts(rows)", outputs=[table])
+    assert marks.rule(verdicts, None) == ("subslide", set())
+    verdicts.metadata = {"slideshow": {"slide_type": "subslide"}}
+    page = html_of(new_notebook(cells=[new_markdown_cell("# 00 · Why?"), verdicts]))
+    assert "<td>two</td>" in page and "verdicts(rows)" not in page
+
+
 # --- in a browser, without a network ------------------------------------------------------------------------------------------
 
 
@@ -201,6 +210,8 @@ def test_a_deck_opens_from_disk_and_fits_the_screen(decks, browser, stem):
             raw: outside.map((one) => one.innerText),
             unseen: [...document.images].filter((one) => !one.naturalWidth || !one.alt).length,
             notes: document.querySelectorAll("aside.notes").length,
+            slow: [...document.querySelectorAll(".fragment")]
+                .filter((one) => getComputedStyle(one).transitionProperty !== "opacity").length,
         };
     }""")  # fmt: skip
     assert bad == []
@@ -208,6 +219,7 @@ def test_a_deck_opens_from_disk_and_fits_the_screen(decks, browser, stem):
     assert seen["formulas"] > 50 and seen["wrong"] == 0 and seen["raw"] == []
     assert seen["unseen"] == 0 and seen["notes"] >= 10
     assert seen["scrolling"] == 0 and seen["small"] <= 2
+    assert seen["slow"] == 0, "a fragment whose letters change slowly is measured with those of another size"
     page.keyboard.press("Space")
     assert page.evaluate("Reveal.getSlidePastCount()") == 1
     page.close()
