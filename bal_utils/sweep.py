@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import itertools
+import math
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import joblib
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from tqdm.auto import tqdm
 
 from bal_utils import plotting
@@ -134,27 +137,37 @@ def progress_sentence(configs: Sequence[LoopConfig], out: str | Path) -> str:
 
 
 def draw_learning_curves(out: str | Path) -> Path:
-    """Draws accuracy against labels for all records below `out` into `learning_curve.png` there."""
+    """Draws accuracy against labels for all records below `out` into `learning_curve.png` there, a panel a batch size."""
     groups = load_groups(out)
+    panels = sorted({(group.posterior, group.batch_size) for group in groups}, key=lambda panel: (panel[1], panel[0]))
+    columns = min(len(panels), 2)
+    rows = math.ceil(len(panels) / columns)
+    size = (7, 4.5) if columns == 1 else (6 * columns, 4 * rows)
     plotting.use_style()
-    figure, ax = plt.subplots(figsize=(7, 4.5))
-    for index, group in enumerate(sorted(groups, key=order_of)):
-        runs = groups[group]
-        seeds = f"{len(runs)} seed" + "s" * (len(runs) > 1)
-        network = "one network, " if group.posterior == "deterministic" else ""
-        name = f"{find_strategy(group.strategy).title}, {network}{group.batch_size} a round ({seeds})"
-        plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=name, index=index)
-    ax.set_title(f"{runs[0]['data']['name']}: accuracy on the test set, median over seeds")
-    ax.legend(loc="lower right")
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
+    for ax, panel in itertools.zip_longest(axes.flat, panels):
+        if panel is None:
+            ax.set_axis_off()
+        else:
+            draw_panel(ax, groups, *panel)
+    data = next(iter(groups.values()))[0]["data"]["name"]
+    figure.suptitle(f"{data}: accuracy on the test set, median over seeds", x=0.01, ha="left")
     path = Path(out) / "learning_curve.png"
     figure.savefig(path, dpi=150)
     plt.close(figure)
     return path
 
 
-def order_of(group: Group) -> tuple[int, int, str]:
-    """Groups in the order of the registry, so that a strategy keeps its colour from figure to figure."""
-    return list(ACQUISITIONS).index(group.strategy), group.batch_size, group.posterior
+def draw_panel(ax: Axes, groups: dict[Group, list[dict]], posterior: str, batch_size: int) -> None:
+    """The curves of one batch size; a strategy has one colour in all panels."""
+    strategies = [name for name in ACQUISITIONS if any(group.strategy == name for group in groups)]
+    for index, name in enumerate(strategies):
+        if runs := groups.get(Group(name, batch_size, posterior)):
+            title = f"{find_strategy(name).title} ({len(runs)} seed{'s' * (len(runs) > 1)})"
+            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=title, index=index)
+    network = ", one network" * (posterior == "deterministic")
+    ax.set_title(f"{batch_size} label{'s' * (batch_size > 1)} a round{network}")
+    ax.legend(loc="lower right")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -9,8 +9,9 @@ import joblib
 import psutil
 import pytest
 
+from bal_utils import sweep
 from bal_utils.records import load_run, load_runs
-from bal_utils.sweep import main
+from bal_utils.sweep import draw_learning_curves, main
 from bal_utils.workers import run_in_processes
 
 # on a busy machine a signal can come while Python itself starts or ends
@@ -26,6 +27,20 @@ def test_the_command_writes_a_record_a_run_and_a_figure(tmp_path, capsys):
     assert all(run["rounds"][-1]["labels"] == 30 for run in runs)
     figure = tmp_path / "learning_curve.png"
     assert capsys.readouterr().out.strip() == str(figure) and figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_has_a_panel_a_batch_size_and_a_strategy_one_colour(tmp_path, monkeypatch):
+    main([*DIGITS, "--batch-sizes", "5", "10", "--strategies", "random", "--out", str(tmp_path)])
+    main([*DIGITS, "--posterior", "deterministic", "--strategies", "entropy", "--out", str(tmp_path)])
+    drawn = {}
+    monkeypatch.setattr(sweep.plt, "close", lambda figure: drawn.update(figure=figure))
+    draw_learning_curves(tmp_path)
+    panels = [ax for ax in drawn["figure"].axes if ax.lines]
+    titles = ["5 labels a round", "10 labels a round, one network", "10 labels a round"]
+    assert [ax.get_title(loc="left") for ax in panels] == titles and len(drawn["figure"].axes) == 4
+    names = [[line.get_label() for line in ax.get_legend_handles_labels()[0]] for ax in panels]
+    assert names == [["Random (1 seed)"], ["Max entropy (1 seed)"], ["Random (1 seed)"]]
+    assert panels[0].lines[0].get_color() == panels[2].lines[0].get_color() != panels[1].lines[0].get_color()
 
 
 def test_several_jobs_give_the_same_records(tmp_path):
