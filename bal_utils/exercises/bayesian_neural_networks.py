@@ -118,6 +118,10 @@ exercise_2 = Exercise(
             "exp(ρ) is another parametrisation. Here the standard deviation is softplus(ρ) = log(1 + exp ρ).",
         ),
         Mistake(
+            lambda mean_D, rho_D, prior_std: kl_from_variances(mean_D, prior_std**2, softplus(rho_D) ** 2),
+            "This is KL(p‖q). The divergence is taken the other way round, from q to the prior.",
+        ),
+        Mistake(
             lambda mean_D, rho_D, prior_std: kl_to_prior(mean_D, rho_D, prior_std) / len(mean_D),
             "You averaged over the weights. The divergence of independent weights is the sum.",
         ),

@@ -89,6 +89,10 @@ exercise_1 = Exercise(
             "would come out as sure.",
         ),
         Mistake(
+            moments(lambda means_K, variances_K: (variances_K.mean() + means_K.var(correction=0)) ** 2),
+            "Your second number is the variance. Take its root.",
+        ),
+        Mistake(
             moments(lambda means_K, variances_K: variances_K.sqrt().mean() ** 2),
             "You averaged standard deviations. Variances are what averages, and the variance of the means is missing too.",
         ),
@@ -240,6 +244,12 @@ exercise_4 = Exercise(
         Mistake(
             lambda means_K, variances_K, target: gaussian_nll_of(means_K.mean(), variances_K.mean(), target),
             "You averaged means and variances and used one Gaussian. It does not know that the members disagree.",
+        ),
+        Mistake(
+            lambda means_K, variances_K, target: (
+                (-gaussian_nll_of(means_K, variances_K, target)).exp().mean().log().neg()
+            ),
+            "Right on paper, but the third case underflows to log 0. Stay in log space: `logsumexp`.",
         ),
         Mistake(
             lambda means_K, variances_K, target: mixture_nll(means_K, variances_K, target) - math.log(len(means_K)),

@@ -109,7 +109,7 @@ exercise_2 = Exercise(
         "Start from p/2 l² |M|², where p = 1 - drop keeps.",
         "PyTorch stores w, and M = w / p. What does |M|² become?",
     ),
-    cases=((WEIGHTS, 0.2, 1.0), (WEIGHTS, 0.7, 3.0), (WEIGHTS, 0.0, 0.5)),
+    cases=((WEIGHTS, 0.2, 1.0), (WEIGHTS, 0.7, 3.0), (WEIGHTS, 0.1, 0.5)),
     tolerance=1e-5,
     mistakes=(
         Mistake(
@@ -119,6 +119,10 @@ exercise_2 = Exercise(
         Mistake(
             lambda w, drop, scale: drop * scale**2 / 2 * (w**2).sum(),
             "You used the drop probability for the paper's p, and M = w. The paper's p keeps, and M = w / p.",
+        ),
+        Mistake(
+            lambda w, drop, scale: scale**2 / (2 * drop) * (w**2).sum(),
+            "You put the drop probability below the line. The paper's p keeps: 1 - drop belongs there.",
         ),
         Mistake(
             lambda w, drop, scale: scale**2 / (2 * (1 - drop) ** 2) * (w**2).sum(),
@@ -199,6 +203,8 @@ exercise_4 = Exercise(
         Mistake(2 * 0.9 * 9 / (2000 * 4), "The p is above the line, as for M. PyTorch stores w = p·M."),
         Mistake(2 * 9 / (0.9 * 4), "N is forgotten. The loss is a mean over the data, so the prior is divided by N."),
         Mistake(2 * 9 / (2000 * 0.9 * 0.25), "0.25 is the variance of the noise. τ is its precision, 1/0.25 = 4."),
+        Mistake(2 * 9 / (2000 * 4), "p is missing: the layer comes after a dropout layer that keeps with 0.9."),
+        Mistake(2 * 9 / (2000 * 0.9), "τ is missing: `F.mse_loss` is a log-likelihood without its precision."),
         Mistake(2 * 3 / (2000 * 0.9 * 4), "You used l in place of l²."),
         Mistake(2 * 9 / (2000 * 0.9 * 2), "1/0.5 is one over the standard deviation. τ is one over the variance, 4."),
     ),

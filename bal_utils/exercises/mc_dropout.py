@@ -242,6 +242,7 @@ exercise_5 = Exercise(
     mistakes=(
         Mistake(50.0, "Fifty would be right if the tail cost nothing. It has to run in every pass."),
         Mistake(10.0, "That is the limit for very many passes. With fifty the one run of the trunk still counts."),
+        Mistake(50 * 9 - 9, "You took a difference, in millions. The question asks for a ratio."),
         Mistake(500 / (9 + 50 * 10), "You ran the whole network fifty times and the trunk once more."),
         Mistake(
             (9 + 50) / 500, "This is the share that remains. The question asks how many times fewer: turn it over."
