@@ -72,11 +72,11 @@ class MnistRuns(Explorer):
 
     def __init__(self, folder: str | Path, *, state: MnistRunsState | None = None) -> None:
         groups = load_groups(folder)
+        in_order = sorted(groups, key=lambda group: (group.strategy != "bald", group))  # BALD is what one comes for
         self.runs = {
-            title_of(group, list(groups)): {run["config"]["seed"]: run for run in runs}
-            for group, runs in groups.items()
+            title_of(group, in_order): {run["config"]["seed"]: run for run in groups[group]} for group in in_order
         }
-        titles = sorted(self.runs, key=lambda title: (title != "BALD", title))
+        titles = list(self.runs)
         seeds = sorted({seed for runs in self.runs.values() for seed in runs})
         longest = max(len(run["rounds"]) for runs in self.runs.values() for run in runs.values())
         self.controls = (
