@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-# two notebooks at a time, one thread each: more threads than cores would wait for each other
+# two notebooks or files of tests at a time, one thread each: more threads than cores would wait for each other
 NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 \
 	--nbval-kernel-startup-timeout=180 -n 2 --dist loadfile
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
@@ -32,7 +32,7 @@ lab: $(VENV)/.installed-lab ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared), browser
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
 	$(NBVAL) notebooks
 
 # what changes where MNIST cannot be had: the data tests, and the notebooks that use it

@@ -71,10 +71,17 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
     }
 
 
-def git_revision() -> str:
-    """The commit of the code that runs, with "+changes" where files differ from it; "unknown" outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+changes"]
+def git_revision(package: Path = Path(__file__).parent) -> str:
+    """The commit of the code that runs, with "+changes" where the package differs from it; "unknown" outside a git checkout.
+
+    Records and figures may differ: a sweep writes them.
+    """
+    git = ["git", "-C", str(package)]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit, changes = (
+            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return commit + "+changes" * bool(changes)

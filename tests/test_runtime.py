@@ -1,7 +1,10 @@
+import re
+import subprocess
+
 import pytest
 import torch
 
-from bal_utils.runtime import choose_device, describe_machine, scale, stream, stream_seed
+from bal_utils.runtime import choose_device, describe_machine, git_revision, scale, stream, stream_seed
 
 
 def test_a_stream_is_reproducible_and_apart_from_others():
@@ -50,3 +53,18 @@ def test_device(monkeypatch):
 def test_machine_is_described():
     machine = describe_machine(torch.device("cpu"))
     assert machine["torch"] == torch.__version__ and machine["threads"] >= 1 and machine["git_revision"]
+
+
+def test_the_revision_tells_of_changed_code_and_not_of_new_figures(tmp_path):
+    assert git_revision(tmp_path) == "unknown"
+    (tmp_path / "package").mkdir()
+    code, figure = tmp_path / "package" / "code.py", tmp_path / "figure.png"
+    for file in (code, figure):
+        file.write_text("old")
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "all"]):
+        subprocess.run(["git", *author, *command], cwd=tmp_path, check=True)
+    figure.write_text("new")
+    assert re.fullmatch(r"[0-9a-f]{12}", before := git_revision(code.parent))
+    code.write_text("new")
+    assert git_revision(code.parent) == f"{before}+changes"

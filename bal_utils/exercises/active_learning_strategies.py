@@ -3,7 +3,7 @@
 import torch
 from torch.special import entr
 
-from bal_utils.exercises.core import Exercise, Mistake
+from bal_utils.exercises.core import ZERO_TIMES_LOG, Exercise, Mistake, by_logarithm
 
 prediction_1 = Exercise(
     title="What margin buys",
@@ -76,8 +76,7 @@ exercise_1 = Exercise(
             "You compared the favourite with the least probable class. Compare it with the runner-up.",
         ),
         Mistake(
-            lambda probs_N_C: 1 - probs_N_C.max(dim=-1).values,
-            "This is least confidence, which looks at the favourite alone. Margin needs the runner-up as well.",
+            lambda probs_N_C: 1 - probs_N_C.max(dim=-1).values, "This is least confidence. Look at the runner-up too."
         ),
     ),
 )
@@ -87,10 +86,6 @@ def vote_entropy(probs_K_C):
     votes_K = probs_K_C.argmax(dim=-1)
     shares_C = torch.bincount(votes_K, minlength=probs_K_C.shape[1]) / len(votes_K)
     return entr(shares_C).sum()
-
-
-def by_log(shares_C):
-    return -(shares_C * shares_C.log()).sum()
 
 
 exercise_2 = Exercise(
@@ -121,10 +116,7 @@ exercise_2 = Exercise(
             lambda probs_K_C: entr(probs_K_C.mean(dim=0)).sum() - entr(probs_K_C).sum(dim=-1).mean(),
             "This is BALD, which hears how sure each member is. A vote does not say how sure the voter is.",
         ),
-        Mistake(
-            lambda probs_K_C: by_log(probs_K_C.argmax(dim=-1).bincount(minlength=probs_K_C.shape[1]) / len(probs_K_C)),
-            "A class without a vote made `nan` of 0 · log 0. `torch.special.entr` takes it for what it is, zero.",
-        ),
+        Mistake(lambda p: by_logarithm(p.argmax(dim=-1).bincount(minlength=p.shape[1]) / len(p)), ZERO_TIMES_LOG),
     ),
 )
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.special import entr
 
-from bal_utils.exercises.core import Exercise, Mistake
+from bal_utils.exercises.core import ZERO_TIMES_LOG, Exercise, Mistake, by_logarithm
 
 prediction_1 = Exercise(
     title="Two questions for the witness",
@@ -104,12 +104,7 @@ exercise_1 = Exercise(
             lambda first, second: entr(torch.einsum("ka,kb->ab", first, second)).sum(),
             "You added the tables instead of averaging them: their sum is K, not 1. Divide by the number of members.",
         ),
-        Mistake(
-            lambda first, second: (
-                -(table := torch.einsum("ka,kb->ab", first, second) / len(first)).mul(table.log()).sum()
-            ),
-            "Where a probability is 0, `p * p.log()` gives nan. `torch.special.entr` takes it as 0.",
-        ),
+        Mistake(lambda a, b: by_logarithm(torch.einsum("ka,kb->ab", a, b) / len(a)), ZERO_TIMES_LOG),
     ),
 )
 

@@ -34,6 +34,14 @@ class Mistake:
     message: str
 
 
+ZERO_TIMES_LOG = "Where a probability is zero, 0 · log 0 made `nan`. `torch.special.entr` takes it as zero."
+
+
+def by_logarithm(probs: Any) -> Any:
+    """-Σ p log p as it stands, the mistake that `ZERO_TIMES_LOG` speaks of."""
+    return -(probs * probs.log()).sum()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
     """One exercise. The answer is a value, or a function that is compared with the learner's on every case.

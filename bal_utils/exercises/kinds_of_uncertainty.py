@@ -183,10 +183,7 @@ exercise_3 = Exercise(
         Mistake(
             entropies_of_sums, "You summed the networks' entropies. Average them: divide by the number of networks."
         ),
-        Mistake(
-            lambda probs_K_C: split_entropy(probs_K_C) / math.log(2),
-            "These are bits: your logarithm has base 2. The course counts in nats.",
-        ),
+        Mistake(lambda probs_K_C: split_entropy(probs_K_C) / math.log(2), "These are bits. The course counts in nats."),
     ),
 )
 
@@ -224,8 +221,7 @@ exercise_4 = Exercise(
             "This is the sum over the draws, and can exceed log 1. Subtract log T to make it a mean.",
         ),
         Mistake(
-            lambda z_T_C, label: z_T_C.softmax(dim=-1)[:, label].mean(),
-            "This is the probability. The loss needs its logarithm.",
+            lambda z_T_C, label: z_T_C.softmax(dim=-1)[:, label].mean(), "A probability. The loss needs its logarithm."
         ),
         Mistake(
             lambda z_T_C, label: z_T_C.softmax(dim=-1)[:, label].mean().log(),
@@ -245,23 +241,18 @@ exercise_5 = Exercise(
     tolerance=1e-3,
     mistakes=(
         Mistake(
-            math.sqrt(0.09 / 4 + 0.04 / 4),
-            "You let the noise shrink too. Each new sounding shakes like the old ones.",
+            math.sqrt(0.09 / 4 + 0.04 / 4), "You let the noise shrink too. Each new sounding shakes like the old ones."
         ),
         Mistake(math.sqrt(0.09 + 0.04), "That is today's standard deviation. The ignorance has yet to shrink."),
         Mistake(0.3, "That is the noise alone. After 200 soundings some ignorance is still left."),
         Mistake(0.32, "Nearly. Two digits hide how much ignorance is left: give three."),
         Mistake(math.sqrt(0.09 + 0.04 / 2), "Four times the data is two doublings: the ignorance is halved twice."),
         Mistake(
-            math.sqrt(0.09 + 0.04 / 16),
-            "You divided by 16. Variance falls as 1/N: four times the data divide it by 4.",
+            math.sqrt(0.09 + 0.04 / 16), "You divided by 16. Variance falls as 1/N: four times the data divide it by 4."
         ),
         Mistake(0.3 + math.sqrt(0.04 / 4), "You added standard deviations. Add the variances, then take the root."),
         Mistake(0.09 + 0.04 / 4, "This is the variance, in square metres. The question asks for metres."),
         Mistake(math.sqrt(0.3 + 0.04 / 4), "0.3 m is a standard deviation. Square it before you add it to a variance."),
-        Mistake(
-            math.sqrt(0.09 / 4 + 0.04),
-            "The wrong part shrinks: more soundings take away ignorance, not noise.",
-        ),
+        Mistake(math.sqrt(0.09 / 4 + 0.04), "The wrong part shrinks: more soundings take away ignorance, not noise."),
     ),
 )

@@ -74,10 +74,7 @@ exercise_1 = Exercise(
             lambda prior, noise: (prior / noise) ** 2,
             "λ is upside down. Noisy data should make you lean on the prior, so λ has to grow with the noise.",
         ),
-        Mistake(
-            lambda prior, noise: noise / prior,
-            "You divided standard deviations. Precisions are one over the variance: square both.",
-        ),
+        Mistake(lambda prior, noise: noise / prior, "You divided deviations. Precisions are one over variances."),
         Mistake(
             lambda prior, noise: prior**2 * noise**2,
             "You used the prior's variance as its precision. A wide prior is a weak one: α = 1/prior_std².",

@@ -3,7 +3,7 @@
 import torch
 from torch.special import entr
 
-from bal_utils.exercises.core import Exercise, Mistake
+from bal_utils.exercises.core import ZERO_TIMES_LOG, Exercise, Mistake
 
 prediction_1 = Exercise(
     title="Where BALD asks",
@@ -82,7 +82,7 @@ exercise_1 = Exercise(
         ),
         Mistake(
             lambda probs_G_K_C: bald_map(probs_G_K_C) + 0 * probs_G_K_C.log().sum(dim=(1, 2)),  # nan where one is zero
-            "A probability of zero made `nan` of 0 · log 0. `torch.special.entr` takes it for what it is, zero.",
+            ZERO_TIMES_LOG,
         ),
     ),
 )

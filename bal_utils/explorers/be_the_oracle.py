@@ -10,6 +10,7 @@ import numpy as np
 
 from bal_utils.data import ImageData, load_images
 from bal_utils.explorers.base import Button, Event, Explorer, Scene, Toggle
+from bal_utils.explorers.charts import shortened
 from bal_utils.explorers.oracle_model import RANDOM_RUNS, Round, first_labels, ink, next_round, random_curves
 from bal_utils.explorers.scene import Panel, band, bar_axis, bars, images, line, panel, points, rects, scene, text
 from bal_utils.label_store import Answer, DamagedLabels, FileHasChanged, LabelStore, default_folder
@@ -160,7 +161,7 @@ class BeTheOracle(Explorer):
         count, keys = len(self.names), [str(label) for label in range(len(self.names))]
         if named := self._named:
             left_C, width, low_C = np.zeros(count), 4.0, 9.4 - np.arange(count)
-            keys = [f"{key}  {shortened(name)}" for key, name in zip(keys, self.names, strict=True)]
+            keys = [f"{key}  {shortened(name, LONGEST)}" for key, name in zip(keys, self.names, strict=True)]
         else:
             left_C, width, low_C = np.arange(count) + (MOST_CLASSES - count) / 2, 1.0, np.zeros(count)
         names = [f"answer {name}" for name in self.names]
@@ -194,13 +195,9 @@ class BeTheOracle(Explorer):
                      y_label="accuracy on test images", legend="bottom right")  # fmt: skip
 
     def _opinions(self, asked: Round) -> Panel:
-        values_C_1 = asked.probs_C[:, None]
-        axes = bar_axis([shortened(name, SHORT) for name in self.names]) | {
-            "x": (0, 1.25),
-            "x_label": "probability",
-            "x_ticks": ((0, "0"), (0.5, "0.5"), (1, "1")),
-        }
-        layers = bars(values_C_1, totals="{:.2f}")
+        axes = bar_axis([shortened(name, SHORT) for name in self.names])
+        axes |= {"x": (0, 1.25), "x_label": "probability", "x_ticks": ((0, "0"), (0.5, "0.5"), (1, "1"))}
+        layers = bars(asked.probs_C[:, None], totals="{:.2f}")
         return panel(*layers, **axes, box=(0.74, 0, 0.26, 0.72), title="Mean prediction")
 
     def _strip(self, state: OracleState) -> Panel:
@@ -218,11 +215,8 @@ class BeTheOracle(Explorer):
         x_N = slots * (np.arange(len(answers)) + 0.5)
         layers = []
         if answers:
-            layers.append(
-                images(
-                    ink(self.data, [a.image for a in answers]), x=x_N, y=np.full(len(x_N), 0.6), width=0.62, height=0.62
-                )
-            )
+            pixels = ink(self.data, [a.image for a in answers])
+            layers = [images(pixels, x=x_N, y=np.full(len(x_N), 0.6), width=0.62, height=0.62)]
             layers.append(text(x_N, np.full(len(x_N), 0.08), words, halo=False))
         plain = {"x_ticks": (), "y_ticks": (), "equal": True}
         return panel(*layers, x=(0, SHOWN), y=(-0.1, 1), box=(0, 0.72, 1, 0.28), title=title, **plain)
@@ -263,7 +257,3 @@ class BeTheOracle(Explorer):
             f"{agreed} of your {len(told)} labels are the data set's. Accuracy {asked.accuracy:.2f}; as many random images "
             f"give {random_R.min():.2f} to {random_R.max():.2f} in {RANDOM_RUNS} runs. You took about {pace:.0f} s a label."
         )
-
-
-def shortened(name: str, longest: int = LONGEST) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -76,3 +76,8 @@ def bar_axis(names: Sequence[str], *, horizontal: bool = True) -> dict[str, Any]
     ends = (len(names) - 0.4, -0.6) if horizontal else (-0.6, len(names) - 0.4)
     axis = "y" if horizontal else "x"
     return {axis: ends, f"{axis}_ticks": list(enumerate(names))}
+
+
+def shortened(name: str, longest: int) -> str:
+    """A name of at most `longest` letters, for where there is little room."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
