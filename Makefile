@@ -79,7 +79,7 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs behind figures/, missing ones too (HOURS on two cores; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs behind figures/, missing ones too (eight hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
 	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
