@@ -44,7 +44,7 @@ def test_rows_of_learning_show_each_belief_and_its_lines():
     lines = np.ones((6, 5))
     rows = {"before": (belief, [], [], lines), "after": (belief, [0.1], [0.2], lines)}
     regression.learning_steps(axes, PLACES, rows, truth=(0.5, -0.5))
-    assert [row[0].get_title() for row in axes] == ["Belief before", "Belief after"]
+    assert [row[0].get_title(loc="left") or row[0].get_title() for row in axes] == ["Belief before", "Belief after"]
     assert len(axes[1, 1].lines) == 6 and len(axes[1, 1].collections[-1].get_offsets()) == 1
     assert axes[0, 0].get_legend() is not None and axes[1, 0].get_legend() is None
     plt.close("all")
