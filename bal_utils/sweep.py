@@ -19,6 +19,7 @@ from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
 from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, finished, loop_config
 from bal_utils.image_sets import ImageSet
+from bal_utils.plotting.replication import count
 from bal_utils.records import stack_runs
 from bal_utils.replication import Group, load_groups
 from bal_utils.runs import attempt, found_at, keep, reason
@@ -163,7 +164,7 @@ def draw_panel(ax: Axes, groups: dict[Group, list[dict]], posterior: str, batch_
     strategies = [name for name in ACQUISITIONS if any(group.strategy == name for group in groups)]
     for index, name in enumerate(strategies):
         if runs := groups.get(Group(name, batch_size, posterior)):
-            title = f"{find_strategy(name).title} ({len(runs)} seed{'s' * (len(runs) > 1)})"
+            title = f"{find_strategy(name).title} ({count(runs)})"
             plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=title, index=index)
     network = ", one network" * (posterior == "deterministic")
     ax.set_title(f"{batch_size} label{'s' * (batch_size > 1)} a round{network}")
