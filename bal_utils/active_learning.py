@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from bal_utils.models import MLP, GalCNN, KirschCNN, penultimate
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, sample_log_probs
 from bal_utils.records import load_run, save_run
 from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
-from bal_utils.training import FitConfig, fit, initialised
+from bal_utils.training import FitConfig, FitTask, initialised
 
 MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
     "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes, hidden=(256, 256)),
@@ -29,6 +30,8 @@ POSTERIORS: dict[str, Callable[..., Tensor]] = {
     "mc_dropout": sample_log_probs,
     "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
 }
+# half the memory to move; products are rounded to as many bits as the TF32 of training
+SCORING_DTYPES = {"cuda": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +121,35 @@ def run_active_learning(
     have stopped at fewer `labels`. Raises ValueError where that record was made with another configuration otherwise, or
     with other data; the file is left as it is.
     """
+    record, tasks = begin(config, data, path=path, device=device, progress=progress)
+    with closing(tasks):
+        for task in tasks:
+            task.fit()
+    return record
+
+
+def begin(
+    config: LoopConfig, data: ImageData, *, path: str | Path | None, device: str | None, progress: bool
+) -> tuple[dict, Iterator[FitTask]]:
+    """The record of a run and what remains to be trained: each network is scored, and its round recorded, when the next
+    is asked for."""
     device = choose_device(device)
     split = Split(data, config)
     record = open_record(config, data, split, path)
     record["machine"] = describe_machine(device)
+    return record, rounds(record, config, data, split, path, device, progress)
+
+
+def rounds(
+    record: dict,
+    config: LoopConfig,
+    data: ImageData,
+    split: Split,
+    path: str | Path | None,
+    device: torch.device,
+    progress: bool,
+) -> Iterator[FitTask]:
+    """Adds the rounds that `record` lacks. Yields the network of each, and goes on once that has been trained."""
     inputs_N, labels_N = standardise(data.train_images).to(device), data.train_labels.to(device)
     test_inputs_N, test_labels_N = standardise(data.test_images).to(device), data.test_labels.to(device)
     with tqdm(
@@ -130,12 +158,14 @@ def run_active_learning(
         while not finished(record, config):
             number = len(record["rounds"])
             started = time.perf_counter()
-            model, epochs = train(config, data, split, inputs_N, labels_N, number)
+            task = fit_task(config, data, split, inputs_N, labels_N, number)
+            yield task
             trained = time.perf_counter()
-            entry = {"labels": len(split.labelled), "epochs": epochs}
-            entry |= evaluate(config, model, test_inputs_N, test_labels_N, number)
+            task.model.to(SCORING_DTYPES.get(device.type, torch.float32))
+            entry = {"labels": len(split.labelled), "epochs": task.epochs}
+            entry |= evaluate(config, task.model, test_inputs_N, test_labels_N, number)
             evaluated = time.perf_counter()
-            entry |= ask(config, model, split, inputs_N, number)
+            entry |= ask(config, task.model, split, inputs_N, number)
             seconds = [trained - started, evaluated - trained, time.perf_counter() - evaluated]
             entry["seconds"] = dict(zip(("train", "evaluate", "acquire"), (round(s, 3) for s in seconds), strict=True))
             record["rounds"].append(entry)
@@ -143,7 +173,6 @@ def run_active_learning(
                 save_run(path, record)
             bar.update(len(entry["acquired"]))
             bar.set_postfix(accuracy=f"{entry['accuracy']:.3f}")
-    return record
 
 
 def finished(record: dict, config: LoopConfig) -> bool:
@@ -187,23 +216,30 @@ def go_beyond(old: dict, config: dict) -> None:
 def train(
     config: LoopConfig, data: ImageData, split: Split, inputs_N: Tensor, labels_N: Tensor, number: int
 ) -> tuple[nn.Module, int]:
-    """A network from new weights, fitted to the labelled images, and its epochs; weights differ by round and by seed."""
+    """A network from new weights, fitted to the labelled images, and its epochs."""
+    task = fit_task(config, data, split, inputs_N, labels_N, number)
+    task.fit()
+    return task.model, task.epochs
+
+
+def fit_task(
+    config: LoopConfig, data: ImageData, split: Split, inputs_N: Tensor, labels_N: Tensor, number: int
+) -> FitTask:
+    """The training of one round: its first weights differ by round and by seed."""
     model = initialised(lambda: MODELS[config.model](data), stream_seed(config.seed, "weights", number))
-    model.to(inputs_N.device)
-    result = fit(
-        model,
-        inputs_N[split.labelled],
-        labels_N[split.labelled],
+    return FitTask(
+        model=model.to(inputs_N.device),
+        inputs=inputs_N[split.labelled],
+        labels=labels_N[split.labelled],
+        validation=(inputs_N[split.validation], labels_N[split.validation]),
         config=config.fit,
         seed=stream_seed(config.seed, "train", number),
-        validation=(inputs_N[split.validation], labels_N[split.validation]),
     )
-    return model, result.epochs
 
 
 def evaluate(config: LoopConfig, model: nn.Module, inputs_N: Tensor, labels_N: Tensor, number: int) -> dict:
     """Accuracy and negative log-likelihood on the test set, of the mean prediction over `test_samples` samples."""
-    sample = POSTERIORS[config.posterior]
+    sample, inputs_N = POSTERIORS[config.posterior], like_weights(inputs_N, model)
     log_probs_N_K_C = sample(model, inputs_N, config.test_samples, generator=stream(config.seed, "test", number))
     log_probs_N_C = log_mean_exp(log_probs_N_K_C, dim=1)
     return {
@@ -218,12 +254,22 @@ def ask(config: LoopConfig, model: nn.Module, split: Split, inputs_N: Tensor, nu
     if wanted == 0:
         return {"acquired": [], "scores": []}
     masks, choices = stream(config.seed, "masks", number), stream(config.seed, "choices", number)
+    posterior = POSTERIORS[config.posterior]
+
+    def images(places: list[int]) -> Tensor:
+        return like_weights(inputs_N[places], model)
+
     pool = Candidates(
         len(split.pool),
-        lambda: POSTERIORS[config.posterior](model, inputs_N[split.pool], config.num_samples, generator=masks),
-        lambda: Features(penultimate(model, inputs_N[split.pool]), penultimate(model, inputs_N[split.labelled])),
+        lambda: posterior(model, images(split.pool), config.num_samples, generator=masks),
+        lambda: Features(*(penultimate(model, images(places)).float() for places in (split.pool, split.labelled))),
     )
     batch = find_strategy(config.strategy).select(pool, wanted, choices)
     acquired = [split.pool[index] for index in batch.indices]
     split.acquire(acquired)
     return {"acquired": acquired, "scores": [round(score, 6) for score in batch.scores]}
+
+
+def like_weights(inputs_N: Tensor, model: nn.Module) -> Tensor:
+    """The inputs in the precision of the network."""
+    return inputs_N.to(next(model.parameters()).dtype)

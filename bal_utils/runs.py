@@ -1,14 +1,19 @@
-"""One run of a sweep, on whichever machine: tried, kept on disk, and a sentence where it fails."""
+"""The runs of a sweep, on whichever machine: tried, kept on disk, and a sentence where one fails."""
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 
-from bal_utils.active_learning import LoopConfig, run_active_learning
+from bal_utils.active_learning import LoopConfig, begin, run_active_learning
+from bal_utils.data import ImageData
 from bal_utils.image_sets import ImageSet
+from bal_utils.lanes import Lanes
 from bal_utils.records import load_run, save_run, sole_writer
+from bal_utils.training import FitTask
 from bal_utils.workers import ONE_AT_A_TIME
 
 
@@ -35,6 +40,60 @@ def attempt(
             return index, run_active_learning(config, data, path=place, device=device, progress=progress)
     except Exception as error:
         return index, reason(error)
+
+
+def attempt_in_lanes(
+    configs: Sequence[LoopConfig], images: ImageSet, paths: Sequence[Path], *, num_lanes: int, device: str | None
+) -> Iterator[tuple[int, dict | str]]:
+    """What `attempt` returns for each run, as they end. The networks of `num_lanes` runs train together in this process.
+
+    The configurations may differ in strategy, batch size and seed.
+    """
+    waiting = deque(enumerate(in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True)))
+    lanes, going = None, {}
+    while waiting or going:
+        while waiting and len(going) < num_lanes:
+            index, run = waiting.popleft()
+            task, outcome = next_task(run)
+            if task is None:
+                yield index, outcome
+                continue
+            lanes = lanes or Lanes(task, num_lanes, most_labels=max(config.labels for config in configs))
+            number = lanes.free()[0]
+            lanes.enter(number, task)
+            going[number] = index, run
+        for number, error in lanes.train() if going else ():
+            index, run = going.pop(number)
+            task, outcome = next_task(run, error)
+            if task is None:
+                yield index, outcome
+            else:
+                lanes.enter(number, task)
+                going[number] = index, run
+
+
+def in_lane(config: LoopConfig, images: ImageSet, path: Path, device: str | None) -> Iterator[FitTask]:
+    """What a run needs trained; returns its record."""
+    with sole_writer(path):
+        record, tasks = begin(config, load(images, config.seed), path=path, device=device, progress=False)
+        yield from tasks
+        return record
+
+
+@lru_cache(maxsize=1)
+def load(images: ImageSet, seed: int) -> ImageData:
+    """The images of a run, kept for the next one: runs of one seed follow each other."""
+    return images.load(seed)
+
+
+def next_task(run: Iterator[FitTask], error: Exception | None = None) -> tuple[FitTask | None, dict | str | None]:
+    """What a run needs trained next, once its last network is trained or has failed; None and its outcome at its end."""
+    try:
+        return (run.throw(error) if error else next(run)), None
+    except StopIteration as end:
+        return None, end.value
+    except Exception as failure:
+        return None, reason(failure)
 
 
 @contextlib.contextmanager

@@ -72,9 +72,10 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 
 def git_revision(package: Path = Path(__file__).parent) -> str:
-    """The commit of the code that runs, with "+changes" where the package differs from it; "unknown" outside a git checkout.
+    """The commit of the code that runs, with "+changes" where the package differs from it.
 
-    Records and figures may differ: a sweep writes them.
+    Records and figures may differ: a sweep writes them. Outside a git checkout, as on a machine to which the code was
+    copied, it is what `BAL_REVISION` says, else "unknown".
     """
     git = ["git", "-C", str(package)]
     try:
@@ -83,5 +84,5 @@ def git_revision(package: Path = Path(__file__).parent) -> str:
             for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("BAL_REVISION") or "unknown"
     return commit + "+changes" * bool(changes)

@@ -22,7 +22,7 @@ from bal_utils.image_sets import ImageSet
 from bal_utils.plotting.replication import count
 from bal_utils.records import stack_runs
 from bal_utils.replication import Group, load_groups
-from bal_utils.runs import attempt, found_at, keep, reason
+from bal_utils.runs import attempt, attempt_in_lanes, found_at, keep, reason
 from bal_utils.runtime import SCALES, scale
 from bal_utils.workers import run_in_processes
 
@@ -58,25 +58,30 @@ def run_sweep(
     device: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
+    lanes: int = 1,
 ) -> list[dict]:
     """Runs every configuration, each into its own record below `out`, and returns the records in that order.
 
     Runs found there are continued from their last round; finished ones are read. `jobs` runs go on at a time, each in a
-    process of its own; with the address of a Dask `scheduler`, as many as its cluster has workers. Raises ValueError where
-    two configurations would share a file, OSError where the folder or the cluster cannot be used, and RunsFailed, once all
-    others are finished, for runs that failed.
+    process of its own; with the address of a Dask `scheduler`, as many as its cluster has workers; with several `lanes`, as
+    many in this process, their networks trained together. Raises ValueError where two configurations would share a file,
+    OSError where the folder or the cluster cannot be used, and RunsFailed, once all others are finished, for runs that failed.
     """
     paths = paths_of(configs, out)
     make_folder(out)
-    alone = jobs == 1 and scheduler is None
-    tasks = [
-        joblib.delayed(attempt)(index, config, images, path, found_at(path), device=device, progress=alone)
-        for index, (config, path) in enumerate(zip(configs, paths, strict=True))
-    ]
+    if lanes > 1:
+        started = attempt_in_lanes(configs, images, paths, num_lanes=lanes, device=device)
+    else:
+        alone = jobs == 1 and scheduler is None
+        tasks = [
+            joblib.delayed(attempt)(index, config, images, path, found_at(path), device=device, progress=alone)
+            for index, (config, path) in enumerate(zip(configs, paths, strict=True))
+        ]
+        started = outcomes_of(tasks, jobs, scheduler)
     records, failures = {}, {}
     with (
-        contextlib.closing(outcomes_of(tasks, jobs, scheduler)) as outcomes,
-        tqdm(total=len(tasks), desc="runs", unit="run") as bar,
+        contextlib.closing(started) as outcomes,
+        tqdm(total=len(paths), desc="runs", unit="run") as bar,
     ):
         for index, outcome in outcomes:
             if isinstance(outcome, str):
@@ -87,8 +92,8 @@ def run_sweep(
                 bar.set_postfix_str(paths[index].stem, refresh=False)
             bar.update()
     if failures:
-        raise RunsFailed(failure_sentence(failures, len(tasks)))
-    return [records[index] for index in range(len(tasks))]
+        raise RunsFailed(failure_sentence(failures, len(paths)))
+    return [records[index] for index in range(len(paths))]
 
 
 def paths_of(configs: Sequence[LoopConfig], out: str | Path) -> list[Path]:
@@ -205,6 +210,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     engine.add_argument(
         "--jobs", type=int, default=1, help="runs at a time, each in a process of its own; -1: one a core"
     )
+    engine.add_argument("--lanes", type=int, default=1, help="runs at a time in one process, trained together: for a GPU")
     engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
     return parser.parse_args(arguments)
 
@@ -217,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen["test_samples"] = options.num_samples
     images = ImageSet(name=options.dataset, images=options.images, copies=options.copies)
     runs = product(options.seeds, options.batch_sizes, options.strategies)
-    where = {name: getattr(options, name) for name in ("device", "jobs", "scheduler")}
+    where = {name: getattr(options, name) for name in ("device", "jobs", "scheduler", "lanes")}
     try:
         configs = [loop_config(options.scale, strategy=s, batch_size=b, seed=seed, **chosen) for seed, b, s in runs]
         run_sweep(configs, options.out, images=images, **where)

@@ -57,6 +57,23 @@ class FitResult:
     validation_loss: list[float]  # with dropout off, after the epoch; empty without a validation set
 
 
+@dataclass(kw_only=True)
+class FitTask:
+    """A network with new weights and all that `fit` needs to train it: now, or later and beside others (`lanes`)."""
+
+    model: nn.Module
+    inputs: Tensor
+    labels: Tensor
+    validation: tuple[Tensor, Tensor]
+    config: FitConfig
+    seed: int
+    epochs: int = 0  # how many it took, once the network is trained
+
+    def fit(self) -> None:
+        options = {"config": self.config, "seed": self.seed, "validation": self.validation}
+        self.epochs = fit(self.model, self.inputs, self.labels, **options).epochs
+
+
 def initialised(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
     """The module that `factory` builds on the CPU, with initial weights from a random stream of their own.
 

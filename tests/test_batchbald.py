@@ -139,7 +139,7 @@ def test_bounds_spare_most_of_the_work(monkeypatch):
         return gains(self, log_probs_n_K_C, dtype)
 
     monkeypatch.setattr(Configurations, "gains", counting)
-    monkeypatch.setattr(batchbald, "CHUNK_BYTES", 2**18)  # 16 inputs at a time
+    monkeypatch.setattr(batchbald, "CPU_CHUNK_BYTES", 2**18)  # 16 inputs at a time
     batchbald_batch(random_pool(stream(21, "pool"), 2000, 20, 4), 6)
     assert evaluated[1] >= 2000  # the first choice looks at every input
     assert 1 <= evaluated[4**5] < 500  # float32 and float64 counted, of 4000
@@ -218,7 +218,7 @@ def test_equal_gains_go_to_the_lowest_index():
 def test_chunks_do_not_change_the_batch(monkeypatch):
     log_probs_N_K_C = random_pool(stream(6, "pool"), 100, 10, 4)
     whole = batchbald_batch(log_probs_N_K_C, 6, max_configurations=300)
-    monkeypatch.setattr(batchbald, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(batchbald, "CPU_CHUNK_BYTES", 1)
     assert batchbald_batch(log_probs_N_K_C, 6, max_configurations=300) == whole
 
 

@@ -13,7 +13,7 @@ LAYERS = (
     {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
     | {"expected_change", "core_set", "stochastic_batches", "replication", "cluster", "epig", "label_store"},
-    {"training", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets", "own_data"},
+    {"training", "lanes", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets", "own_data"},
     {"active_learning", "sweep", "comparison", "runs"},
     {"explorers", "exercises"},
 )

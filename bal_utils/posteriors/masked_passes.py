@@ -28,7 +28,9 @@ from bal_utils.runtime import stream
 
 CPU_CHUNK_BYTES = 8 * 2**20  # the activations of a chunk stay in the processor's cache
 THINNED_CHUNKS = 4  # times as long where one sample is computed after the other: matrix products need long rows
-ACCELERATOR_CHUNK_BYTES = 2**30  # enough work for each kernel launch
+ACCELERATOR_CHUNK_BYTES = 2**32  # enough work for each kernel launch
+ACCELERATOR_STEP, MOST_AT_ONCE = 64, 8192  # inputs: long rows of even length have the fastest kernels
+SHARE_OF_FREE_MEMORY = 16  # of which a chunk takes one, because several copies of it live at once
 
 
 def evaluate(
@@ -75,7 +77,8 @@ class SamplesTogether:
 
     def __init__(self, tail: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
         self.copied_from, self.num_samples, self.workspace = tail[0], len(masks[0]), Workspace()
-        self.thinned = folded_convolution.match(tail, masks) or thinned_linear.match(tail, masks)
+        wide = masks[0].device.type != "cpu"
+        self.thinned = folded_convolution.match(tail, masks, wide) or thinned_linear.match(tail, masks, wide)
         self.chunks = THINNED_CHUNKS if self.thinned else 1
         if self.thinned:
             self.copied_from = tail[self.thinned.num_stages - 1]
@@ -140,9 +143,11 @@ def map_chunks(
     """
     device = device_of(model)
     on_cpu = device.type == "cpu"
-    budget = cpu_chunks * CPU_CHUNK_BYTES if on_cpu else ACCELERATOR_CHUNK_BYTES
+    budget = cpu_chunks * CPU_CHUNK_BYTES if on_cpu else accelerator_budget(device)
     layout = torch.channels_last if on_cpu and inputs.dim() == 4 else torch.preserve_format
     size = max(1, budget // (4 * widest))
+    if not on_cpu and size > ACCELERATOR_STEP:
+        size = min(size, MOST_AT_ONCE) // ACCELERATOR_STEP * ACCELERATOR_STEP
     results_N = None
     with tqdm(total=len(inputs), desc="sampling", unit="input", disable=not progress) as bar:
         for start in range(0, len(inputs), size):
@@ -152,6 +157,14 @@ def map_chunks(
             results_N[start : start + size] = result_n
             bar.update(len(result_n))
     return results_N
+
+
+def accelerator_budget(device: torch.device) -> int:
+    """Bytes for the activations of a chunk: less where a GPU has little memory left."""
+    if device.type != "cuda":
+        return ACCELERATOR_CHUNK_BYTES // SHARE_OF_FREE_MEMORY
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(ACCELERATOR_CHUNK_BYTES, free // SHARE_OF_FREE_MEMORY)
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -95,7 +95,8 @@ def _log_softmax(outputs_n_K_C: Tensor) -> Tensor:
     if outputs_n_K_C.dim() != 3:
         shape = ("n", *outputs_n_K_C.shape[2:])
         raise ValueError(f"model: expected one that returns logits_n_C, got outputs of shape {shape}")
-    return outputs_n_K_C.log_softmax(dim=-1)
+    half = outputs_n_K_C.dtype in (torch.float16, torch.bfloat16)  # whose logarithms would not be normalised to 1e-3
+    return outputs_n_K_C.log_softmax(dim=-1, dtype=torch.float32 if half else None)
 
 
 def _drops_inside(module: nn.Module) -> bool:

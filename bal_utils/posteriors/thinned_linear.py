@@ -70,10 +70,31 @@ class DroppedFeatures:
         return self.linear(len(hidden_n), lambda sample: hidden_F_n)
 
 
-def match(stages: Sequence[nn.Module], masks: Sequence[Tensor]) -> DroppedFeatures | None:
+class WideDroppedFeatures:
+    """The same step as one product, of the inputs and the masked weights of all samples: for a GPU."""
+
+    num_stages, num_masks = 3, 1
+
+    def __init__(self, stages: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
+        self.linear = stages[2]
+        self.weight_K_H_F = self.linear.weight.detach() * masks[0].flatten(1)[:, None]
+
+    def widest(self, calls: Sequence[Call]) -> int:
+        """Numbers that one input needs beyond those that the layers return."""
+        return 0
+
+    def __call__(self, hidden_n: Tensor) -> Tensor:
+        """The output for every input and sample, [n K, H], input after input."""
+        output_n_K_H = (hidden_n.flatten(1) @ self.weight_K_H_F.flatten(0, 1).T).unflatten(1, self.weight_K_H_F.shape[:2])
+        return (output_n_K_H if self.linear.bias is None else output_n_K_H + self.linear.bias).flatten(0, 1)
+
+
+def match(
+    stages: Sequence[nn.Module], masks: Sequence[Tensor], wide: bool
+) -> DroppedFeatures | WideDroppedFeatures | None:
     """Dropout, Flatten and Linear at the start of the stages as one step; None where other stages are there."""
     known = type(stages[0]) is nn.Dropout and begins_with_linear(stages[1:])
-    return DroppedFeatures(stages, masks) if known else None
+    return (WideDroppedFeatures if wide else DroppedFeatures)(stages, masks) if known else None
 
 
 def begins_with_linear(stages: Sequence[nn.Module]) -> bool:
