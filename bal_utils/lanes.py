@@ -170,7 +170,9 @@ class Lanes:
     def forward(self, hidden_L_B: Tensor, masks_L_B: tuple[Tensor, ...] = ()) -> Tensor:
         """logits_L_B_C of every lane's network; dropout is off where there are no masks."""
         parts = self.weights_L_P.split(self.sizes, dim=1)
-        weights = {name: part.unflatten(1, shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+        weights = {
+            name: part.unflatten(1, shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
+        }
         remaining, mask_L_B = iter(masks_L_B), None
         for name, layer in self.model.named_children():
             if mask_L_B is not None and not commutes(layer, mask_L_B):
@@ -198,17 +200,18 @@ def commutes(layer: nn.Module, mask_L_B: Tensor) -> bool:
 
 def convolution(images_L_B_C_H_W: Tensor, weight_L_D_C_h_w: Tensor, bias_L_D: Tensor, streams: list) -> Tensor:
     """Each lane's images through its own kernels, stride 1, no padding; on a GPU, side by side in its streams."""
-    lanes = list(zip(images_L_B_C_H_W, weight_L_D_C_h_w, bias_L_D, strict=True))
-    if not streams:
-        return torch.stack([F.conv2d(*lane) for lane in lanes])
-    here, outputs = torch.cuda.current_stream(), []
-    for stream_of_lane, lane in zip(streams, lanes, strict=True):
-        stream_of_lane.wait_stream(here)
-        with torch.cuda.stream(stream_of_lane):
-            outputs.append(F.conv2d(*lane))
-    for stream_of_lane in streams:
-        here.wait_stream(stream_of_lane)
-    return torch.stack(outputs)
+    lanes = list(zip(images_L_B_C_H_W, weight_L_D_C_h_w, strict=True))
+    if streams:
+        here, outputs = torch.cuda.current_stream(), []
+        for stream_of_lane, lane in zip(streams, lanes, strict=True):
+            stream_of_lane.wait_stream(here)
+            with torch.cuda.stream(stream_of_lane):
+                outputs.append(F.conv2d(*lane))
+        for stream_of_lane in streams:
+            here.wait_stream(stream_of_lane)
+    else:
+        outputs = [F.conv2d(*lane) for lane in lanes]
+    return torch.stack(outputs).add_(bias_L_D[:, None, :, None, None])
 
 
 def cross_entropy(logits_L_B_C: Tensor, labels_L_B: Tensor) -> Tensor:

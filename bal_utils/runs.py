@@ -49,7 +49,9 @@ def attempt_in_lanes(
 
     The configurations may differ in strategy, batch size and seed.
     """
-    waiting = deque(enumerate(in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True)))
+    waiting = deque(
+        enumerate(in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True))
+    )
     lanes, going = None, {}
     while waiting or going:
         while waiting and len(going) < num_lanes:

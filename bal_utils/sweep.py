@@ -210,7 +210,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     engine.add_argument(
         "--jobs", type=int, default=1, help="runs at a time, each in a process of its own; -1: one a core"
     )
-    engine.add_argument("--lanes", type=int, default=1, help="runs at a time in one process, trained together: for a GPU")
+    engine.add_argument(
+        "--lanes", type=int, default=1, help="runs at a time in one process, trained together: for a GPU"
+    )
     engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
     return parser.parse_args(arguments)
 

@@ -57,7 +57,9 @@ def large(images):
     lambda: MLP(64, 10, hidden=(32,)), lambda: GalCNN(10, image_size=8), lambda: KirschCNN(10, image_size=16)],
     ids=["mlp", "gal", "kirsch"])  # fmt: skip
 def test_every_network_comes_out_as_if_it_had_been_trained_alone(build, stop_on):
-    config = FitConfig(epoch_samples=130, max_epochs=6, patience=2, learning_rate=3e-3, weight_decay=0.01, stop_on=stop_on)
+    config = FitConfig(
+        epoch_samples=130, max_epochs=6, patience=2, learning_rate=3e-3, weight_decay=0.01, stop_on=stop_on
+    )
     images = standardise(digits().train_images)
     images = large(images) if "Kirsch" in type(build()).__name__ else images
     tasks = [
@@ -71,7 +73,9 @@ def test_every_network_comes_out_as_if_it_had_been_trained_alone(build, stop_on)
         single.fit()
         assert together.epochs == single.epochs and not together.model.training
         for mine, other in zip(together.model.parameters(), single.model.parameters(), strict=True):
-            torch.testing.assert_close(mine, other, rtol=0, atol=2e-4)  # float32 sums in another order, 18 steps of Adam
+            torch.testing.assert_close(
+                mine, other, rtol=0, atol=2e-4
+            )  # float32 sums in another order, 18 steps of Adam
     assert len({one.epochs for one in tasks}) > 1  # or lanes would never have been out of step
 
 
@@ -86,7 +90,9 @@ def test_lanes_do_not_depend_on_their_neighbours():
 
 
 def test_dropout_keeps_the_right_share_and_scales_it():
-    lanes = Lanes(task(lambda: KirschCNN(10, image_size=16), 0, images=large(standardise(digits().train_images))), 2, 50)
+    lanes = Lanes(
+        task(lambda: KirschCNN(10, image_size=16), 0, images=large(standardise(digits().train_images))), 2, 50
+    )
     lanes.enter(1, task(lambda: KirschCNN(10, image_size=16), 0, images=large(standardise(digits().train_images))))
     lanes.train()
     assert [mask.shape[2:] for mask in lanes.masks_L_S] == [(32, 1, 1), (64, 1, 1), (128,)]
@@ -120,4 +126,6 @@ def test_wrong_tasks_are_refused():
     with pytest.raises(ValueError, match="task: expected the configuration of these lanes"):
         lanes.enter(0, task(lambda: MLP(64, 10), 0, config=one_pass))
     with pytest.raises(ValueError, match="model: expected layers that lanes know, got Tanh"):
-        Lanes(task(lambda: nn.Sequential(nn.Flatten(), nn.Tanh(), nn.Linear(64, 10)), 0), 2, 50).forward(torch.zeros(2, 1, 64))
+        Lanes(task(lambda: nn.Sequential(nn.Flatten(), nn.Tanh(), nn.Linear(64, 10)), 0), 2, 50).forward(
+            torch.zeros(2, 1, 64)
+        )

@@ -86,6 +86,10 @@ class FoldedConvolution:
         patches_C_T_W_P_n, height, width = self._patches(hidden_n_C_H_W.permute(1, 2, 3, 0))
         return self._output(patches_C_T_W_P_n, height, width)
 
+    def words(self, copied: Tensor) -> Tensor:
+        """The bytes of a contiguous tensor as they are best copied."""
+        return copied
+
     def widest(self, calls: Sequence[Call]) -> int:
         """The most numbers that one input needs at once."""
         raise NotImplementedError
@@ -101,15 +105,15 @@ class FoldedConvolution:
         C, H, W, n = hidden_C_H_W_n.shape
         padded = self.workspace.empty("padded", C, H + 2 * pad_h, W + 2 * pad_w, n, like=hidden_C_H_W_n).zero_()
         padded[:, pad_h : pad_h + H, pad_w : pad_w + W] = hidden_C_H_W_n
-        seen = padded.unfold(1, kernel_h, stride_h).unfold(2, kernel_w, stride_w)
+        seen = self.words(padded).unfold(1, kernel_h, stride_h).unfold(2, kernel_w, stride_w)
         height, width = seen.shape[1] // pool_h, seen.shape[2] // pool_w
         windows = (
             seen[:, : height * pool_h, : width * pool_w].unflatten(2, (width, pool_w)).unflatten(1, (height, pool_h))
         )
         patches = windows.permute(0, 6, 7, 2, 4, 1, 3, 5)  # C, kernel_h, kernel_w, pool_h, pool_w, height, width, n
         taps = self.weight_C_D_T.shape[2]  # with those of zero weight that fill it up
-        copied_C_T = self.workspace.empty("patches", C, taps, *patches.shape[3:], like=patches)
-        copied_C_T[:, : kernel_h * kernel_w].unflatten(1, (kernel_h, kernel_w)).copy_(patches)
+        copied_C_T = self.workspace.empty("patches", C, taps, *patches.shape[3:-1], n, like=padded)
+        self.words(copied_C_T)[:, : kernel_h * kernel_w].unflatten(1, (kernel_h, kernel_w)).copy_(patches)
         copied_C_T[:, kernel_h * kernel_w :].zero_()
         return copied_C_T.flatten(4, 5).flatten(2, 3), height, width
 
@@ -165,6 +169,10 @@ class WideFoldedConvolution(FoldedConvolution):
             weight_H_D_P = self.linear.weight.detach().unflatten(1, (self.mask_K_D.shape[1], -1))
             self.weight_K_H_F = (weight_H_D_P * self.mask_K_D[:, None, :, None]).flatten(2)
 
+    def words(self, copied: Tensor) -> Tensor:
+        """As words of 8 bytes where the length of rows allows: a GPU copies single numbers one by one."""
+        return copied.view(torch.int64) if copied.shape[-1] * copied.itemsize % 8 == 0 else copied
+
     def widest(self, calls: Sequence[Call]) -> int:
         """The maps of all samples, of one place of each window and the largest so far."""
         maps = next(call.numel for call in calls if call.module is self.conv)
@@ -173,7 +181,9 @@ class WideFoldedConvolution(FoldedConvolution):
     def _output(self, patches_C_T_W_P_n: Tensor, height: int, width: int) -> Tensor:
         C, T, W, P, n = patches_C_T_W_P_n.shape
         K, D = self.mask_K_D.shape
-        contributions_C_DPn = self.workspace.empty("contributions", self.mask_K_C.shape[1], D * P * n, like=patches_C_T_W_P_n)
+        contributions_C_DPn = self.workspace.empty(
+            "contributions", self.mask_K_C.shape[1], D * P * n, like=patches_C_T_W_P_n
+        )
         contributions_C_DPn[C].view(D, P * n).copy_(_bias_of(self.conv)[:, None].expand(D, P * n))
         contributions_C_DPn[C + 1 :].zero_()
         pooled_K_DPn = self.workspace.empty("pooled", K, D * P * n, like=patches_C_T_W_P_n)

@@ -85,7 +85,9 @@ class WideDroppedFeatures:
 
     def __call__(self, hidden_n: Tensor) -> Tensor:
         """The output for every input and sample, [n K, H], input after input."""
-        output_n_K_H = (hidden_n.flatten(1) @ self.weight_K_H_F.flatten(0, 1).T).unflatten(1, self.weight_K_H_F.shape[:2])
+        output_n_K_H = (hidden_n.flatten(1) @ self.weight_K_H_F.flatten(0, 1).T).unflatten(
+            1, self.weight_K_H_F.shape[:2]
+        )
         return (output_n_K_H if self.linear.bias is None else output_n_K_H + self.linear.bias).flatten(0, 1)
 
 
