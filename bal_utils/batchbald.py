@@ -22,8 +22,7 @@ from torch import Generator, Tensor
 from bal_utils.information import check_log_probs
 from bal_utils.runtime import stream
 
-CPU_CHUNK_BYTES = 2**21  # probabilities computed at once: 2 MiB stay in a processor's cache
-ACCELERATOR_CHUNK_BYTES = 2**28  # enough work for each kernel launch
+CPU_CHUNK_BYTES, ACCELERATOR_CHUNK_BYTES = 2**21, 2**28  # probabilities at once: they stay in a cache, or fill a GPU
 ENUMERABLE_WEIGHTS = 2**25  # posterior weights that exact enumeration may hold: 256 MiB in float64
 ROUNDING = 3e-5  # nats; a gain in float32 is off by less than 1e-5, over 100 classes too
 
@@ -194,8 +193,8 @@ def bald_bounds(before_any_label: Configurations, log_probs_N_K_C: Tensor) -> Te
 
 def chunk_size(log_probs_N_K_C: Tensor, configurations: Configurations, dtype: torch.dtype) -> int:
     """How many inputs at once keep their probabilities, and those of every configuration, within the budget."""
-    _, num_samples, num_classes = log_probs_N_K_C.shape
     budget = CPU_CHUNK_BYTES if log_probs_N_K_C.device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
+    _, num_samples, num_classes = log_probs_N_K_C.shape
     elements = num_classes * max(num_samples, len(configurations.probs_M))
     return max(1, budget // (dtype.itemsize * elements))
 

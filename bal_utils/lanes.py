@@ -1,12 +1,13 @@
 """Many networks trained at once on one device: each in a lane of its own, starting and stopping when it must.
 
 A GPU is far from busy with one small network and 64 images: a step is then mostly the launching of its kernels. Here the
-weights of L networks are stacked, a layer is one operation for all of them, convolutions go on side by side, and a whole epoch
-of steps is recorded once as a CUDA graph and replayed with a single launch. Each network has its own images, its own order, its own dropout, and its own
-early stopping; when one is done, another takes its lane. A lane never sees what is in the others.
+weights of L networks are stacked, a layer is one operation for all of them, convolutions go on side by side, and a whole
+epoch of steps is recorded once as a CUDA graph and replayed with a single launch. Each network has its own images, its own
+order, its own dropout, and its own early stopping; when one is done, another takes its lane. A lane never sees what is in
+the others.
 
-Dimensions: L lanes, B examples of a batch, V validation images, S steps, P parameters of a network; a layer has C channels or
-features in and D out, a kernel of h x w; * any further dimensions.
+Dimensions: L lanes, B examples of a batch, V validation images, S draws of an epoch, P parameters of a network; a
+convolution has C channels in and D out, and kernels of h x w pixels.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from torch import Generator, Tensor, nn
 
 from bal_utils.posteriors.dropout_masks import is_dropout, trace
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.training import FitConfig, FitTask, check_finite, epoch_order
+from bal_utils.training import FitTask, check_finite, epoch_order
 
 ADAM_BETAS, ADAM_EPS = (0.9, 0.999), 1e-8  # PyTorch's own
 VALIDATION_CHUNK = 256  # images of every lane at once

@@ -72,11 +72,13 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 
 def git_revision(package: Path = Path(__file__).parent) -> str:
-    """The commit of the code that runs, with "+changes" where the package differs from it.
+    """The commit of the code that runs, with "+changes" where the package differs from it; "unknown" outside a git checkout.
 
-    Records and figures may differ: a sweep writes them. Outside a git checkout, as on a machine to which the code was
-    copied, it is what `BAL_REVISION` says, else "unknown".
+    Records and figures may differ: a sweep writes them. Where `BAL_REVISION` is set, it is that: whoever copies the code to
+    another machine without its history can say so.
     """
+    if named := os.environ.get("BAL_REVISION"):
+        return named
     git = ["git", "-C", str(package)]
     try:
         commit, changes = (
@@ -84,5 +86,5 @@ def git_revision(package: Path = Path(__file__).parent) -> str:
             for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
         )
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("BAL_REVISION") or "unknown"
+        return "unknown"
     return commit + "+changes" * bool(changes)

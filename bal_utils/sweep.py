@@ -7,6 +7,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from bal_utils.records import stack_runs
 from bal_utils.replication import Group, load_groups
 from bal_utils.runs import attempt, attempt_in_lanes, found_at, keep, reason
 from bal_utils.runtime import SCALES, scale
+from bal_utils.training import STOP_ON
 from bal_utils.workers import run_in_processes
 
 ALL_OF_MNIST = ImageSet()
@@ -199,6 +201,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     runs.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
     runs.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
     runs.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
+    runs.add_argument(
+        "--stop-on", choices=STOP_ON, help="what the validation images decide by (default: the scale's own)"
+    )
     images = parser.add_argument_group("images")
     images.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
     images.add_argument("--images", type=int, help="keep this many training images, drawn anew for each seed")
@@ -223,6 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.num_samples is not None:
         chosen["test_samples"] = options.num_samples
+    if options.stop_on is not None:
+        chosen["fit"] = replace(loop_config(options.scale).fit, stop_on=options.stop_on)
     images = ImageSet(name=options.dataset, images=options.images, copies=options.copies)
     runs = product(options.seeds, options.batch_sizes, options.strategies)
     where = {name: getattr(options, name) for name in ("device", "jobs", "scheduler", "lanes")}

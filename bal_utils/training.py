@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from bal_utils.runtime import stream, stream_seed
 
 VALIDATION_CHUNK = 1024
 FUSED_ADAM_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+StopOn = Literal["nll", "accuracy"]
+STOP_ON: tuple[StopOn, ...] = get_args(StopOn)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -30,7 +33,7 @@ class FitConfig:
     max_epochs: int = 30
     patience: int = 3  # epochs without a better validation before training stops
     weight_decay: float = 0.0
-    stop_on: Literal["nll", "accuracy"] = "nll"  # the validation loss, whatever loss is given, or the accuracy
+    stop_on: StopOn = "nll"  # the validation loss, whatever loss is given, or the accuracy
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience", "epoch_samples"):
@@ -43,7 +46,7 @@ class FitConfig:
             raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate!r}")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay: expected zero or a positive number, got {self.weight_decay!r}")
-        if self.stop_on not in ("nll", "accuracy"):
+        if self.stop_on not in STOP_ON:
             raise ValueError(f"stop_on: expected 'nll' or 'accuracy', got {self.stop_on!r}")
 
 

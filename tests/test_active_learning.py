@@ -17,6 +17,7 @@ from bal_utils import active_learning
 from bal_utils.active_learning import LoopConfig, Split, loop_config, run_active_learning
 from bal_utils.data import load_images
 from bal_utils.image_sets import ImageSet
+from bal_utils.posteriors.mc_dropout import deterministic_log_probs
 from bal_utils.records import load_run, save_run
 from bal_utils.sweep import run_sweep
 from bal_utils.training import FitConfig
@@ -186,7 +187,7 @@ def test_random_never_scores_the_pool(digits, monkeypatch):
 
     def counting(model, inputs, num_samples, *, generator):
         sizes.append(len(inputs))
-        return active_learning.deterministic_log_probs(model, inputs)
+        return deterministic_log_probs(model, inputs)
 
     monkeypatch.setitem(active_learning.POSTERIORS, "mc_dropout", counting)
     run_active_learning(replace(SMALL, strategy="random"), digits, device="cpu", progress=False)

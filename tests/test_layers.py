@@ -14,11 +14,21 @@ LAYERS = (
     | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
     | {"expected_change", "core_set", "stochastic_batches", "replication", "cluster", "epig", "label_store"},
     {"training", "lanes", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets", "own_data"},
-    {"active_learning", "sweep", "comparison", "runs"},
+    {"loop_config", "active_learning", "sweep", "comparison", "runs"},
     {"explorers", "exercises"},
 )
 # within a layer these may be imported by their neighbours
-FOUNDATIONS = {"mnist", "batchbald", "training", "active_learning", "runs", "posteriors", "explorers", "exercises"}
+FOUNDATIONS = {
+    "mnist",
+    "batchbald",
+    "training",
+    "loop_config",
+    "active_learning",
+    "runs",
+    "posteriors",
+    "explorers",
+    "exercises",
+}
 OPTIONAL = ("IPython", "ipywidgets", "anywidget", "pyro", "dask", "distributed", "pooch", "torchmetrics", "jupyterlab")
 
 

@@ -179,7 +179,7 @@ class WideFoldedConvolution(FoldedConvolution):
         return maps * max(self.conv.in_channels, 2 * len(self.mask_K_D)) // math.prod(self.pool)
 
     def _output(self, patches_C_T_W_P_n: Tensor, height: int, width: int) -> Tensor:
-        C, T, W, P, n = patches_C_T_W_P_n.shape
+        C, _, W, P, n = patches_C_T_W_P_n.shape
         K, D = self.mask_K_D.shape
         contributions_C_DPn = self.workspace.empty(
             "contributions", self.mask_K_C.shape[1], D * P * n, like=patches_C_T_W_P_n

@@ -26,6 +26,7 @@ from bal_utils.posteriors.dropout_masks import (
 from bal_utils.posteriors.workspace import Workspace
 from bal_utils.runtime import stream
 
+PROCESSORS = ("cpu",)  # have caches to stay in, and no launches of kernels to wait for
 CPU_CHUNK_BYTES = 8 * 2**20  # the activations of a chunk stay in the processor's cache
 THINNED_CHUNKS = 4  # times as long where one sample is computed after the other: matrix products need long rows
 ACCELERATOR_CHUNK_BYTES = 2**32  # enough work for each kernel launch
@@ -77,7 +78,7 @@ class SamplesTogether:
 
     def __init__(self, tail: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
         self.copied_from, self.num_samples, self.workspace = tail[0], len(masks[0]), Workspace()
-        wide = masks[0].device.type != "cpu"
+        wide = masks[0].device.type not in PROCESSORS
         self.thinned = folded_convolution.match(tail, masks, wide) or thinned_linear.match(tail, masks, wide)
         self.chunks = THINNED_CHUNKS if self.thinned else 1
         if self.thinned:

@@ -226,9 +226,17 @@ def thinned_part(model, images):
     return masked_passes.SamplesTogether(list(model)[first:], masks).thinned
 
 
+@pytest.fixture(params=["thinned", "wide"])
+def form(request, monkeypatch):
+    """The form of a processor, or that of a GPU, which runs on a processor too."""
+    if request.param == "wide":
+        monkeypatch.setattr(masked_passes, "PROCESSORS", ())
+    return request.param
+
+
 @pytest.mark.parametrize("behind", BEHIND)
 @pytest.mark.parametrize("name", [*FOLDABLE, *NOT_FOLDABLE])
-def test_folded_convolutions_are_found_by_structure_and_equal_plain_passes(name, behind):
+def test_folded_convolutions_are_found_by_structure_and_equal_plain_passes(name, behind, form):
     model, images = built([*(FOLDABLE | NOT_FOLDABLE)[name], *BEHIND[behind]()], (1, 13, 14))
     step = thinned_part(model, images)
     assert (step is not None) == (name in FOLDABLE)
@@ -240,7 +248,7 @@ def test_folded_convolutions_are_found_by_structure_and_equal_plain_passes(name,
 @pytest.mark.parametrize("kept_weight_bytes", [0, 2**26])
 @pytest.mark.parametrize("behind", [name for name in BEHIND if name != "no linear layer"])
 @pytest.mark.parametrize("p", [0.0, 0.25, 1.0])
-def test_dropped_features_thin_the_weight_and_equal_plain_passes(behind, p, kept_weight_bytes, monkeypatch):
+def test_dropped_features_thin_the_weight_and_equal_plain_passes(behind, p, kept_weight_bytes, form, monkeypatch):
     monkeypatch.setattr(thinned_linear, "KEPT_WEIGHT_BYTES", kept_weight_bytes)
     model, images = built([CONV(1, 4, 3), nn.MaxPool2d(2), nn.Dropout(p), *BEHIND[behind]()], (1, 10, 9))
     assert (thinned_part(model, images) is not None) == (behind != "flattened in part")
@@ -265,8 +273,20 @@ def test_what_samples_drop_is_not_computed():
     generator = stream(0, "masks")
     kept = [[(torch.rand(shape, generator=generator) >= p).sum().item() for p, shape in dropout] for _ in range(K)]
     assert len(step.mask_R_C) == sum(channels for _, channels, _ in kept) < 0.6 * K * 64
-    for (_, channels, units), weight_h_f in zip(kept, step.linear.weights, strict=True):
+    for (_, channels, units), weight_h_f in zip(kept, step.thinned.weights, strict=True):
         assert weight_h_f.shape == (units, channels * 16)
+
+
+@pytest.mark.parametrize("name", ["gal", "kirsch"])
+def test_half_precision_gives_normalised_probabilities_near_those_of_float32(name, form):
+    model, images, _ = make(name, num_inputs=70)  # rows of words of 8 bytes but for the last chunk of 6
+    expected = sample_log_probs(model, images, K).exp()
+    halved = sample_log_probs(model.half(), images.half(), K)
+    assert halved.dtype == torch.float32
+    torch.testing.assert_close(halved.exp().sum(dim=-1), torch.ones(70, K), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        halved.exp(), expected, rtol=0, atol=2e-3
+    )  # 10 bits after the binary point, a few layers
 
 
 def test_a_hooked_convolution_is_called_as_it_is():

@@ -1,0 +1,68 @@
+"""What decides a run of the loop: strategy, network, posterior, and the numbers of two scales."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+
+from bal_utils.acquisition import find_strategy
+from bal_utils.data import ImageData
+from bal_utils.models import MLP, GalCNN, KirschCNN
+from bal_utils.posteriors.mc_dropout import deterministic_log_probs, sample_log_probs
+from bal_utils.runtime import Scale
+from bal_utils.training import FitConfig
+
+MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
+    "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes, hidden=(256, 256)),
+    "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
+    "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),
+}
+POSTERIORS: dict[str, Callable[..., Tensor]] = {
+    "mc_dropout": sample_log_probs,
+    "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """All that decides a run. Two runs with equal configurations on the same data and machine give the same record."""
+
+    strategy: str = "bald"  # a name in acquisition.ACQUISITIONS
+    batch_size: int = 10  # labels asked for in each round
+    labels: int = 120  # stop once this many are labelled
+    initial_per_class: int = 2
+    validation_size: int = 1024  # labelled images held back to stop training early; never counted in `labels`
+    model: str = "kirsch_cnn"  # a name in MODELS, trained from new weights in each round
+    posterior: str = "mc_dropout"  # a name in POSTERIORS
+    num_samples: int = 20  # K, posterior samples behind each score
+    test_samples: int = 20  # posterior samples averaged for each test prediction
+    fit: FitConfig = field(default_factory=FitConfig)
+    scale: Scale = "lecture"  # the scale whose numbers these are, but for the changes made on purpose
+    seed: int = 0
+
+    def __post_init__(self):
+        find_strategy(self.strategy)
+        for name, known in (("model", MODELS), ("posterior", POSTERIORS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("batch_size", "labels", "initial_per_class", "validation_size", "num_samples", "test_samples"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected a whole number, at least 1, got {value!r}")
+
+
+def loop_config(scale: Scale, **changes) -> LoopConfig:
+    """The protocol at one of the two scales, with changes.
+
+    "paper" is that of Kirsch et al. 2019 (arXiv:1906.08158, section 4.1): 100 samples, epochs of 5,056 draws, patience 3.
+    "lecture" keeps the network, the pool and the test set, and takes fewer samples and shorter epochs; these stop on the
+    accuracy, because with few steps the loss turns up long before the accuracy does.
+    """
+    if scale == "paper":
+        config = LoopConfig(
+            scale="paper", num_samples=100, test_samples=100, labels=300, fit=FitConfig(epoch_samples=5056)
+        )
+    else:
+        shorter = FitConfig(epoch_samples=1024, max_epochs=20, patience=5, stop_on="accuracy")
+        config = LoopConfig(fit=shorter)
+    return replace(config, **changes)
