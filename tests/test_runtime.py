@@ -55,6 +55,11 @@ def test_machine_is_described():
     assert machine["torch"] == torch.__version__ and machine["threads"] >= 1 and machine["git_revision"]
 
 
+def test_the_revision_is_the_one_that_whoever_copied_the_code_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("BAL_REVISION", "0123456789ab")
+    assert git_revision(tmp_path) == git_revision() == "0123456789ab"
+
+
 def test_the_revision_tells_of_changed_code_and_not_of_new_figures(tmp_path):
     assert git_revision(tmp_path) == "unknown"
     (tmp_path / "package").mkdir()

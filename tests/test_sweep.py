@@ -60,6 +60,7 @@ def test_several_jobs_give_the_same_records(tmp_path):
         (["--seeds", "0", "0"], "two of one name"),
         (["--model", "kirsch_cnn"], "image_size"),
         (["--jobs", "0"], "jobs: expected at least 1, or -1"),
+        (["--lanes", "0"], "lanes: expected at least 1, got 0"),
     ],
 )
 def test_bad_arguments_are_sentences(arguments, message, tmp_path):
@@ -145,3 +146,56 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
         workers = [psutil.Process(int(path.name)) for path in tmp_path.iterdir()]
         parent.kill()
     wait_for(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))
+
+
+def cnn_runs(tmp_path, *options):
+    main(
+        [
+            *DIGITS,
+            "--scale",
+            "paper",
+            "--strategies",
+            "bald",
+            "random",
+            "--seeds",
+            "0",
+            "1",
+            *options,
+            "--out",
+            str(tmp_path),
+        ]
+    )
+    return {(run["config"]["strategy"], run["config"]["seed"]): run for run in load_runs(tmp_path)}
+
+
+def without_clock(run):
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in run["rounds"]]
+
+
+def test_runs_in_lanes_do_not_depend_on_the_number_of_lanes_and_continue(tmp_path):
+    whole = cnn_runs(tmp_path / "three", "--lanes", "3")
+    cnn_runs(tmp_path / "two", "--lanes", "2", "--labels", "20")  # measured once, then continued
+    continued = cnn_runs(tmp_path / "two", "--lanes", "2")
+    assert whole.keys() == continued.keys() and len(whole) == 4
+    for name, run in whole.items():
+        assert without_clock(run) == without_clock(continued[name]) and run["rounds"][-1]["labels"] == 30
+
+
+def test_lanes_start_from_the_same_networks_as_runs_of_their_own(tmp_path):
+    alone, together = cnn_runs(tmp_path / "alone"), cnn_runs(tmp_path / "lanes", "--lanes", "4")
+    for name, run in alone.items():
+        assert run["start"] == together[name]["start"] and run["config"] == together[name]["config"]
+        # other dropout: the accuracy after the start differs by less than the noise of a network trained on 20 digits
+        assert abs(run["rounds"][0]["accuracy"] - together[name]["rounds"][0]["accuracy"]) < 0.15
+
+
+def test_what_fails_in_a_lane_does_not_stop_the_others(tmp_path):
+    (tmp_path / "bald_b10_seed0.json").write_text("{}")
+    with pytest.raises(SystemExit, match="1 of 4 runs failed, the others are finished"):
+        cnn_runs(tmp_path, "--lanes", "2")
+    assert len(list(tmp_path.glob("*.json"))) == 4
+
+
+def test_stop_on_is_part_of_the_configuration(tmp_path):
+    runs = cnn_runs(tmp_path, "--stop-on", "accuracy", "--labels", "20")
+    assert {run["config"]["fit"]["stop_on"] for run in runs.values()} == {"accuracy"}
