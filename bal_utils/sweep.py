@@ -66,8 +66,9 @@ def run_sweep(
 
     Runs found there are continued from their last round; finished ones are read. `jobs` runs go on at a time, each in a
     process of its own; with the address of a Dask `scheduler`, as many as its cluster has workers; with several `lanes`, as
-    many in this process, their networks trained together. Raises ValueError for fewer than one, or where two configurations
-    would share a file, OSError where the folder or the cluster cannot be used, and RunsFailed, once all others are finished, for runs that failed.
+    many in this process, their networks trained together. Raises ValueError for fewer lanes than one, or where two
+    configurations would share a file, OSError where the folder or the cluster cannot be used, and RunsFailed, once all others
+    are finished, for runs that failed.
     """
     if lanes < 1:
         raise ValueError(f"lanes: expected at least 1, got {lanes}")

@@ -2,6 +2,7 @@
 
     make bench                       all of it (about half an hour on two cores)
     make bench BENCH=--quick         about a minute, smaller pools, no targets for BatchBALD
+    make bench BENCH="--only gpu"    training and scoring on a GPU; other runs leave it out where there is none
     make bench BENCH=--cpu-time      one thread, processor time: for a machine that is busy
 
 Times are medians of runs in turn in one process. Ends with status 1 where outputs or choices disagree or memory is
@@ -18,12 +19,13 @@ import warnings
 os.environ["TQDM_DISABLE"] = "1"  # read when the peers are imported
 
 import batchbald_peers
+import gpu
 import scoring_peers
 import structlog
 import torch
 from measure import Table
 
-PARTS = ("scoring", "memory", "batchbald", "large")
+PARTS = ("scoring", "memory", "batchbald", "large", "gpu")
 
 
 def main() -> int:
@@ -46,6 +48,8 @@ def main() -> int:
         batchbald_peers.compare_all(table, options.quick)
     if "large" in options.only:
         batchbald_peers.large_pool(table, options.quick)
+    if "gpu" in options.only and torch.cuda.is_available():
+        gpu.measure_all(table, "cuda", 6_000 if options.quick else 60_000)
     print("\nbelow target: " + ("; ".join(table.below) or "none"))
     print("disagrees: " + ("; ".join(table.failures) or "nothing"))
     return 1 if table.failures else 0
