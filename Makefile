@@ -10,9 +10,9 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 SWEEP := $(BIN)/python -m bal_utils.sweep
-KIRSCH := --scale paper --seeds 0 1 2 3 4 5 --out figures/kirsch2019
+KIRSCH := --scale paper --seeds 0 1 2 3 4 5 --out figures/kirsch2019 --lanes
 KIRSCH_SMALL := --scale paper --images 11044 --num-samples 20 --out figures/kirsch2019_pool10k
-GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds 0 1 2 --out figures/gal2017
+GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds 0 1 2 --out figures/gal2017 --lanes
 GAL_SMALL := --model gal_cnn --images 11044 --num-samples 10
 
 .DEFAULT_GOAL := help
@@ -79,7 +79,7 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs behind figures/, missing ones too (eight hours of one core; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (ten hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
 	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
@@ -92,20 +92,42 @@ figures: $(VENV)/.installed-lab ## the runs behind figures/, missing ones too (e
 		--out figures/gal2017_pool10k
 	$(SWEEP) $(GAL_SMALL) --labels 220 --posterior deterministic --strategies entropy variation_ratio --seeds 0 \
 		--out figures/gal2017_pool10k
-	$(SWEEP) --scale paper --images 5000 --copies 5 --num-samples 10 --labels 120 --strategies random bald batchbald \
-		--seeds 0 --out figures/repeated_x5
+	set -e; for rule in accuracy nll; do $(SWEEP) --scale paper --num-samples 20 --batch-sizes 40 --labels 300 \
+		--strategies random --seeds 0 1 2 3 4 5 --stop-on $$rule --out figures/stop_on/$$rule; done
+	$(SWEEP) --scale paper --images 11044 --num-samples 20 --labels 200 --strategies bald batchbald --seeds 0 1 2 \
+		--stop-on accuracy --out figures/stop_on/pool10k
 
-replication: $(VENV)/.installed-lab ## the published protocols in full, for a GPU (on two cores: weeks)
-	$(SWEEP) $(GAL) --strategies random bald variation_ratio entropy mean_std
-	$(SWEEP) $(GAL) --posterior deterministic --strategies entropy variation_ratio
+REPLICATIONS := $(addprefix replicate-,gal query100 ones fives tens hundreds copies)
+.PHONY: $(REPLICATIONS)
+$(REPLICATIONS): $(VENV)/.installed-lab
+
+replication: $(REPLICATIONS) ## the published protocols in full (make -j 7 replication: about half an hour of one H200; on two cores: weeks)
+
+replicate-gal:
+	$(SWEEP) $(GAL) 15 --strategies random bald variation_ratio entropy mean_std
+	$(SWEEP) $(GAL) 6 --posterior deterministic --strategies entropy variation_ratio
+
+replicate-query100:
 	$(SWEEP) --scale paper --model gal_cnn --num-samples 10 --batch-sizes 100 --labels 1020 --seeds 0 1 2 \
-		--strategies random bald batchbald margin entropy --out figures/query100
-	$(SWEEP) $(KIRSCH) --batch-sizes 1 --labels 150 --strategies bald
-	$(SWEEP) $(KIRSCH) --batch-sizes 5 10 40 --strategies bald batchbald
-	$(SWEEP) $(KIRSCH) --batch-sizes 4 100 --strategies bald batchbald
-	$(SWEEP) $(KIRSCH) --batch-sizes 10 --strategies random
-	set -e; for copies in 2 3 5; do $(SWEEP) --scale paper --copies $$copies --validation-size 3072 --num-samples 10 \
-		--strategies random bald batchbald --seeds 0 1 2 3 4 5 --out figures/repeated_mnist_x$$copies; done
+		--strategies random bald batchbald margin entropy --out figures/query100 --lanes 15
+
+replicate-ones:
+	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald
+
+replicate-fives:
+	$(SWEEP) $(KIRSCH) 12 --batch-sizes 5 --strategies bald batchbald
+	$(SWEEP) $(KIRSCH) 12 --batch-sizes 4 --strategies bald batchbald
+
+replicate-tens:
+	$(SWEEP) $(KIRSCH) 18 --batch-sizes 10 --strategies random bald batchbald
+
+replicate-hundreds:
+	$(SWEEP) $(KIRSCH) 12 --batch-sizes 40 --strategies bald batchbald
+	$(SWEEP) $(KIRSCH) 12 --batch-sizes 100 --labels 320 --strategies bald batchbald
+
+replicate-copies:
+	set -e; for copies in 5 2 3; do $(SWEEP) --scale paper --copies $$copies --validation-size 3072 --num-samples 10 \
+		--strategies random bald batchbald --seeds 0 1 2 3 4 5 --out figures/repeated_mnist_x$$copies --lanes 9; done
 
 # the peers need versions of their own
 build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml
