@@ -181,7 +181,8 @@ class Lanes:
             if is_dropout(layer):
                 mask_L_B = next(remaining, None)
             elif type(layer) is nn.Conv2d:
-                hidden_L_B = convolution(hidden_L_B, weights[f"{name}.weight"], weights[f"{name}.bias"], self.streams)
+                own = weights[f"{name}.weight"], weights[f"{name}.bias"]
+                hidden_L_B = convolution(hidden_L_B, layer, *own, self.streams)
             elif type(layer) is nn.Linear:
                 hidden_L_B = torch.baddbmm(weights[f"{name}.bias"][:, None], hidden_L_B, weights[f"{name}.weight"].mT)
             elif type(layer) is nn.Flatten:
@@ -199,19 +200,22 @@ def commutes(layer: nn.Module, mask_L_B: Tensor) -> bool:
     return type(layer) is nn.ReLU or (type(layer) is nn.MaxPool2d and whole_channels)
 
 
-def convolution(images_L_B_C_H_W: Tensor, weight_L_D_C_h_w: Tensor, bias_L_D: Tensor, streams: list) -> Tensor:
-    """Each lane's images through its own kernels, stride 1, no padding; on a GPU, side by side in its streams."""
+def convolution(
+    images_L_B_C_H_W: Tensor, layer: nn.Conv2d, weight_L_D_C_h_w: Tensor, bias_L_D: Tensor, streams: list
+) -> Tensor:
+    """Each lane's images through its own kernels, stepping as those of `layer`; on a GPU, side by side in its streams."""
     lanes = list(zip(images_L_B_C_H_W, weight_L_D_C_h_w, strict=True))
+    steps = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
     if streams:
         here, outputs = torch.cuda.current_stream(), []
         for stream_of_lane, lane in zip(streams, lanes, strict=True):
             stream_of_lane.wait_stream(here)
             with torch.cuda.stream(stream_of_lane):
-                outputs.append(F.conv2d(*lane))
+                outputs.append(F.conv2d(*lane, **steps))
         for stream_of_lane in streams:
             here.wait_stream(stream_of_lane)
     else:
-        outputs = [F.conv2d(*lane) for lane in lanes]
+        outputs = [F.conv2d(*lane, **steps) for lane in lanes]
     return torch.stack(outputs).add_(bias_L_D[:, None, :, None, None])
 
 
@@ -230,13 +234,14 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
         return work
     products = torch.backends.cuda.matmul
     exact, products.allow_tf32 = products.allow_tf32, True
-    warm_up = torch.cuda.Stream(device)
-    warm_up.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(warm_up):
-        work()
-    torch.cuda.current_stream(device).wait_stream(warm_up)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    products.allow_tf32 = exact
+    try:
+        warm_up, graph = torch.cuda.Stream(device), torch.cuda.CUDAGraph()
+        warm_up.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(warm_up):
+            work()
+        torch.cuda.current_stream(device).wait_stream(warm_up)
+        with torch.cuda.graph(graph):
+            work()
+    finally:
+        products.allow_tf32 = exact
     return graph.replay

@@ -103,10 +103,11 @@ def test_dropout_keeps_the_right_share_and_scales_it():
 
 def test_convolution_is_pytorchs():
     generator = torch.Generator().manual_seed(0)
-    images, weight, bias = (torch.randn(shape, generator=generator) for shape in
-                            ((3, 5, 4, 9, 8), (3, 6, 4, 3, 2), (3, 6)))  # fmt: skip
-    expected = torch.stack([F.conv2d(*one) for one in zip(images, weight, bias, strict=True)])
-    torch.testing.assert_close(convolution(images, weight, bias, []), expected, rtol=0, atol=1e-5)
+    layers = [nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=1).requires_grad_(False) for _ in range(3)]
+    images = torch.randn(3, 5, 4, 9, 8, generator=generator)
+    expected = torch.stack([layer(one) for layer, one in zip(layers, images, strict=True)])
+    own = (torch.stack([layer.weight for layer in layers]), torch.stack([layer.bias for layer in layers]))
+    torch.testing.assert_close(convolution(images, layers[0], *own, []), expected, rtol=0, atol=1e-5)
 
 
 def test_a_network_that_fails_leaves_and_the_others_go_on():
