@@ -79,7 +79,7 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (ten hours of one core; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (eleven hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
 	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
@@ -94,8 +94,8 @@ figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, mi
 		--out figures/gal2017_pool10k
 	set -e; for rule in accuracy nll; do $(SWEEP) --scale paper --num-samples 20 --batch-sizes 40 --labels 300 \
 		--strategies random --seeds 0 1 2 3 4 5 --stop-on $$rule --out figures/stop_on/$$rule; done
-	$(SWEEP) --scale paper --images 11044 --num-samples 20 --labels 200 --strategies bald batchbald --seeds 0 1 2 \
-		--stop-on accuracy --out figures/stop_on/pool10k
+	$(SWEEP) --scale paper --images 11044 --num-samples 20 --labels 200 --strategies bald batchbald \
+		--seeds 0 1 2 3 4 5 --stop-on accuracy --out figures/stop_on/pool10k
 
 REPLICATIONS := $(addprefix replicate-,gal query100 ones fives tens hundreds copies)
 .PHONY: $(REPLICATIONS)
