@@ -70,7 +70,11 @@ def jupyter_lab(folder: Path, scratch: Path) -> Iterator[tuple[int, str]]:
         yield port, token
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:  # it waits for kernels, and no test asks how it ends
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
