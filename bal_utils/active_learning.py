@@ -89,8 +89,10 @@ def run_active_learning(
 def begin(
     config: LoopConfig, data: ImageData, *, path: str | Path | None, device: str | None, progress: bool
 ) -> tuple[dict, Iterator[FitTask]]:
-    """The record of a run and what remains to be trained: each network is scored, and its round recorded, when the next
-    is asked for."""
+    """The record of a run and what remains to be trained.
+
+    Each network is scored, and its round recorded, when the next is asked for.
+    """
     device = choose_device(device)
     split = Split(data, config)
     record = open_record(config, data, split, path)

@@ -47,7 +47,8 @@ def attempt_in_lanes(
 ) -> Iterator[tuple[int, dict | str]]:
     """What `attempt` returns for each run, as they end. The networks of `num_lanes` runs train together in this process.
 
-    The configurations may differ in strategy, batch size and seed.
+    The configurations may differ in strategy, batch size and seed. Dropout draws from a stream of each network's own, so a
+    record depends neither on the other runs nor on `num_lanes`, but it is not the one that `attempt` would have made.
     """
     waiting = deque(
         enumerate(in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True))
