@@ -10,8 +10,9 @@ Dimensions: L lanes, B examples of a batch, V validation images, S draws of an e
 convolution has C channels in and D out, and kernels of h x w pixels.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +35,7 @@ class Lane:
     masks: Generator
     epochs: int = 0
     best_epoch: int = 0
-    best_error: float = field(default=float("inf"))
+    best_error: float = math.inf
 
 
 class Lanes:

@@ -50,14 +50,13 @@ def attempt_in_lanes(
     The configurations may differ in strategy, batch size and seed. Dropout draws from a stream of each network's own, so a
     record depends neither on the other runs nor on `num_lanes`, but it is not the one that `attempt` would have made.
     """
-    waiting = deque(
-        enumerate(in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True))
-    )
+    runs = (in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True))
+    waiting = deque((index, run, None) for index, run in enumerate(runs))
     lanes, going = None, {}
     while waiting or going:
         while waiting and len(going) < num_lanes:
-            index, run = waiting.popleft()
-            task, outcome = next_task(run)
+            index, run, error = waiting.popleft()
+            task, outcome = next_task(run, error)
             if task is None:
                 yield index, outcome
                 continue
@@ -66,13 +65,7 @@ def attempt_in_lanes(
             lanes.enter(number, task)
             going[number] = index, run
         for number, error in lanes.train() if going else ():
-            index, run = going.pop(number)
-            task, outcome = next_task(run, error)
-            if task is None:
-                yield index, outcome
-            else:
-                lanes.enter(number, task)
-                going[number] = index, run
+            waiting.appendleft((*going.pop(number), error))  # before those that have not begun
 
 
 def in_lane(config: LoopConfig, images: ImageSet, path: Path, device: str | None) -> Iterator[FitTask]:
@@ -89,7 +82,7 @@ def load(images: ImageSet, seed: int) -> ImageData:
     return images.load(seed)
 
 
-def next_task(run: Iterator[FitTask], error: Exception | None = None) -> tuple[FitTask | None, dict | str | None]:
+def next_task(run: Iterator[FitTask], error: Exception | None) -> tuple[FitTask | None, dict | str | None]:
     """What a run needs trained next, once its last network is trained or has failed; None and its outcome at its end."""
     try:
         return (run.throw(error) if error else next(run)), None
