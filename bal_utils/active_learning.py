@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +42,10 @@ class Split:
 
     def __init__(self, data: ImageData, config: LoopConfig):
         labels_N = data.train_labels
-        start = balanced_start(labels_N, config.initial_per_class, stream(config.seed, "start")).tolist()
+        if config.start is None:
+            start = balanced_start(labels_N, config.initial_per_class, stream(config.seed, "start")).tolist()
+        else:
+            start = chosen_start(config.start, len(labels_N))
         shuffled = torch.randperm(len(labels_N), generator=stream(config.seed, "validation")).tolist()
         taken = set(start)
         self.validation = [index for index in shuffled if index not in taken][: config.validation_size]
@@ -61,6 +64,13 @@ class Split:
             raise ValueError(f"indices: expected different images of the pool, got {indices}")
         self.labelled += indices
         self.pool = [index for index in self.pool if index not in wanted]
+
+
+def chosen_start(start: Sequence[int], size: int) -> list[int]:
+    """The places of the first labelled images. Raises ValueError where they are not different ones of `size`."""
+    if len(set(start)) != len(start) or not set(start).issubset(range(size)):
+        raise ValueError(f"start: expected different places from 0 to {size - 1}, got {list(start)}")
+    return list(start)
 
 
 def run_active_learning(
@@ -143,7 +153,7 @@ def finished(record: dict, config: LoopConfig) -> bool:
 def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | Path | None) -> dict:
     """A new record, or the one at `path`, whose acquisitions are then repeated on `split`."""
     new = {
-        "config": json.loads(json.dumps(asdict(config))),
+        "config": in_json(config),
         "data": {"name": data.name, "is_stand_in": data.is_stand_in, "train": len(data.train_labels)},
         "start": list(split.labelled),
         "rounds": [],
@@ -159,6 +169,11 @@ def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | P
     for entry in old["rounds"]:
         split.acquire(entry["acquired"])
     return old
+
+
+def in_json(config: LoopConfig) -> dict:
+    """The configuration as it stands in a record. What is not set is left out: records may be older than a setting."""
+    return json.loads(json.dumps({name: value for name, value in asdict(config).items() if value is not None}))
 
 
 def go_beyond(old: dict, config: dict) -> None:

@@ -22,6 +22,12 @@ POSTERIORS: dict[str, Callable[..., Tensor]] = {
     "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
 }
 
+# the twenty images of MNIST, two a class, that the published runs of Kirsch et al. 2019 start from (their logs)
+KIRSCH_START = (
+    38043, 40091, 17418, 2094, 39879, 3133, 5011, 40683, 54379, 24287,
+    9849, 59305, 39508, 39356, 8758, 52579, 13655, 7636, 21562, 41329,
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
@@ -30,7 +36,8 @@ class LoopConfig:
     strategy: str = "bald"  # a name in acquisition.ACQUISITIONS
     batch_size: int = 10  # labels asked for in each round
     labels: int = 120  # stop once this many are labelled
-    initial_per_class: int = 2
+    initial_per_class: int = 2  # of each class, drawn anew for each seed
+    start: tuple[int, ...] | None = None  # or these places in the training set
     validation_size: int = 1024  # labelled images held back to stop training early; never counted in `labels`
     model: str = "kirsch_cnn"  # a name in MODELS, trained from new weights in each round
     posterior: str = "mc_dropout"  # a name in POSTERIORS

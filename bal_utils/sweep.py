@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import itertools
 import math
 import sys
 import tempfile
@@ -20,8 +19,8 @@ from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
 from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, finished, loop_config
 from bal_utils.image_sets import ImageSet
-from bal_utils.plotting.replication import count
-from bal_utils.records import stack_runs
+from bal_utils.loop_config import KIRSCH_START
+from bal_utils.plotting.replication import curves_with_quartiles
 from bal_utils.replication import Group, load_groups
 from bal_utils.runs import attempt, attempt_in_lanes, found_at, keep, reason
 from bal_utils.runtime import SCALES, scale
@@ -156,11 +155,10 @@ def draw_learning_curves(out: str | Path) -> Path:
     size = (7, 4.5) if columns == 1 else (6 * columns, 4 * rows)
     plotting.use_style()
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
-    for ax, panel in itertools.zip_longest(axes.flat, panels):
-        if panel is None:
-            ax.set_axis_off()
-        else:
-            draw_panel(ax, groups, *panel)
+    for ax, panel in zip(axes.flat, panels, strict=False):
+        draw_panel(ax, groups, *panel)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
     data = next(iter(groups.values()))[0]["data"]["name"]
     figure.suptitle(f"{data}: accuracy on the test set, median over seeds", x=0.01, ha="left")
     path = Path(out) / "learning_curve.png"
@@ -171,14 +169,11 @@ def draw_learning_curves(out: str | Path) -> Path:
 
 def draw_panel(ax: Axes, groups: dict[Group, list[dict]], posterior: str, batch_size: int) -> None:
     """The curves of one batch size; a strategy has one colour in all panels."""
-    strategies = [name for name in ACQUISITIONS if any(group.strategy == name for group in groups)]
-    for index, name in enumerate(strategies):
-        if runs := groups.get(Group(name, batch_size, posterior)):
-            title = f"{find_strategy(name).title} ({count(runs)})"
-            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=title, index=index)
+    titles = {name: find_strategy(name).title for name in ACQUISITIONS if any(g.strategy == name for g in groups)}
+    panel = {titles[group.strategy]: runs for group, runs in groups.items() if group[1:] == (batch_size, posterior)}
+    curves_with_quartiles(ax, panel, among=list(titles.values()))
     network = ", one network" * (posterior == "deterministic")
     ax.set_title(f"{batch_size} label{'s' * (batch_size > 1)} a round{network}")
-    ax.legend(loc="lower right")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -199,6 +194,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     runs.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     runs.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
+    runs.add_argument("--start", choices=("drawn", "published"), default="drawn",
+                      help="first labels: two of each class, drawn for each seed, or the twenty of Kirsch et al.")  # fmt: skip
     runs.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
     runs.add_argument("--model", choices=MODELS, help="the network (default: kirsch_cnn)")
     runs.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
@@ -222,7 +219,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--lanes", type=int, default=1, help="runs at a time in one process, trained together: for a GPU"
     )
     engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.start == "published" and (options.images is not None or options.dataset != "mnist"):
+        parser.error("--start published: expected the whole of MNIST, got --images or another --dataset")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -231,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.num_samples is not None:
         chosen["test_samples"] = options.num_samples
+    if options.start == "published":
+        chosen["start"] = KIRSCH_START
     if options.stop_on is not None:
         chosen["fit"] = replace(loop_config(options.scale).fit, stop_on=options.stop_on)
     images = ImageSet(name=options.dataset, images=options.images, copies=options.copies)

@@ -17,6 +17,7 @@ from bal_utils import active_learning
 from bal_utils.active_learning import LoopConfig, Split, loop_config, run_active_learning
 from bal_utils.data import load_images
 from bal_utils.image_sets import ImageSet
+from bal_utils.loop_config import KIRSCH_START
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs
 from bal_utils.records import load_run, save_run
 from bal_utils.sweep import run_sweep
@@ -256,3 +257,27 @@ def test_active_learning_beats_random_where_it_should():
 def test_initial_set_is_the_same_for_every_strategy(digits):
     starts = [Split(digits, replace(SMALL, strategy=name)).labelled for name in ("random", "bald")]
     assert starts[0] == starts[1]
+
+
+def test_a_chosen_start_is_the_same_for_every_seed(digits):
+    start = (30, 4, 17, 250)
+    records = [
+        run_active_learning(replace(SMALL, start=start, seed=seed, labels=11), digits, device="cpu", progress=False)
+        for seed in (0, 1)
+    ]
+    assert [record["start"] for record in records] == [list(start)] * 2
+    assert records[0]["rounds"][0]["labels"] == 4 and not set(start) & set(all_acquired(records[0]))
+    assert records[0]["config"]["start"] == list(start)
+
+
+@pytest.mark.parametrize("start", [(3, 3), (5, 99999), (-1, 4)])
+def test_a_start_that_does_not_exist(digits, start):
+    with pytest.raises(ValueError, match="start: expected different places from 0 to"):
+        Split(digits, replace(SMALL, start=start))
+
+
+def test_the_published_start_has_two_images_of_each_class():
+    labels_N = load_images("mnist").train_labels
+    if len(labels_N) != 60_000:
+        pytest.skip("needs MNIST itself")
+    assert labels_N[list(KIRSCH_START)].bincount().tolist() == [2] * 10

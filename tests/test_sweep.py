@@ -75,6 +75,13 @@ def test_an_output_folder_that_is_a_file(tmp_path):
         main([*DIGITS, "--out", str(tmp_path / "runs")])
 
 
+@pytest.mark.parametrize("images", [["--dataset", "digits"], ["--images", "5000"]])
+def test_the_published_start_needs_the_whole_of_mnist(images, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--start", "published", *images])
+    assert "--start published: expected the whole of MNIST" in capsys.readouterr().err
+
+
 def test_jobs_and_scheduler_exclude_each_other(capsys):
     with pytest.raises(SystemExit, match="2"):
         main([*DIGITS, "--jobs", "2", "--scheduler", "tcp://127.0.0.1:8786"])
