@@ -10,7 +10,7 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 SWEEP := $(BIN)/python -m bal_utils.sweep
-KIRSCH := --scale paper --seeds 0 1 2 3 4 5 --out figures/kirsch2019 --lanes
+KIRSCH := --scale paper --start published --seeds 0 1 2 3 4 5 --out figures/kirsch2019 --lanes
 KIRSCH_SMALL := --scale paper --images 11044 --num-samples 20 --out figures/kirsch2019_pool10k
 GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds 0 1 2 --out figures/gal2017 --lanes
 GAL_SMALL := --model gal_cnn --images 11044 --num-samples 10
@@ -97,11 +97,11 @@ figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, mi
 	$(SWEEP) --scale paper --images 11044 --num-samples 20 --labels 200 --strategies bald batchbald \
 		--seeds 0 1 2 3 4 5 --stop-on accuracy --out figures/stop_on/pool10k
 
-REPLICATIONS := $(addprefix replicate-,gal query100 ones fives tens hundreds copies)
+REPLICATIONS := $(addprefix replicate-,gal query100 ones fives tens hundreds copies starts)
 .PHONY: $(REPLICATIONS)
 $(REPLICATIONS): $(VENV)/.installed-lab
 
-replication: $(REPLICATIONS) ## the published protocols in full (make -j 7 replication: about half an hour of one H200; on two cores: weeks)
+replication: $(REPLICATIONS) ## the published protocols in full (make -j 8 replication: about half an hour of one H200; on two cores: weeks)
 
 replicate-gal:
 	$(SWEEP) $(GAL) 15 --strategies random bald variation_ratio entropy mean_std
@@ -116,7 +116,7 @@ replicate-ones:
 
 replicate-fives:
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 5 --strategies bald batchbald
-	$(SWEEP) $(KIRSCH) 12 --batch-sizes 4 --strategies bald batchbald
+	$(SWEEP) $(KIRSCH) 12 --batch-sizes 4 --labels 100 --strategies bald batchbald
 
 replicate-tens:
 	$(SWEEP) $(KIRSCH) 18 --batch-sizes 10 --strategies random bald batchbald
@@ -126,8 +126,18 @@ replicate-hundreds:
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 100 --labels 320 --strategies bald batchbald
 
 replicate-copies:
-	set -e; for copies in 5 2 3; do $(SWEEP) --scale paper --copies $$copies --validation-size 3072 --num-samples 10 \
-		--strategies random bald batchbald --seeds 0 1 2 3 4 5 --out figures/repeated_mnist_x$$copies --lanes 9; done
+	set -e; for copies in 2 3 5; do $(SWEEP) --scale paper --start published --stop-on accuracy --copies $$copies \
+		--validation-size 3072 --num-samples 10 --strategies random bald batchbald --seeds 0 1 2 \
+		--out figures/repeated_mnist_x$$copies --lanes 9; done
+
+# twenty images of its own for each seed: what the shared start is worth
+DRAWN := --scale paper --out figures/drawn_starts
+replicate-starts:
+	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 18 --strategies random bald batchbald
+	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 12 --batch-sizes 5 --strategies bald batchbald
+	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 6 --batch-sizes 1 --labels 230 --strategies bald
+	$(SWEEP) $(DRAWN)/repeated_mnist_x5 --copies 5 --validation-size 3072 --num-samples 10 \
+		--strategies random bald batchbald --seeds 0 1 2 --lanes 9
 
 # the peers need versions of their own
 build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml
