@@ -224,23 +224,29 @@ def evaluate(config: LoopConfig, model: nn.Module, inputs_N: Tensor, labels_N: T
 
 
 def ask(config: LoopConfig, model: nn.Module, split: Split, inputs_N: Tensor, number: int) -> dict:
-    """Lets the strategy choose a batch from the whole pool, and labels it. Nothing is asked once all labels are there."""
+    """Lets the strategy choose a batch from the pool, or from `candidates` images of it, and labels it.
+
+    Nothing is asked once all labels are there.
+    """
     wanted = min(config.batch_size, config.labels - len(split.labelled))
     if wanted == 0:
         return {"acquired": [], "scores": []}
     masks, choices = stream(config.seed, "masks", number), stream(config.seed, "choices", number)
-    posterior = POSTERIORS[config.posterior]
+    posterior, places = POSTERIORS[config.posterior], split.pool
+    if config.candidates is not None:
+        shuffled = torch.randperm(len(places), generator=stream(config.seed, "candidates", number))
+        places = [places[index] for index in shuffled[: config.candidates].tolist()]
 
     def images(places: list[int]) -> Tensor:
         return like_weights(inputs_N[places], model)
 
     pool = Candidates(
-        len(split.pool),
-        lambda: posterior(model, images(split.pool), config.num_samples, generator=masks),
-        lambda: Features(*(penultimate(model, images(places)).float() for places in (split.pool, split.labelled))),
+        len(places),
+        lambda: posterior(model, images(places), config.num_samples, generator=masks),
+        lambda: Features(*(penultimate(model, images(chosen)).float() for chosen in (places, split.labelled))),
     )
     batch = find_strategy(config.strategy).select(pool, wanted, choices)
-    acquired = [split.pool[index] for index in batch.indices]
+    acquired = [places[index] for index in batch.indices]
     split.acquire(acquired)
     return {"acquired": acquired, "scores": [round(score, 6) for score in batch.scores]}
 

@@ -39,6 +39,7 @@ class LoopConfig:
     initial_per_class: int = 2  # of each class, drawn anew for each seed
     start: tuple[int, ...] | None = None  # or these places in the training set
     validation_size: int = 1024  # labelled images held back to stop training early; never counted in `labels`
+    candidates: int | None = None  # score only so many images of the pool, drawn anew in each round; by default all
     model: str = "kirsch_cnn"  # a name in MODELS, trained from new weights in each round
     posterior: str = "mc_dropout"  # a name in POSTERIORS
     num_samples: int = 20  # K, posterior samples behind each score
@@ -56,6 +57,8 @@ class LoopConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}: expected a whole number, at least 1, got {value!r}")
+        if self.candidates is not None and not self.candidates >= self.batch_size:
+            raise ValueError(f"candidates: expected at least batch_size = {self.batch_size}, got {self.candidates!r}")
 
 
 def loop_config(scale: Scale, **changes) -> LoopConfig:

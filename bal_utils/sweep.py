@@ -197,6 +197,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     runs.add_argument("--start", choices=("drawn", "published"), default="drawn",
                       help="first labels: two of each class, drawn for each seed, or the twenty of Kirsch et al.")  # fmt: skip
     runs.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
+    runs.add_argument("--candidates", type=int, help="score so many images of the pool, drawn anew in each round")
     runs.add_argument("--model", choices=MODELS, help="the network (default: kirsch_cnn)")
     runs.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
     runs.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
@@ -227,7 +228,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
-    names = ("labels", "num_samples", "model", "posterior", "validation_size")
+    names = ("labels", "num_samples", "candidates", "model", "posterior", "validation_size")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.num_samples is not None:
         chosen["test_samples"] = options.num_samples

@@ -281,3 +281,25 @@ def test_the_published_start_has_two_images_of_each_class():
     if len(labels_N) != 60_000:
         pytest.skip("needs MNIST itself")
     assert labels_N[list(KIRSCH_START)].bincount().tolist() == [2] * 10
+
+
+def test_a_strategy_sees_only_the_candidates_of_the_round(digits):
+    few = replace(SMALL, strategy="entropy", candidates=SMALL.batch_size)  # then it can only take them all
+    order = [
+        run_active_learning(replace(few, strategy=name), digits, device="cpu", progress=False)["rounds"][0]["acquired"]
+        for name in ("entropy", "bald")
+    ]
+    assert sorted(order[0]) == sorted(order[1]) and set(order[0]) < set(Split(digits, few).pool)
+    rounds = run_active_learning(few, digits, device="cpu", progress=False)["rounds"]
+    assert len(set(rounds[0]["acquired"]) & set(rounds[1]["acquired"])) == 0
+
+
+def test_as_many_candidates_as_images_are_all_of_them(digits, whole_run):
+    size = len(Split(digits, SMALL).pool)
+    run = run_active_learning(replace(SMALL, candidates=size), digits, device="cpu", progress=False)
+    assert sorted(run["rounds"][0]["acquired"]) == sorted(whole_run["rounds"][0]["acquired"])
+
+
+def test_fewer_candidates_than_a_batch():
+    with pytest.raises(ValueError, match="candidates: expected at least batch_size = 7, got 6"):
+        replace(SMALL, candidates=6)
