@@ -136,8 +136,8 @@ replicate-starts:
 	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 18 --strategies random bald batchbald
 	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 12 --batch-sizes 5 --strategies bald batchbald
 	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 6 --batch-sizes 1 --labels 230 --strategies bald
-	$(SWEEP) $(DRAWN)/repeated_mnist_x5 --copies 5 --validation-size 3072 --num-samples 10 \
-		--strategies random bald batchbald --seeds 0 1 2 --lanes 9
+	set -e; for copies in 2 5; do $(SWEEP) $(DRAWN)/repeated_mnist_x$$copies --copies $$copies --validation-size 3072 \
+		--num-samples 10 --strategies random bald batchbald --seeds 0 1 2 --lanes 9; done
 
 # the peers need versions of their own
 build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml
