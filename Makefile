@@ -79,7 +79,7 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (eleven hours of one core; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (fourteen hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
 	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
@@ -90,6 +90,8 @@ figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, mi
 		--out figures/query100_pool10k
 	$(SWEEP) $(GAL_SMALL) --labels 220 --strategies random bald variation_ratio entropy mean_std --seeds 0 \
 		--out figures/gal2017_pool10k
+	$(SWEEP) --scale paper --model gal_cnn --validation-size 100 --labels 300 --candidates 2000 --seeds 0 1 2 \
+		--strategies bald variation_ratio entropy mean_std --out figures/gal2017_candidates
 	$(SWEEP) $(GAL_SMALL) --labels 220 --posterior deterministic --strategies entropy variation_ratio --seeds 0 \
 		--out figures/gal2017_pool10k
 	set -e; for rule in accuracy nll; do $(SWEEP) --scale paper --num-samples 20 --batch-sizes 40 --labels 300 \
