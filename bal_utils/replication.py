@@ -54,17 +54,26 @@ def curve_of(run: dict) -> tuple[ndarray, ndarray]:
 
 
 def paired_lead(runs: Iterable[dict], rivals: Iterable[dict]) -> tuple[float, tuple[float, float], int]:
-    """How many points of accuracy `runs` are ahead of `rivals`, averaged over the labels both were measured at.
+    """How many points of accuracy `runs` are ahead of `rivals`: `leads_by_seed`, averaged over the pairs.
 
-    Runs are paired by seed: the pair shares its pool, start and validation images. Returns the mean over the pairs, its
-    95 % interval (Student's t), and the number of pairs. Raises ValueError where fewer than two seeds occur in both.
+    Returns the mean, its 95 % interval (Student's t), and the number of pairs. Raises ValueError where fewer than two seeds
+    occur in both.
+    """
+    found = leads_by_seed(runs, rivals)
+    if len(found) < 2:
+        raise ValueError(f"runs: expected at least two seeds that the rivals have too, got {len(found)}")
+    leads_S = np.array(list(found.values()))
+    return float(leads_S.mean()), interval(leads_S), len(found)
+
+
+def leads_by_seed(runs: Iterable[dict], rivals: Iterable[dict]) -> dict[int, float]:
+    """For each seed that both have, the points of accuracy that its run is ahead of its rival.
+
+    Averaged over the labels that both were measured at, the start left out. A pair shares its pool, start and validation
+    images.
     """
     mine, theirs = ({run["config"]["seed"]: run for run in group} for group in (runs, rivals))
-    seeds = sorted(mine.keys() & theirs.keys())
-    if len(seeds) < 2:
-        raise ValueError(f"runs: expected at least two seeds that the rivals have too, got {len(seeds)}")
-    leads_S = np.array([_lead(mine[seed], theirs[seed]) for seed in seeds])
-    return float(leads_S.mean()), interval(leads_S), len(seeds)
+    return {seed: _lead(mine[seed], theirs[seed]) for seed in sorted(mine.keys() & theirs.keys())}
 
 
 def _lead(run: dict, rival: dict) -> float:

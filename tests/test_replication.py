@@ -5,7 +5,15 @@ import pytest
 from scipy import stats
 
 from bal_utils.records import save_run
-from bal_utils.replication import Group, labels_quartiles, load_groups, paired_lead, published, share_of_duplicates
+from bal_utils.replication import (
+    Group,
+    labels_quartiles,
+    leads_by_seed,
+    load_groups,
+    paired_lead,
+    published,
+    share_of_duplicates,
+)
 
 
 def made(accuracies, *, strategy="bald", seed=0, batch_size=10, acquired=(), images=100):
@@ -29,6 +37,9 @@ def test_a_lead_is_paired_by_seed_and_leaves_out_the_shared_start():
     expected = stats.ttest_1samp(leads, 0).confidence_interval(0.95)
     np.testing.assert_allclose([mean, low, high], [leads.mean(), expected.low, expected.high])
     assert pairs == 4
+    by_seed = leads_by_seed(mine, [*theirs[1:], made(curves[0, 0], seed=9)])
+    assert list(by_seed) == [1, 2, 3]
+    np.testing.assert_allclose(list(by_seed.values()), leads[1:])
 
 
 def test_a_lead_of_one_pair_is_refused():
