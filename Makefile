@@ -11,6 +11,7 @@ WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build
 
 SWEEP := $(BIN)/python -m bal_utils.sweep
 KIRSCH := --scale paper --start published --seeds 0 1 2 3 4 5 --out figures/kirsch2019 --lanes
+DRAWN := --scale paper --out figures/drawn_starts
 KIRSCH_SMALL := --scale paper --images 11044 --num-samples 20 --out figures/kirsch2019_pool10k
 GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds 0 1 2 --out figures/gal2017 --lanes
 GAL_SMALL := --model gal_cnn --images 11044 --num-samples 10
@@ -133,7 +134,6 @@ replicate-copies:
 		--out figures/repeated_mnist_x$$copies --lanes 9; done
 
 # twenty images of its own for each seed: what the shared start is worth
-DRAWN := --scale paper --out figures/drawn_starts
 replicate-starts:
 	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 18 --strategies random bald batchbald
 	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 12 --batch-sizes 5 --strategies bald batchbald

@@ -53,11 +53,14 @@ class LoopConfig:
         for name, known in (("model", MODELS), ("posterior", POSTERIORS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
-        for name in ("batch_size", "labels", "initial_per_class", "validation_size", "num_samples", "test_samples"):
+        counts = ("batch_size", "labels", "initial_per_class", "validation_size", "num_samples", "test_samples")
+        for name in (*counts, "candidates"):
             value = getattr(self, name)
+            if name == "candidates" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}: expected a whole number, at least 1, got {value!r}")
-        if self.candidates is not None and not self.candidates >= self.batch_size:
+        if self.candidates is not None and self.candidates < self.batch_size:
             raise ValueError(f"candidates: expected at least batch_size = {self.batch_size}, got {self.candidates!r}")
 
 

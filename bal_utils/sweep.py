@@ -20,7 +20,8 @@ from bal_utils.acquisition import ACQUISITIONS, find_strategy
 from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, finished, loop_config
 from bal_utils.image_sets import ImageSet
 from bal_utils.loop_config import KIRSCH_START
-from bal_utils.plotting.replication import curves_with_quartiles
+from bal_utils.plotting.replication import count
+from bal_utils.records import stack_runs
 from bal_utils.replication import Group, load_groups
 from bal_utils.runs import attempt, attempt_in_lanes, found_at, keep, reason
 from bal_utils.runtime import SCALES, scale
@@ -169,11 +170,14 @@ def draw_learning_curves(out: str | Path) -> Path:
 
 def draw_panel(ax: Axes, groups: dict[Group, list[dict]], posterior: str, batch_size: int) -> None:
     """The curves of one batch size; a strategy has one colour in all panels."""
-    titles = {name: find_strategy(name).title for name in ACQUISITIONS if any(g.strategy == name for g in groups)}
-    panel = {titles[group.strategy]: runs for group, runs in groups.items() if group[1:] == (batch_size, posterior)}
-    curves_with_quartiles(ax, panel, among=list(titles.values()))
+    strategies = [name for name in ACQUISITIONS if any(group.strategy == name for group in groups)]
+    for index, name in enumerate(strategies):
+        if runs := groups.get(Group(name, batch_size, posterior)):
+            title = f"{find_strategy(name).title} ({count(runs)})"
+            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=title, index=index)
     network = ", one network" * (posterior == "deterministic")
     ax.set_title(f"{batch_size} label{'s' * (batch_size > 1)} a round{network}")
+    ax.legend(loc="lower right")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -189,9 +193,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     runs = parser.add_argument_group("runs")
     runs.add_argument("--strategies", nargs="+", default=["random", "bald", "batchbald"], metavar="NAME",
                       help=f"any of: {', '.join(ACQUISITIONS)}")  # fmt: skip
-    runs.add_argument(
-        "--batch-sizes", nargs="+", type=int, default=[10], metavar="B", help="labels asked for in a round"
-    )
+    runs.add_argument("--batch-sizes", nargs="+", type=int, default=[10], metavar="B",
+                      help="labels asked for in a round")  # fmt: skip
     runs.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     runs.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
     runs.add_argument("--start", choices=("drawn", "published"), default="drawn",
@@ -202,9 +205,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     runs.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
     runs.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
     runs.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
-    runs.add_argument(
-        "--stop-on", choices=STOP_ON, help="what the validation images decide by (default: the scale's own)"
-    )
+    runs.add_argument("--stop-on", choices=STOP_ON,
+                      help="what the validation images decide by (default: the scale's own)")  # fmt: skip
     images = parser.add_argument_group("images")
     images.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
     images.add_argument("--images", type=int, help="keep this many training images, drawn anew for each seed")
@@ -213,12 +215,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     where.add_argument("--out", default="runs", help="folder of the records; finished rounds found there are kept")
     where.add_argument("--device", help="default: a GPU if there is one")
     engine = where.add_mutually_exclusive_group()
-    engine.add_argument(
-        "--jobs", type=int, default=1, help="runs at a time, each in a process of its own; -1: one a core"
-    )
-    engine.add_argument(
-        "--lanes", type=int, default=1, help="runs at a time in one process, trained together: for a GPU"
-    )
+    engine.add_argument("--jobs", type=int, default=1,
+                        help="runs at a time, each in a process of its own; -1: one a core")  # fmt: skip
+    engine.add_argument("--lanes", type=int, default=1,
+                        help="runs at a time in one process, trained together: for a GPU")  # fmt: skip
     engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
     options = parser.parse_args(arguments)
     if options.start == "published" and (options.images is not None or options.dataset != "mnist"):

@@ -303,3 +303,9 @@ def test_as_many_candidates_as_images_are_all_of_them(digits, whole_run):
 def test_fewer_candidates_than_a_batch():
     with pytest.raises(ValueError, match="candidates: expected at least batch_size = 7, got 6"):
         replace(SMALL, candidates=6)
+
+
+@pytest.mark.parametrize("candidates", [0, True, 20.5, "20"])
+def test_candidates_are_a_whole_number(candidates):
+    with pytest.raises(ValueError, match="candidates: expected a whole number, at least 1"):
+        replace(SMALL, candidates=candidates)

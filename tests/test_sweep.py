@@ -43,6 +43,12 @@ def test_the_figure_has_a_panel_a_batch_size_and_a_strategy_one_colour(tmp_path,
     assert panels[0].lines[0].get_color() == panels[2].lines[0].get_color() != panels[1].lines[0].get_color()
 
 
+def test_more_strategies_than_colours_are_drawn_too(tmp_path):
+    names = ["random", "entropy", "margin", "bald", "mean_std", "variation_ratio", "power_bald"]
+    main([*DIGITS, "--strategies", *names, "--out", str(tmp_path)])
+    assert (tmp_path / "learning_curve.png").exists()
+
+
 def test_several_jobs_give_the_same_records(tmp_path):
     for jobs in ("1", "2"):
         main([*DIGITS, "--strategies", "bald", "--seeds", "0", "1", "--jobs", jobs, "--out", str(tmp_path / jobs)])
