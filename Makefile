@@ -11,10 +11,8 @@ WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build
 
 SWEEP := $(BIN)/python -m bal_utils.sweep
 KIRSCH := --scale paper --start published --seeds 0 1 2 3 4 5 --out figures/kirsch2019 --lanes
-DRAWN := --scale paper --out figures/drawn_starts
-KIRSCH_SMALL := --scale paper --images 11044 --num-samples 20 --out figures/kirsch2019_pool10k
-GAL := --scale paper --model gal_cnn --validation-size 100 --labels 1020 --seeds 0 1 2 --out figures/gal2017 --lanes
-GAL_SMALL := --model gal_cnn --images 11044 --num-samples 10
+DRAWN := --scale paper --seeds 0 1 2 3 4 5 --out figures/drawn_starts/kirsch2019 --lanes
+GAL := --scale paper --model gal_cnn --validation-size 100 --seeds 0 1 2
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-without-mnist course page slides student site pictures hosted times check figures replication bench constraints clean
@@ -80,25 +78,12 @@ check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (fourteen hours of one core; continues where it stopped)
+figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
-	$(SWEEP) $(KIRSCH_SMALL) --labels 200 --strategies random bald batchbald --seeds 0 1 2
-	$(SWEEP) $(KIRSCH_SMALL) --labels 60 --batch-sizes 4 --strategies bald batchbald --seeds 0 1 2
-	$(SWEEP) $(KIRSCH_SMALL) --labels 300 --batch-sizes 40 --strategies bald batchbald --seeds 0 1 2
-	$(SWEEP) $(KIRSCH_SMALL) --labels 320 --batch-sizes 100 --strategies bald batchbald --seeds 0 1 2 3 4 5
-	$(SWEEP) $(GAL_SMALL) --batch-sizes 100 --labels 1020 --strategies random bald batchbald margin entropy --seeds 0 1 2 \
-		--out figures/query100_pool10k
-	$(SWEEP) $(GAL_SMALL) --labels 220 --strategies random bald variation_ratio entropy mean_std --seeds 0 \
-		--out figures/gal2017_pool10k
-	$(SWEEP) --scale paper --model gal_cnn --validation-size 100 --labels 300 --candidates 2000 --seeds 0 1 2 \
-		--strategies bald variation_ratio mean_std --out figures/gal2017_candidates
-	$(SWEEP) $(GAL_SMALL) --labels 220 --posterior deterministic --strategies entropy variation_ratio --seeds 0 \
-		--out figures/gal2017_pool10k
 	set -e; for rule in accuracy nll; do $(SWEEP) --scale paper --num-samples 20 --batch-sizes 40 --labels 300 \
 		--strategies random --seeds 0 1 2 3 4 5 --stop-on $$rule --out figures/stop_on/$$rule; done
-	$(SWEEP) --scale paper --images 11044 --num-samples 20 --labels 200 --strategies bald batchbald \
-		--seeds 0 1 2 3 4 5 --stop-on accuracy --out figures/stop_on/pool10k
+	$(SWEEP) $(GAL) --labels 300 --candidates 2000 --strategies bald variation_ratio mean_std --out figures/gal2017_candidates_cpu
 
 REPLICATIONS := $(addprefix replicate-,gal query100 ones fives tens hundreds copies starts)
 .PHONY: $(REPLICATIONS)
@@ -107,8 +92,10 @@ $(REPLICATIONS): $(VENV)/.installed-lab
 replication: $(REPLICATIONS) ## the published protocols in full (make -j 8 replication: about half an hour of one H200; on two cores: weeks)
 
 replicate-gal:
-	$(SWEEP) $(GAL) 15 --strategies random bald variation_ratio entropy mean_std
-	$(SWEEP) $(GAL) 6 --posterior deterministic --strategies entropy variation_ratio
+	$(SWEEP) $(GAL) --labels 1020 --strategies random bald variation_ratio entropy mean_std --out figures/gal2017 --lanes 15
+	$(SWEEP) $(GAL) --labels 1020 --posterior deterministic --strategies entropy variation_ratio --out figures/gal2017 --lanes 6
+	$(SWEEP) $(GAL) --labels 720 --candidates 2000 --strategies bald variation_ratio entropy mean_std \
+		--out figures/gal2017_candidates --lanes 12
 
 replicate-query100:
 	$(SWEEP) --scale paper --model gal_cnn --num-samples 10 --batch-sizes 100 --labels 1020 --seeds 0 1 2 \
@@ -118,8 +105,7 @@ replicate-ones:
 	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald
 
 replicate-fives:
-	$(SWEEP) $(KIRSCH) 12 --batch-sizes 5 --strategies bald batchbald
-	$(SWEEP) $(KIRSCH) 12 --batch-sizes 4 --labels 100 --strategies bald batchbald
+	$(SWEEP) $(KIRSCH) 24 --batch-sizes 4 5 --strategies bald batchbald
 
 replicate-tens:
 	$(SWEEP) $(KIRSCH) 18 --batch-sizes 10 --strategies random bald batchbald
@@ -127,6 +113,8 @@ replicate-tens:
 replicate-hundreds:
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 40 --strategies bald batchbald
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 100 --labels 320 --strategies bald batchbald
+	$(SWEEP) --scale paper --start published --seeds 0 1 2 3 4 5 --batch-sizes 40 --strategies bald batchbald --stop-on accuracy \
+		--out figures/stop_on/kirsch2019_b40 --lanes 12
 
 replicate-copies:
 	set -e; for copies in 2 3 5; do $(SWEEP) --scale paper --start published --stop-on accuracy --copies $$copies \
@@ -135,11 +123,9 @@ replicate-copies:
 
 # twenty images of its own for each seed: what the shared start is worth
 replicate-starts:
-	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 18 --strategies random bald batchbald
-	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 12 --batch-sizes 5 --strategies bald batchbald
-	$(SWEEP) $(DRAWN)/kirsch2019 --seeds 0 1 2 3 4 5 --lanes 6 --batch-sizes 1 --labels 230 --strategies bald
-	set -e; for copies in 2 5; do $(SWEEP) $(DRAWN)/repeated_mnist_x$$copies --copies $$copies --validation-size 3072 \
-		--num-samples 10 --strategies random bald batchbald --seeds 0 1 2 --lanes 9; done
+	$(SWEEP) $(DRAWN) 18 --strategies random bald batchbald
+	$(SWEEP) $(DRAWN) 12 --batch-sizes 5 --strategies bald batchbald
+	$(SWEEP) $(DRAWN) 6 --batch-sizes 1 --labels 230 --strategies bald
 
 # the peers need versions of their own
 build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproject.toml

@@ -31,7 +31,10 @@ KIRSCH_START = (
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """All that decides a run. Two runs with equal configurations on the same data and machine give the same record."""
+    """All that decides a run.
+
+    Two runs with equal configurations on the same data and CPU give the same record. A GPU adds up in another order each time.
+    """
 
     strategy: str = "bald"  # a name in acquisition.ACQUISITIONS
     batch_size: int = 10  # labels asked for in each round
