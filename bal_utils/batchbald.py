@@ -57,8 +57,8 @@ class Configurations:
         children_J = (self.probs_M[:, None] * (self.weights_M_K @ probs_K_C)).flatten()
         kept_m, probs_m = thin(children_J, limit, generator)
         parents_m, labels_m = kept_m // probs_K_C.shape[1], kept_m % probs_K_C.shape[1]
-        weights_m_K = self.weights_M_K[parents_m] * probs_K_C.T[labels_m]
-        return Configurations(probs_m, weights_m_K / weights_m_K.sum(dim=1, keepdim=True))
+        weights_m_K = self.weights_M_K[parents_m].mul_(probs_K_C.T[labels_m])
+        return Configurations(probs_m, weights_m_K.div_(weights_m_K.sum(dim=1, keepdim=True)))
 
     def merged(self, depth: int) -> "Configurations":
         """Merge those that find the same `depth` samples likeliest: every gain rises, but little, for they are alike."""
@@ -102,11 +102,9 @@ def thin(probs_J: Tensor, limit: int, generator: Generator | None) -> tuple[Tens
     probs_j = probs_J[possible_j]
     if len(possible_j) <= limit:
         return possible_j, probs_j
-    heaviest = probs_j.topk(limit).values
-    tails = probs_j.sum() - heaviest.cumsum(0) + heaviest
-    room = torch.arange(limit, 0, -1, device=probs_j.device)
-    num_heavy = int((heaviest * room > tails).sum())
-    threshold = tails[num_heavy] / room[num_heavy]
+    threshold, num_heavy = probs_j.sum() / limit, -1
+    while (found := int((heavy_j := probs_j > threshold).sum())) > num_heavy:  # without the heavy, a share is smaller
+        num_heavy, threshold = found, probs_j.masked_fill(heavy_j, 0).sum() / (limit - found)
     # Neighbours have labels in common: one random offset and equal steps spread the survivors evenly over them.
     offset = torch.rand((), generator=generator, dtype=torch.float64).to(probs_j.device)
     steps_j = ((probs_j / threshold).clamp_max(1).cumsum(0) + offset).floor()

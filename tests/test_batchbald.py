@@ -283,6 +283,22 @@ def test_thinning_keeps_the_heavy_and_moves_no_expectation():
     torch.testing.assert_close(totals_J / 4000, probs_J, rtol=0, atol=0.0032)
 
 
+@pytest.mark.parametrize("power", [1, 10, 100])
+def test_the_light_are_thinned_however_little_they_weigh(power):
+    """Beside a heavy one most of them vanish in a sum: the limit and their own sum have to hold all the same."""
+    for seed in range(50):
+        weights_J = torch.rand(200, generator=stream(seed, "light"), dtype=torch.float64) ** power
+        probs_J = weights_J / weights_J.sum()
+        limit = 10 + 3 * seed
+        kept_m, probs_m = thin(probs_J, limit, stream(seed, "thin"))
+        assert len(kept_m) == len(kept_m.unique()) == limit
+        light_m = probs_m == probs_m.min()
+        heavy_m = kept_m[~light_m]
+        torch.testing.assert_close(probs_m[~light_m], probs_J[heavy_m], rtol=0, atol=0)
+        rest_J = probs_J.index_fill(0, heavy_m, 0)
+        torch.testing.assert_close(probs_m[light_m].sum(), rest_J.sum(), rtol=1e-9, atol=0)
+
+
 def test_few_configurations_are_all_kept():
     kept_m, probs_m = thin(torch.tensor([0.5, 0.0, 0.2, 0.3], dtype=torch.float64), 3, None)
     assert kept_m.tolist() == [0, 2, 3]
