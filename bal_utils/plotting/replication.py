@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, learning_curve
+from bal_utils.plotting import CLASS_COLOURS, PALETTE, learning_curve
 from bal_utils.records import stack_runs
 
 Quartiles = tuple[float, float, float]  # 25, 50 and 75 %; infinity is "not within the run", NaN "not known"
@@ -144,16 +144,16 @@ def leads(ax: Axes, found: Mapping[str, Lead], *, wide: float = 0.0) -> Axes:
     and is drawn hollow. `wide` is the least half-width of the axis, in points of accuracy.
     """
     ax.axvline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2, zorder=1)
+    colour = PALETTE["black"]  # the colours of strategies are for their curves
     for row, (mean, ends, _) in enumerate(found.values()):
-        colour, marker = CLASS_COLOURS[row % len(CLASS_COLOURS)], CLASS_MARKERS[row % len(CLASS_MARKERS)]
         if ends is not None:
             ax.plot(ends, [row, row], color=colour, linewidth=3, zorder=2)
         face = "white" if ends is None else colour
-        ax.plot(mean, row, marker, color=colour, markerfacecolor=face, markersize=9, markeredgewidth=2, zorder=3)
+        ax.plot(mean, row, "o", color=colour, markerfacecolor=face, markersize=9, markeredgewidth=2, zorder=3)
     names = [f"{name} ({pairs} pair{'s' * (pairs != 1)})" for name, (_, _, pairs) in found.items()]
     ax.set(yticks=range(len(found)), yticklabels=names, ylim=(len(found) - 0.5, -0.5))
     furthest = max([wide, *(abs(end) for mean, ends, _ in found.values() for end in (ends or (mean,)))])
-    ax.set(xlim=(-1.1 * furthest, 1.1 * furthest), xlabel="points of accuracy ahead, averaged over the run")
+    ax.set(xlim=(-1.1 * furthest, 1.1 * furthest), xlabel="points of accuracy ahead, averaged over rounds")
     return ax
 
 
