@@ -244,7 +244,7 @@ def is_saturated(score: float, size: int, num_samples: int, max_configurations: 
     warnings.warn(
         f"log_probs_N_K_C: {size} inputs reach a joint information of {score:.3f} nats, and {num_samples} posterior "
         f"samples cannot hold more than log K = {most:.3f}; what is left is below the estimate's error of {error:.3f}. "
-        "Later choices are little better than chance: use more samples or a smaller batch.",
+        "Later choices rest on that error: use more samples or a smaller batch.",
         stacklevel=3,
     )
     return True
