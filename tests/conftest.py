@@ -1,5 +1,6 @@
-"""The browser of all tests; and an audit of every figure that a test of the plotting helpers draws."""
+"""The browser of all tests; Ctrl-C for their processes; and an audit of every figure that a plotting test draws."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -10,6 +11,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the audit is shared with test_accessibility.py
 sys.path.insert(0, str(Path(__file__).parent / "browser"))
+
+
+def pytest_configure() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C; tests that send it to a child need one that listens."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
