@@ -55,6 +55,15 @@ def asked_for(run: dict, number: int) -> tuple[np.ndarray, list[int]]:
     return data.train_images[places_B, 0].numpy() / np.float32(255), data.train_labels[places_B].tolist()
 
 
+def in_words(labels_B: list[int]) -> str:
+    """How many images, of how many classes, and the most frequent digit."""
+    (digit, times), classes = Counter(labels_B).most_common(1)[0], len(set(labels_B))
+    name = f"{'an' if digit == 8 else 'a'} {digit}"
+    if len(labels_B) == 1:
+        return f"one image, {name}"
+    return f"{len(labels_B)} images of {classes} class{'es' * (classes > 1)}, {times} of them {name}"
+
+
 def title_of(group: Group, among: list[Group]) -> str:
     """What a group is called in the controls: its strategy, and what else sets it apart."""
     words = find_strategy(group.strategy).title + ", one network" * (group.posterior == "deterministic")
@@ -170,8 +179,7 @@ class MnistRuns(Explorer):
             told = f"{title}, round {number + 1} of {len(run['rounds'])}: {entry['labels']} labels, "
             told += f"accuracy {entry['accuracy']:.3f}"
             if labels_B:
-                digit, times = Counter(labels_B).most_common(1)[0]
-                told += f"; asks for {len(labels_B)} images of {len(set(labels_B))} classes, {times} of them a {digit}"
+                told += f"; asks for {in_words(labels_B)}"
             words.append(told + ".")
         run = self.runs[state.strategy][state.seed]
         if candidates_of(run).is_stand_in and not run["data"]["is_stand_in"]:

@@ -9,7 +9,7 @@ import pytest
 from bal_utils.active_learning import loop_config, run_active_learning
 from bal_utils.data import load_images
 from bal_utils.explorers.base import Event
-from bal_utils.explorers.mnist_runs import MnistRuns, MnistRunsState, asked_for, candidates, candidates_of
+from bal_utils.explorers.mnist_runs import MnistRuns, MnistRunsState, asked_for, candidates, candidates_of, in_words
 from bal_utils.image_sets import fewer_images
 from bal_utils.records import load_run, save_run
 from bal_utils.training import FitConfig
@@ -66,6 +66,19 @@ def test_the_big_mark_stands_at_the_round(runs, folder):
         mark = max(layers(runs, 1, "points"), key=lambda layer: layer["size"])
         np.testing.assert_allclose([mark["x"][0], mark["y"][0]], [entry["labels"], entry["accuracy"]], rtol=1e-6)
         assert f"accuracy {entry['accuracy']:.3f}" in runs.status
+
+
+@pytest.mark.parametrize(
+    ("labels_B", "words"),
+    [
+        ([4], "one image, a 4"),
+        ([8], "one image, an 8"),
+        ([5, 5, 5], "3 images of 1 class, 3 of them a 5"),
+        ([8, 1, 8, 0], "4 images of 3 classes, 2 of them an 8"),
+    ],
+)
+def test_what_was_asked_for_in_words(labels_B, words):
+    assert in_words(labels_B) == words
 
 
 def test_the_last_round_asks_for_nothing(runs):
