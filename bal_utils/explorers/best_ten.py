@@ -51,6 +51,10 @@ class Batch(NamedTuple):
         return len(set(self.picks))
 
     @property
+    def images_in_words(self) -> str:
+        return f"{self.different} different image{'s' * (self.different > 1)}"
+
+    @property
     def worth(self) -> float:
         """What its labels tell together, in nats."""
         return self.growth[-1]
@@ -121,7 +125,7 @@ class BestTen(Explorer):
     def compute(self, state: BestTenState) -> Scene:
         """The pool twice, with the picks of either strategy, and the information of both batches against log K."""
         found = {name: batch.first(state.batch) for name, batch in batches(state.samples, state.copies).items()}
-        told = " and ".join(f"{batch.different} different images of {name}" for name, batch in found.items())
+        told = " and ".join(f"{batch.images_in_words} of {name}" for name, batch in found.items())
         alt = f"{IMAGES} digits drawn twice with numbered picks, {told}, and their joint information against log K"
         grids = [
             picture(state, name, batch, left) for (name, batch), left in zip(found.items(), (0, 0.32), strict=True)
@@ -154,7 +158,7 @@ def picture(state: BestTenState, name: str, batch: Batch, left: float) -> Panel:
         *frame(state.asked),
         *marks(batch, **STYLES[name]),
     ]
-    title = f"{name}: {batch.different} different image{'s' * (batch.different > 1)}"
+    title = f"{name}: {batch.images_in_words}"
     edges = {"x": (0, COLUMNS), "y": (IMAGES // COLUMNS, 0), "x_ticks": (), "y_ticks": ()}
     return panel(*layers, **edges, box=(left, 0, 0.32, 1), title=title, equal=True)
 
@@ -227,7 +231,7 @@ def sentence(state: BestTenState, found: dict[str, Batch]) -> str:
 def counted(batch: Batch) -> str:
     """How many images and how many of them more than once."""
     copies = len(batch.picks) - batch.different
-    return f"{batch.different} different images" + (f", {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "")
+    return batch.images_in_words + (f", {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "")
 
 
 def gain_words(state: BestTenState, batch: Batch) -> str:

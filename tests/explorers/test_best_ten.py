@@ -84,6 +84,7 @@ def test_the_status_tells_saturation_and_copies():
     assert "nearly all that 2 samples can tell apart: log K = 0.69" in BestTen(BestTenState(samples=2)).status
     assert BestTen(BestTenState(batch=1)).status.startswith("Both chose the same")
     assert "4 different images, 6 copies" in BestTen(BestTenState(copies=3)).status
+    assert "hold 1 different image, 1 copy" in BestTen(BestTenState(batch=2, samples=3, copies=2)).status
 
 
 def test_a_click_asks_about_an_image_and_a_second_lets_go():
