@@ -52,6 +52,7 @@ class Batch(NamedTuple):
 
     @property
     def images_in_words(self) -> str:
+        """The same as "1 different image" or "4 different images"."""
         return f"{self.different} different image{'s' * (self.different > 1)}"
 
     @property
