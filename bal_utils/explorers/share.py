@@ -1,15 +1,36 @@
 """A state as one line of text, and back: teachers hand out scenes, learners keep them."""
 
 import json
+import math
 import types
 from dataclasses import asdict, fields
+from reprlib import repr as shortened  # a pasted text may be long, and its brackets deep
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 KIND = "explorer"
+LARGEST = 2**53 - 1  # up to here every program reads the same whole numbers
 
 
-def _no_such_number(name: str) -> Any:
-    raise ValueError(f"expected finite numbers, got {name}")
+def _number(digits: str) -> float:
+    """A number of a text: JSON writes larger ones than a picture, or a whole number that all programs agree on, can hold."""
+    value = float(digits)
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"This text is not a copied scene: expected numbers up to {LARGEST}, got {digits[:40]}.")
+    return value
+
+
+def _whole(digits: str) -> int:
+    _number(digits)
+    return int(digits)
+
+
+def check_finite(name: str, value: Any) -> None:
+    """Raises ValueError where a field of a state is infinite or NaN, or holds such a number."""
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            check_finite(name, one)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value}")
 
 
 def typed(name: str, value: Any, hint: Any) -> Any:
@@ -29,7 +50,7 @@ def typed(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
         return value
-    raise ValueError(f"{name}: expected {getattr(hint, '__name__', hint)}, got {value!r}")
+    raise ValueError(f"{name}: expected {getattr(hint, '__name__', hint)}, got {shortened(value)}")
 
 
 def to_text(kind: str, state: Any) -> str:
@@ -44,15 +65,17 @@ def from_text(kind: str, state_type: type, text: str) -> Any:
     names unknown fields or holds values of the wrong type.
     """
     try:
-        found = json.loads(text, parse_constant=_no_such_number)
+        found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise ValueError(f"This text is not a copied scene: {error.msg} at character {error.pos + 1}.") from error
+    except RecursionError as error:
+        raise ValueError("This text is not a copied scene: its brackets are too deep.") from error
     if not isinstance(found, dict):
-        raise ValueError(f"This text is not a copied scene: expected {{...}}, got {text[:40]!r}.")
-    if found.pop(KIND, kind) != kind:
-        raise ValueError(f"This scene belongs to the explorer {json.loads(text)[KIND]}, this one is {kind}.")
+        raise ValueError(f"This text is not a copied scene: expected {{...}}, got {shortened(text)}.")
+    if (told := found.pop(KIND, kind)) != kind:
+        raise ValueError(f"This scene belongs to the explorer {shortened(told)}, this one is {kind}.")
     known = [field.name for field in fields(state_type)]
     if unknown := sorted(set(found) - set(known)):
-        raise ValueError(f"This scene has no field {', '.join(unknown)}; it has {', '.join(known)}.")
+        raise ValueError(f"This scene has no field {shortened(', '.join(unknown))}; it has {', '.join(known)}.")
     hints = get_type_hints(state_type)
     return state_type(**{name: typed(name, value, hints[name]) for name, value in found.items()})

@@ -207,3 +207,12 @@ def test_events_without_a_handler_are_ignored():
     explorer = Small()
     explorer.dispatch(Event(kind="key", key="7"))
     assert explorer.state == State() and explorer.error is None
+
+
+@pytest.mark.parametrize("place", [float("inf"), float("nan")])
+def test_no_state_holds_a_number_that_cannot_be_copied(place):
+    small = Small()
+    with pytest.raises(ValueError, match="star"):
+        small.set(star=(place, 0.0))
+    small.dispatch(Event(kind="drop", x=place, y=0.0))
+    assert "star" in small.status and small.state == State() and small.state_as_text()
