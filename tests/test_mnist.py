@@ -1,5 +1,7 @@
 """MNIST's files, on small stand-ins: found, downloaded from a server on this machine, damaged in every way, refused."""
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import math
@@ -8,13 +10,15 @@ import struct
 import subprocess
 import sys
 import threading
-import time
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bal_utils import mnist
+from bal_utils.data import load_images
 
 ARRAYS = {
     "train_images": np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8),  # hardly compressible
@@ -35,7 +39,7 @@ def payloads(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     contents = {mnist.FILES[field].name: idx(array) for field, array in ARRAYS.items()}
     small = {
-        field: file._replace(sha256=hashlib.sha256(contents[file.name]).hexdigest())
+        field: file._replace(sha256=hashlib.sha256(contents[file.name]).hexdigest(), size=len(contents[file.name]))
         for field, file in mnist.FILES.items()
     }
     monkeypatch.setattr(mnist, "FILES", small)
@@ -49,13 +53,27 @@ def folder(payloads, tmp_path):
     return tmp_path
 
 
+ENOUGH = 2**26  # bytes after which an endless mirror is taken for one that was read without end
+BOMB = gzip.compress(bytes(2**20), 9)
+# fault -> status, headers, what is sent again and again, seconds between
+HOSTILE = {
+    "endless": (200, {}, b"0" * 65_536, 0),
+    "endless, and says it is short": (200, {"Transfer-Encoding": "identity"}, b"0" * 65_536, 0),
+    "dripping": (200, {"Content-Length": "100000"}, b"0", 0.05),
+    "inflates on its way": (200, {"Content-Encoding": "gzip"}, BOMB, 0),
+    "redirects, with a body": (302, {"Location": "/elsewhere"}, b"0" * 65_536, 0),
+    "odd length": (200, {"Content-Length": "9" * 400}, b"0" * 65_536, 0),
+}
+
+
 class Mirror(ThreadingHTTPServer):
-    """A mirror that fails in a chosen way; `asked` lists the paths that were asked for."""
+    """A mirror that fails in a chosen way; `asked` lists the paths that were asked for, `sent` counts hostile bytes."""
 
     def __init__(self, payloads, fault=None):
         super().__init__(("127.0.0.1", 0), Answer)
         self.payloads, self.fault = payloads, fault
         self.asked, self.half_sent, self.closing = [], threading.Event(), threading.Event()
+        self.sent = 0
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 
@@ -64,6 +82,8 @@ class Answer(BaseHTTPRequestHandler):
         mirror, name = self.server, self.path.strip("/").removesuffix(".gz")
         mirror.asked.append(name)
         content = gzip.compress(mirror.payloads[name])
+        if mirror.fault in HOSTILE:
+            return self.stream(*HOSTILE[mirror.fault])
         if mirror.fault == "login page":
             content = b"<html>Please log in</html>"
         self.send_response(404 if mirror.fault == "not found" else 200)
@@ -77,6 +97,16 @@ class Answer(BaseHTTPRequestHandler):
             mirror.closing.wait(30)
         if mirror.fault not in ("cut", "cut without length", "stall"):
             self.wfile.write(content[half:])
+
+    def stream(self, status, headers, chunk, pause):
+        """Sends a chunk again and again, until the other side has gone or the test is over; a second at rest for a pause."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.closing.wait(pause) and self.server.sent < ENOUGH:
+                self.server.sent += self.wfile.write(chunk)
 
     def log_message(self, *arguments):
         pass
@@ -110,10 +140,12 @@ def assert_whole(paths):
 
 @pytest.mark.parametrize("subfolder", [".", "mnist"])
 @pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("before_idx", ["-", "."])
 @pytest.mark.parametrize("source", ["root", "BAL_DATA_DIR", "BAL_CACHE_DIR"])
-def test_files_are_found_and_read(payloads, tmp_path, monkeypatch, source, compressed, subfolder):
+def test_files_are_found_and_read(payloads, tmp_path, monkeypatch, source, before_idx, compressed, subfolder):
     (tmp_path / subfolder).mkdir(exist_ok=True)
     for name, payload in payloads.items():
+        name = f"{before_idx}idx".join(name.rsplit("-idx", 1))
         place = tmp_path / subfolder / (f"{name}.gz" if compressed else name)
         place.write_bytes(gzip.compress(payload) if compressed else payload)
     monkeypatch.setenv("BAL_OFFLINE", "1")
@@ -171,6 +203,44 @@ def test_damaged_file_is_named_with_what_to_do(folder, payloads, damage, message
     assert f"Delete it and load again, or download {mnist.MIRRORS[0]}{path.name}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(bytes(2**30), 9),  # a gigabyte in one megabyte
+        gzip.compress(bytes(2**20), 9) * 1000,  # in a thousand parts
+        bytes(2**26),
+        gzip.compress(b"") * 2**16,  # parts without end that hold nothing
+    ],
+    ids=["bomb", "bomb of parts", "long", "parts of nothing"],
+)
+def test_a_file_that_is_larger_than_published_is_not_read_to_its_end(folder, content):
+    path = folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(content)
+    del content
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz: expected .*, got more than its 1,584 bytes"):
+            mnist.read_arrays(mnist.locate(folder))
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_gzip_of_a_published_file_is_too_long_to_be_read(payloads):
+    rng = np.random.default_rng(0)
+    for file in mnist.FILES.values():
+        noise = rng.bytes(file.size)  # does not compress at all
+        whole = file._replace(sha256=hashlib.sha256(noise).hexdigest())
+        assert mnist.verified(gzip.compress(noise, 0), whole, "noise") == noise
+
+
+def test_sizes_are_those_of_the_published_shapes():
+    sizes = {field: file.size for field, file in mnist.FILES.items()}
+    images, labels = 16 + 28 * 28 * np.array([60_000, 10_000]), 8 + np.array([60_000, 10_000])
+    assert [sizes["train_images"], sizes["test_images"]] == images.tolist()
+    assert [sizes["train_labels"], sizes["test_labels"]] == labels.tolist()
+
+
 def test_files_of_one_another_are_refused(folder):
     (folder / "train-labels-idx1-ubyte.gz").replace(folder / "t10k-labels-idx1-ubyte.gz")
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(ARRAYS["train_labels"]))
@@ -198,6 +268,8 @@ def test_idx_is_parsed(shape):
         (idx(ARRAYS["test_images"])[:-1], r"expected 1,584 bytes for shape \(2, 28, 28\), got 1,583"),
         (idx(ARRAYS["test_images"]) + b"\0", "got 1,585 bytes"),
         (struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3), f"expected {16 + (2**32 - 1) ** 3:,} bytes"),
+        (struct.pack(">BBBB4I", 0, 0, 8, 4, 0, *[2**32 - 1] * 3), "a shape that an array can have"),
+        (bytes((0, 0, 8, 255)) + struct.pack(">I", 1) * 255 + b"\5", "got '00 00 08 ff'"),
     ],
 )
 def test_wrong_header_or_length_is_refused(payload, message):
@@ -241,6 +313,93 @@ def test_failed_download_leaves_nothing_and_says_why(payloads, mirror, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("fault", HOSTILE)
+def test_a_mirror_without_end_is_left_for_the_next(payloads, mirror, tmp_path, monkeypatch, fault):
+    hostile, honest = mirror(fault), mirror()
+    monkeypatch.setattr(mnist, "MIRRORS", (hostile.url, honest.url))
+    monkeypatch.setattr(mnist, "LONGEST_DOWNLOAD", 0.5)
+    monkeypatch.setenv("BAL_CACHE_DIR", str(tmp_path))
+    assert_whole(mnist.locate())
+    assert hostile.asked == list(payloads)
+    assert hostile.sent < ENOUGH
+
+
+def test_a_dripping_mirror_is_named_after_the_longest_wait(payloads, mirror, tmp_path, monkeypatch):
+    server = mirror("dripping")
+    monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
+    monkeypatch.setattr(mnist, "LONGEST_DOWNLOAD", 0.5)
+    monkeypatch.setenv("BAL_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ConnectionError, match=rf"127\.0\.0\.1:{server.server_port} \(TimeoutError"):
+        mnist.locate()
+    assert list(tmp_path.iterdir()) == []
+
+
+def unusable(place, kind):
+    """A cache folder that nobody, root included, can use."""
+    if kind == "is a file":
+        place.write_bytes(b"")
+    if kind == "lies in a file":
+        place.write_bytes(b"")
+        return place / "cache"
+    if kind == "has a folder in the file's place":
+        (place / "train-images-idx3-ubyte.gz" / "in the way").mkdir(parents=True)
+    if kind == "has too long a name":
+        return place / ("x" * 300)
+    if kind == "is a loop of links":
+        place.symlink_to(place)
+    return place
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["is a file", "lies in a file", "has a folder in the file's place", "has too long a name", "is a loop of links"],
+)
+def test_a_cache_that_cannot_be_used_gives_the_digits_and_names_its_variable(
+    payloads, mirror, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr(mnist, "MIRRORS", (mirror().url,))
+    monkeypatch.setenv("BAL_CACHE_DIR", str(unusable(tmp_path / "cache", kind)))
+    with pytest.raises(ConnectionError, match="BAL_CACHE_DIR"):
+        mnist.locate()
+    with pytest.warns(UserWarning, match="BAL_CACHE_DIR"):
+        assert load_images().is_stand_in
+
+
+def test_a_disk_that_is_full_gives_the_digits_too(payloads, mirror, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(mnist, "MIRRORS", (mirror().url,))
+    monkeypatch.setenv("BAL_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.warns(UserWarning, match=r"No space left.*BAL_CACHE_DIR"):
+        assert load_images().is_stand_in
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("refused", [Path.open, Path.is_file])
+def test_files_that_may_not_be_read_are_a_sentence(folder, monkeypatch, refused):
+    def forbidden(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, refused.__name__, forbidden)  # tests may run as root, who may do everything
+    for source in ("root", "BAL_DATA_DIR"):
+        monkeypatch.setenv("BAL_DATA_DIR", str(folder))
+        with pytest.raises(OSError, match=f"^{source}: expected a folder and files that can be read, got .*denied"):
+            mnist.locate(folder if source == "root" else None)
+    monkeypatch.delenv("BAL_DATA_DIR")
+    monkeypatch.setenv("BAL_CACHE_DIR", str(folder))
+    with pytest.warns(UserWarning, match=r"denied.*BAL_CACHE_DIR"):
+        assert load_images().is_stand_in
+
+
+def test_a_home_of_nobody_is_a_folder_like_any_other(monkeypatch):
+    monkeypatch.setenv("BAL_CACHE_DIR", "~nobody-of-that-name/cache")
+    assert mnist.cache_folder() == Path("~nobody-of-that-name/cache")
+    with pytest.raises(FileNotFoundError, match="root: expected an existing folder, got '~nobody-of-that-name'"):
+        mnist.locate("~nobody-of-that-name")
+
+
 def test_killed_download_is_not_taken_for_whole(payloads, mirror, tmp_path, monkeypatch):
     stalling = mirror("stall")
     file = mnist.FILES["train_images"]
@@ -251,9 +410,6 @@ def test_killed_download_is_not_taken_for_whole(payloads, mirror, tmp_path, monk
     process = subprocess.Popen([sys.executable, "-c", code, stalling.url, str(tmp_path)], stderr=subprocess.DEVNULL)
     try:
         assert stalling.half_sent.wait(60)
-        deadline = time.monotonic() + 10
-        while not any(path.stat().st_size for path in tmp_path.rglob("*.gz")) and time.monotonic() < deadline:
-            time.sleep(0.02)
     finally:
         process.kill()
         process.wait()
