@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from bal_utils import metrics
 from bal_utils.acquisition import Candidates, Features, find_strategy
-from bal_utils.data import ImageData, balanced_start, standardise
+from bal_utils.data import ImageData, balanced_start, standardise, unit_pixels
 from bal_utils.information import log_mean_exp
 from bal_utils.loop_config import MODELS, POSTERIORS, LoopConfig, loop_config
 from bal_utils.models import penultimate
@@ -52,6 +52,8 @@ class Split:
         self.labelled = start
         taken.update(self.validation)
         self.pool = [index for index in range(len(labels_N)) if index not in taken]
+        if config.labels < len(start):
+            raise ValueError(f"labels: expected at least the {len(start)} that a run starts with, got {config.labels}")
         if config.labels > len(start) + len(self.pool):
             raise ValueError(
                 f"labels: expected at most {len(start) + len(self.pool)} (all but the validation images), got {config.labels}"
@@ -120,8 +122,9 @@ def rounds(
     progress: bool,
 ) -> Iterator[FitTask]:
     """Adds the rounds that `record` lacks. Yields the network of each, and goes on once that has been trained."""
-    inputs_N, labels_N = standardise(data.train_images).to(device), data.train_labels.to(device)
-    test_inputs_N, test_labels_N = standardise(data.test_images).to(device), data.test_labels.to(device)
+    pixels = unit_pixels if config.pixels == "unit" else standardise
+    inputs_N, labels_N = pixels(data.train_images).to(device), data.train_labels.to(device)
+    test_inputs_N, test_labels_N = pixels(data.test_images).to(device), data.test_labels.to(device)
     with tqdm(
         total=config.labels, initial=len(split.labelled), desc=config.strategy, unit="label", disable=not progress
     ) as bar:
@@ -173,7 +176,11 @@ def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | P
 
 def in_json(config: LoopConfig) -> dict:
     """The configuration as it stands in a record. What is not set is left out: records may be older than a setting."""
-    return json.loads(json.dumps({name: value for name, value in asdict(config).items() if value is not None}))
+
+    def chosen(settings: list[tuple]) -> dict:
+        return {name: value for name, value in settings if value is not None}
+
+    return json.loads(json.dumps(asdict(config, dict_factory=chosen)))
 
 
 def go_beyond(old: dict, config: dict) -> None:
@@ -214,7 +221,7 @@ def fit_task(
 
 def evaluate(config: LoopConfig, model: nn.Module, inputs_N: Tensor, labels_N: Tensor, number: int) -> dict:
     """Accuracy and negative log-likelihood on the test set, of the mean prediction over `test_samples` samples."""
-    sample, inputs_N = POSTERIORS[config.posterior], like_weights(inputs_N, model)
+    sample, inputs_N = POSTERIORS[config.test_posterior or config.posterior], like_weights(inputs_N, model)
     log_probs_N_K_C = sample(model, inputs_N, config.test_samples, generator=stream(config.seed, "test", number))
     log_probs_N_C = log_mean_exp(log_probs_N_K_C, dim=1)
     return {

@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from bal_utils.posteriors.dropout_masks import is_dropout, trace
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.training import FitTask, check_finite, epoch_order
+from bal_utils.training import FitTask, check_finite, epoch_order, hidden_linear_weights
 
 ADAM_BETAS, ADAM_EPS = (0.9, 0.999), 1e-8  # PyTorch's own
 VALIDATION_CHUNK = 256  # images of every lane at once
@@ -49,6 +49,7 @@ class Lanes:
     def __init__(self, example: FitTask, num_lanes: int, most_labels: int) -> None:
         if example.config.epoch_samples is None:
             raise ValueError("config: expected epoch_samples, so that epochs are equally long in all lanes, got None")
+        penalised = {id(weight) for weight in hidden_linear_weights(example.model)}
         self.config, self.model = example.config, example.model
         self.device = example.inputs.device
         self.lanes: list[Lane | None] = [None] * num_lanes
@@ -58,6 +59,10 @@ class Lanes:
         self.sizes = [parameter.numel() for parameter in parameters]
         self.dropout = [call for call in trace(self.model, example.inputs[:1]) if is_dropout(call.module)]
         L, P, S = num_lanes, sum(self.sizes), self.config.epoch_samples
+        self.penalised_P = torch.cat(
+            [torch.full((p.numel(),), float(id(p) in penalised)) for p in self.model.parameters()]
+        ).to(self.device)
+        self.decay_L_1 = torch.zeros(L, 1, device=self.device)
         self.weights_L_P = torch.zeros(L, P, device=self.device, requires_grad=True)
         self.mean_L_P, self.square_L_P, self.best_L_P = (torch.zeros(L, P, device=self.device) for _ in range(3))
         self.steps_L_1 = torch.zeros(L, 1, device=self.device)
@@ -84,6 +89,7 @@ class Lanes:
         with torch.no_grad():
             flat_P = torch.cat([parameter.detach().flatten() for parameter in task.model.parameters()])
             self.weights_L_P[number].copy_(flat_P)
+        self.decay_L_1[number] = 2 * (self.config.dense_penalty or 0) / len(task.labels)  # d/dw of penalty / N · w²
         for state_L_P in (self.mean_L_P, self.square_L_P, self.steps_L_1):
             state_L_P[number].zero_()
         self.inputs_L[number, : len(task.inputs)] = task.inputs
@@ -115,7 +121,7 @@ class Lanes:
             except FloatingPointError as error:
                 done.append((number, error))
                 continue
-            if errors_L[number] < lane.best_error:
+            if errors_L[number] < lane.best_error or self.config.stop_on == "never":
                 lane.best_error, lane.best_epoch = errors_L[number], lane.epochs
                 self.best_L_P[number].copy_(self.weights_L_P[number].detach())
             if lane.epochs == self.config.max_epochs or lane.epochs - lane.best_epoch >= self.config.patience:
@@ -153,6 +159,8 @@ class Lanes:
         """A step of Adam (arXiv:1412.6980, algorithm 1) in every lane, each at its own count of steps."""
         if self.config.weight_decay:
             gradient_L_P = gradient_L_P.add(self.weights_L_P, alpha=self.config.weight_decay)
+        if self.config.dense_penalty:
+            gradient_L_P = gradient_L_P + self.decay_L_1 * self.penalised_P * self.weights_L_P
         mean_beta, square_beta = ADAM_BETAS
         self.steps_L_1 += 1
         self.mean_L_P.lerp_(gradient_L_P, 1 - mean_beta)

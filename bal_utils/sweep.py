@@ -19,7 +19,7 @@ from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
 from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, finished, loop_config
 from bal_utils.image_sets import ImageSet
-from bal_utils.loop_config import KIRSCH_START
+from bal_utils.loop_config import KIRSCH_START, PROTOCOLS
 from bal_utils.plotting.replication import count
 from bal_utils.records import stack_runs
 from bal_utils.replication import Group, load_groups
@@ -193,20 +193,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     runs = parser.add_argument_group("runs")
     runs.add_argument("--strategies", nargs="+", default=["random", "bald", "batchbald"], metavar="NAME",
                       help=f"any of: {', '.join(ACQUISITIONS)}")  # fmt: skip
-    runs.add_argument("--batch-sizes", nargs="+", type=int, default=[10], metavar="B",
-                      help="labels asked for in a round")  # fmt: skip
+    runs.add_argument("--batch-sizes", nargs="+", type=int, metavar="B",
+                      help="labels asked for in a round (default: the protocol's own, 10 at both scales)")  # fmt: skip
     runs.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    runs.add_argument("--labels", type=int, help="stop at this many labels (default: the scale's own)")
-    runs.add_argument("--start", choices=("drawn", "published"), default="drawn",
-                      help="first labels: two of each class, drawn for each seed, or the twenty of Kirsch et al.")  # fmt: skip
-    runs.add_argument("--num-samples", type=int, help="posterior samples behind a score (default: the scale's own)")
+    base = runs.add_mutually_exclusive_group()
+    base.add_argument("--protocol", choices=PROTOCOLS,
+                      help="everything as in a published experiment, but for what other options change")  # fmt: skip
+    base.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
+    runs.add_argument(
+        "--labels", type=int, help="stop at this many labels (default: the protocol's own, as for all below)"
+    )
+    runs.add_argument("--start", choices=("drawn", "published"),
+                      help="first labels: drawn anew for each seed, or the twenty of Kirsch et al.")  # fmt: skip
+    runs.add_argument("--num-samples", type=int, help="posterior samples behind a score")
     runs.add_argument("--candidates", type=int, help="score so many images of the pool, drawn anew in each round")
-    runs.add_argument("--model", choices=MODELS, help="the network (default: kirsch_cnn)")
-    runs.add_argument("--posterior", choices=POSTERIORS, help="default: mc_dropout")
+    runs.add_argument("--model", choices=MODELS, help="the network")
+    runs.add_argument("--posterior", choices=POSTERIORS, help="what the scores average over")
     runs.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
-    runs.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
-    runs.add_argument("--stop-on", choices=STOP_ON,
-                      help="what the validation images decide by (default: the scale's own)")  # fmt: skip
+    runs.add_argument("--stop-on", choices=STOP_ON, help="what the validation images decide by, if anything")
     images = parser.add_argument_group("images")
     images.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
     images.add_argument("--images", type=int, help="keep this many training images, drawn anew for each seed")
@@ -221,26 +225,28 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help="runs at a time in one process, trained together: for a GPU")  # fmt: skip
     engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
     options = parser.parse_args(arguments)
-    if options.start == "published" and (options.images is not None or options.dataset != "mnist"):
+    start = options.start or ("published" if options.protocol == "kirsch2019" else "drawn")
+    if start == "published" and (options.images is not None or options.dataset != "mnist"):
         parser.error("--start published: expected the whole of MNIST, got --images or another --dataset")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
+    base = PROTOCOLS[options.protocol] if options.protocol else loop_config(options.scale)
     names = ("labels", "num_samples", "candidates", "model", "posterior", "validation_size")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.num_samples is not None:
         chosen["test_samples"] = options.num_samples
-    if options.start == "published":
-        chosen["start"] = KIRSCH_START
+    if options.start is not None:
+        chosen["start"] = KIRSCH_START if options.start == "published" else None
     if options.stop_on is not None:
-        chosen["fit"] = replace(loop_config(options.scale).fit, stop_on=options.stop_on)
+        chosen["fit"] = replace(base.fit, stop_on=options.stop_on)
     images = ImageSet(name=options.dataset, images=options.images, copies=options.copies)
-    runs = product(options.seeds, options.batch_sizes, options.strategies)
+    runs = product(options.seeds, options.batch_sizes or [base.batch_size], options.strategies)
     where = {name: getattr(options, name) for name in ("device", "jobs", "scheduler", "lanes")}
     try:
-        configs = [loop_config(options.scale, strategy=s, batch_size=b, seed=seed, **chosen) for seed, b, s in runs]
+        configs = [replace(base, strategy=s, batch_size=b, seed=seed, **chosen) for seed, b, s in runs]
         run_sweep(configs, options.out, images=images, **where)
         print(draw_learning_curves(options.out))
     except KeyboardInterrupt:

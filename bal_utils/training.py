@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
+from bal_utils.checks import check_number, check_whole
 from bal_utils.runtime import stream, stream_seed
 
 VALIDATION_CHUNK = 1024
 FUSED_ADAM_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
-StopOn = Literal["nll", "accuracy"]
+StopOn = Literal["nll", "accuracy", "never"]
 STOP_ON: tuple[StopOn, ...] = get_args(StopOn)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -33,21 +34,24 @@ class FitConfig:
     max_epochs: int = 30
     patience: int = 3  # epochs without a better validation before training stops
     weight_decay: float = 0.0
-    stop_on: StopOn = "nll"  # the validation loss, whatever loss is given, or the accuracy
+    stop_on: StopOn = (
+        "nll"  # the validation loss, whatever loss is given, the accuracy, or never: all epochs, last weights
+    )
+    dense_penalty: float | None = (
+        None  # adds this / N times the squared weights of the hidden linear layers to the loss
+    )
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "max_epochs", "patience", "epoch_samples"):
-            value = getattr(self, name)
-            if name == "epoch_samples" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate!r}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay: expected zero or a positive number, got {self.weight_decay!r}")
+        for name in ("batch_size", "max_epochs", "patience"):
+            check_whole(name, getattr(self, name), at_least=1)
+        if self.epoch_samples is not None:
+            check_whole("epoch_samples", self.epoch_samples, at_least=1)
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_number("weight_decay", self.weight_decay, at_least=0)
+        if self.dense_penalty is not None:
+            check_number("dense_penalty", self.dense_penalty, above=0)
         if self.stop_on not in STOP_ON:
-            raise ValueError(f"stop_on: expected 'nll' or 'accuracy', got {self.stop_on!r}")
+            raise ValueError(f"stop_on: expected one of {', '.join(STOP_ON)}, got {self.stop_on!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +104,8 @@ def fit(
     """Trains `model` in place with Adam (arXiv:1412.6980) and leaves it in evaluation mode.
 
     `loss(outputs, labels)` is a mean over examples; any targets will do. With `validation` = (inputs, labels), training
-    stops after `patience` epochs without improvement and the weights of the best epoch are put back.
+    stops after `patience` epochs without improvement and the weights of the best epoch are put back, unless
+    `config.stop_on` is "never": then validation is not looked at.
     The order of examples comes from `stream(seed, "batches")`, dropout from the global generators of the CPU or of the
     model's CUDA device, seeded for the time of training and then put back. Same seed, same weights, on one machine.
     Raises TypeError or ValueError where data do not fit together, FloatingPointError where a loss stops being finite.
@@ -109,6 +114,8 @@ def fit(
     model.to(memory_format=torch.channels_last)  # convolutions are faster so; other weights stay as they are
     training = on_device("inputs", inputs, "labels", labels, device)
     check_labels("labels", model, *training, loss)
+    if config.stop_on == "never":
+        validation = None
     if validation is not None:
         validation = on_device("validation inputs", validation[0], "validation labels", validation[1], device)
         check_labels("validation labels", model, *validation, loss)
@@ -176,17 +183,26 @@ def _run_epoch(
     config: FitConfig,
     batches: Generator,
 ) -> float:
-    """One epoch of steps with dropout on; the mean loss of its examples."""
+    """One epoch of steps with dropout on; the mean loss of its examples, without the penalty."""
     model.train()
+    penalised = hidden_linear_weights(model) if config.dense_penalty else []
     total = torch.zeros((), dtype=torch.float64 if inputs.device.type == "cpu" else torch.float32, device=inputs.device)
     order = epoch_order(len(inputs), config, batches).to(inputs.device)
     for batch in order.split(config.batch_size):
         optimizer.zero_grad()
         batch_loss = loss(model(inputs[batch]), labels[batch])
-        batch_loss.backward()
+        objective = batch_loss
+        if penalised:
+            objective = objective + config.dense_penalty / len(inputs) * sum(w.square().sum() for w in penalised)
+        objective.backward()
         optimizer.step()
         total += batch_loss.detach() * len(batch)  # read once an epoch: reading would stop a GPU at every step
     return total.item() / len(order)
+
+
+def hidden_linear_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The weights of every linear layer but the last."""
+    return [layer.weight for layer in model.modules() if isinstance(layer, nn.Linear)][:-1]
 
 
 def epoch_order(size: int, config: FitConfig, batches: Generator) -> Tensor:
