@@ -79,7 +79,8 @@ def read_mnist(paths: tuple[Path, ...]) -> ImageData:
 def load_images(name: str = "mnist") -> ImageData:
     """The images called "mnist" or "digits" (scikit-learn's, which need no files and no network).
 
-    Where MNIST can be neither found nor downloaded, warns (UserWarning) and gives the digits, with `is_stand_in` set.
+    Where MNIST can be neither found nor downloaded, for the network's or the cache folder's sake, warns (UserWarning) and
+    gives the digits, with `is_stand_in` set.
     Raises ValueError for another name; damaged files and wrong folders raise as in `load_mnist`.
     """
     if name == "digits":
@@ -135,6 +136,13 @@ def standardise(images: Tensor) -> Tensor:
             "convert pixels in 0..255 to uint8 first"
         )
     return images.to(torch.float32)
+
+
+def unit_pixels(images: Tensor) -> Tensor:
+    """Pixels between 0 and 1: x/255, float32. Raises TypeError for images that are not uint8."""
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images: expected uint8, got {images.dtype}")
+    return images.to(torch.float32).div_(255)
 
 
 def balanced_start(labels_N: Tensor, per_class: int, generator: Generator) -> Tensor:
