@@ -54,18 +54,29 @@ WANTED = {
 
 
 def vendor(out: Path, cache: Path = CACHE) -> list[str]:
-    """Write every wanted file under `out`; raise RuntimeError where a package cannot be had or is not the pinned one."""
+    """Write every wanted file under `out`.
+
+    Raises RuntimeError where a package cannot be had, is not the pinned one, or has a file that would lie elsewhere.
+    """
     pinned = json.loads((HERE / "package.json").read_text())
     written = []
     for name, (folder, target, patterns) in WANTED.items():
         archive = packed(name, pinned["dependencies"][name], pinned["integrity"][name], cache)
         for path, content in members(archive, folder):
             if any(fnmatch(path, pattern) for pattern in patterns):
-                place = out / target / path
+                place = confined(out / target, path, archive.name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
                 written.append(f"{target}/{path}")
     return written
+
+
+def confined(folder: Path, path: str, source: str) -> Path:
+    """Where `path` lies in `folder`; raises RuntimeError where that is outside, by `..`, by a root or by a link."""
+    place = (folder / path).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise RuntimeError(f"{source}: expected files inside the package, got {path!r}")
+    return place
 
 
 def packed(name: str, version: str, integrity: str, cache: Path) -> Path:

@@ -74,6 +74,31 @@ def test_a_package_that_cannot_be_had_is_named(tmp_path, monkeypatch):
         vendor.fetch("no-such@1.0.0", tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "package/input/tex/extensions/../../../../../outside.js",
+        "package/input/tex/extensions/../../../../beside/outside.js",  # in the folder of all, not in the package's own
+        "package//outside.js",
+        "package/input/tex/extensions/link/outside.js",
+    ],
+)
+def test_no_file_is_written_outside_its_folder_whatever_the_sum_says(tmp_path, monkeypatch, name):
+    out = tmp_path / "out"
+    (out / "some" / "input/tex/extensions").mkdir(parents=True)
+    (out / "some" / "input/tex/extensions/link").symlink_to(tmp_path)
+    sum_ = archive(tmp_path / "some-1.0.0.tgz", {"package/kept.js": b"kept", name: b"outside"})
+    pinned = {"dependencies": {"some": "1.0.0"}, "integrity": {"some": sum_}}
+    (tmp_path / "package.json").write_text(json.dumps(pinned))
+    monkeypatch.setattr(vendor, "HERE", tmp_path)
+    monkeypatch.setattr(vendor, "WANTED", {"some": ("", "some", ("*",))})
+    with pytest.raises(
+        RuntimeError, match=r"some-1\.0\.0\.tgz: expected files inside the package, got '.*outside\.js'"
+    ):
+        vendor.vendor(out, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.js")] == ["kept.js"]
+
+
 def test_only_the_folder_asked_for_is_read(tmp_path):
     path = tmp_path / "some.tgz"
     archive(path, {"package/es5/a.js": b"a", "package/es5/deep/b.js": b"b", "package/other.js": b"c"})
