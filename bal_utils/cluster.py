@@ -67,12 +67,13 @@ def run_on_cluster(tasks: Iterable, address: str, lost: Lost) -> Iterator:
 def connect(address: str):
     """A `distributed.Client` of the scheduler at `address`."""
     try:
-        from distributed import Client, rpc
+        from distributed import Client, Security, rpc
     except ImportError as error:
         raise ValueError("scheduler: expected dask, which is missing here: pip install 'dask[distributed]'") from error
 
     async def identity() -> dict:
-        async with rpc(address) as scheduler:
+        keys = Security().get_connection_args("client")  # as a Client does: Dask's settings, for tls:// addresses
+        async with rpc(address, connection_args=keys) as scheduler:
             return await scheduler.identity()
 
     try:  # first with a limit of our own: a Client waits for ever for a port that listens and says nothing
