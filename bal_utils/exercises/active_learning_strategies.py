@@ -3,7 +3,7 @@
 import torch
 from torch.special import entr
 
-from bal_utils.exercises.core import ZERO_TIMES_LOG, Exercise, Mistake, by_logarithm
+from bal_utils.exercises.core import Exercise, Mistake
 
 prediction_1 = Exercise(
     title="What margin buys",
@@ -116,7 +116,6 @@ exercise_2 = Exercise(
             lambda probs_K_C: entr(probs_K_C.mean(dim=0)).sum() - entr(probs_K_C).sum(dim=-1).mean(),
             "This is BALD, which hears how sure each member is. A vote does not say how sure the voter is.",
         ),
-        Mistake(lambda p: by_logarithm(p.argmax(dim=-1).bincount(minlength=p.shape[1]) / len(p)), ZERO_TIMES_LOG),
     ),
 )
 

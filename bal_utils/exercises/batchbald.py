@@ -5,7 +5,7 @@ import math
 import torch
 from torch.special import entr
 
-from bal_utils.exercises.core import ZERO_TIMES_LOG, Exercise, Mistake, by_logarithm
+from bal_utils.exercises.core import Exercise, Mistake
 
 prediction_1 = Exercise(
     title="Two questions for the witness",
@@ -104,7 +104,6 @@ exercise_1 = Exercise(
             lambda first, second: entr(torch.einsum("ka,kb->ab", first, second)).sum(),
             "You added the tables instead of averaging them: their sum is K, not 1. Divide by the number of members.",
         ),
-        Mistake(lambda a, b: by_logarithm(torch.einsum("ka,kb->ab", a, b) / len(a)), ZERO_TIMES_LOG),
     ),
 )
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bal_utils import exercises
 from bal_utils.records import save_run
+from bal_utils.runtime import data_home
 
 if TYPE_CHECKING:
     from bal_utils.exercises.core import Exercise
@@ -41,9 +42,7 @@ def file() -> Path | None:
         return None
     if named:
         return Path(named).expanduser()
-    import platformdirs  # comes with pooch, which finds the cache folder in the same way
-
-    return platformdirs.user_data_path("bayesian-active-learning", appauthor=False) / "progress.json"
+    return data_home() / "progress.json"
 
 
 def marks() -> dict[str, Mark]:

@@ -3,7 +3,7 @@
 import torch
 from torch.special import entr
 
-from bal_utils.exercises.core import ZERO_TIMES_LOG, Exercise, Mistake
+from bal_utils.exercises.core import Exercise, Mistake
 
 prediction_1 = Exercise(
     title="Where BALD asks",
@@ -79,10 +79,6 @@ exercise_1 = Exercise(
         Mistake(
             lambda probs_G_K_C: probs_G_K_C.var(dim=1, correction=0).sum(dim=-1),
             "This is the variance of the probabilities over the networks. It looks similar, but it is not in nats.",
-        ),
-        Mistake(
-            lambda probs_G_K_C: bald_map(probs_G_K_C) + 0 * probs_G_K_C.log().sum(dim=(1, 2)),  # nan where one is zero
-            ZERO_TIMES_LOG,
         ),
     ),
 )
