@@ -1,12 +1,13 @@
 """How nbval compares notebooks: floats within a tolerance, text and integers exactly, progress bars (stderr) not at all.
 
 Where MNIST cannot be had, notebooks that use it run on scikit-learn's digits: errors and assertions count, outputs do not.
-No test reads or writes the marks that a learner has on this machine; kernels and servers inherit the setting.
+No test reads or writes the marks and labels that a learner has on this machine; kernels and servers inherit the settings.
 """
 
 import math
 import os
 import re
+import tempfile
 import warnings
 from copy import deepcopy
 from functools import cache
@@ -14,6 +15,7 @@ from functools import cache
 from nbval.plugin import IPyNbCell
 
 os.environ["BAL_PROGRESS"] = "off"
+os.environ["BAL_LABELS"] = tempfile.mkdtemp(prefix="labels-")
 
 FLOAT = re.compile(r"(?<![\w.])[-+]?\d+\.\d*(?:e[-+]?\d+)?", re.IGNORECASE)
 RELATIVE, ABSOLUTE = 2e-3, 1e-6  # threads and processors change the order of float32 sums; training amplifies that

@@ -19,16 +19,16 @@ def choose_device(name: str | None = None) -> torch.device:
 
     Raises ValueError where the named device is unknown or absent.
     """
-    name = name or os.environ.get("BAL_DEVICE")
+    source, name = ("device", name) if name else ("BAL_DEVICE", os.environ.get("BAL_DEVICE"))
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
     if not name:
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        return accelerator or torch.device("cpu")
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"device: expected one that this machine has, such as 'cpu' or 'cuda', got {name!r}"
-        ) from error
-    return torch.device(name)
+        torch.zeros(1, device=name).item()  # which "meta" cannot do
+        return torch.device(name)
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:
+        known = f"'{accelerator.type}' or 'cpu'" if accelerator else "'cpu'"
+        raise ValueError(f"{source}: expected one that this machine has ({known}), got {name!r}") from error
 
 
 def scale(name: str | None = None) -> Scale:
@@ -36,9 +36,10 @@ def scale(name: str | None = None) -> Scale:
 
     "paper" asks for the full published protocol. Raises ValueError for any other name.
     """
+    source = "scale" if name else "BAL_SCALE"
     name = name or os.environ.get("BAL_SCALE") or "lecture"
     if name not in SCALES:
-        raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {name!r}")
+        raise ValueError(f"{source}: expected one of {', '.join(SCALES)}, got {name!r}")
     return name
 
 
@@ -57,6 +58,13 @@ def stream(seed: int, *purpose: str | int) -> Generator:
     numbers drawn there and moved are the same whatever the device.
     """
     return Generator().manual_seed(stream_seed(seed, *purpose))
+
+
+def data_home() -> Path:
+    """The platform's folder for what a person made and would miss: marks and labels. It need not exist yet."""
+    import platformdirs  # comes with pooch, which finds the cache folder in the same way
+
+    return platformdirs.user_data_path("bayesian-active-learning", appauthor=False)
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:

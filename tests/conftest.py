@@ -1,5 +1,6 @@
-"""The browser of all tests; Ctrl-C for their processes; and an audit of every figure that a plotting test draws."""
+"""The browser of all tests; Ctrl-C for their processes; no labels of a person; an audit of every figure of a plotting test."""
 
+import itertools
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the audit is shared with test_accessibility.py
 sys.path.insert(0, str(Path(__file__).parent / "browser"))
+
+NUMBERS = itertools.count()
 
 
 def pytest_configure() -> None:
@@ -30,6 +33,12 @@ def browser() -> Iterator[Any]:
         pytest.skip("playwright is not installed")
     with open_browser() as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def labels_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test sees neither a person's labels nor those of another test."""
+    monkeypatch.setenv("BAL_LABELS", str(tmp_path_factory.getbasetemp() / f"labels-{next(NUMBERS)}"))
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,7 @@ from typing import Any, ClassVar
 from bal_utils.explorers.controls import Button, Choice, Control, IntSlider, Slider, Toggle
 from bal_utils.explorers.events import HANDLERS, Event
 from bal_utils.explorers.scene import Scene
-from bal_utils.explorers.share import check_finite, from_text, to_text
+from bal_utils.explorers.share import check_copyable, from_text, to_text
 
 __all__ = ["Button", "Choice", "Event", "Explorer", "IntSlider", "Scene", "Slider", "Toggle", "stage"]
 
@@ -189,7 +189,7 @@ class Explorer:
         if not isinstance(state, self.State):
             raise TypeError(f"state: expected {self.State.__name__}, got {type(state).__name__}")
         for name, value in vars(state).items():
-            check_finite(name, value)
+            check_copyable(name, value)
         for control in self.controls:
             if not isinstance(control, Button):
                 control.check(getattr(state, control.field))

@@ -13,13 +13,21 @@ from bal_utils.explorers.base import Button, Event, Explorer, Scene, Toggle
 from bal_utils.explorers.charts import shortened
 from bal_utils.explorers.oracle_model import RANDOM_RUNS, Round, first_labels, ink, next_round, random_curves
 from bal_utils.explorers.scene import Panel, band, bar_axis, bars, images, line, panel, points, rects, scene, text
-from bal_utils.label_store import Answer, DamagedLabels, FileHasChanged, LabelStore, default_folder
+from bal_utils.label_store import Answer, DamagedLabels, FileHasChanged, default_folder, open_labels
 
 MOST_CLASSES = 10  # one digit key each
 CANNOT_TELL = "s"
 TOO_SOON = 0.15  # seconds after a new image within which a key was meant for the one before
 SHOWN = 12  # answers in the strip
 LONGEST, SHORT = 11, 8  # letters of a name beside its key; beside its bar and in the strip
+
+
+def digit_keys(names: tuple[str, ...]) -> tuple[str, ...]:
+    """A digit for each class: its own where a name is one ("7", "07"), and those that are left for the others, in order."""
+    numbers = [name.lstrip("0") or "0" if name.isascii() and name.isdigit() else "" for name in names]
+    own = [number if len(number) == 1 and numbers.count(number) == 1 else "" for number in numbers]
+    free = (digit for digit in "0123456789" if digit not in own)
+    return tuple(digit or next(free) for digit in own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +43,9 @@ class BeTheOracle(Explorer):
     """BALD asks, you answer. Labels are kept in `folder`, and a new kernel goes on where the last one stopped.
 
     `data` needs at most ten classes; its own training labels serve for the first image of each class and, after
-    *Compare*, to be compared with yours. `names` are the names of the classes. Raises ValueError for more classes.
+    *Compare*, to be compared with yours. `names` are the names of the classes, if not those that the data bring. A class
+    whose name is a digit has that key. Labels stay with their images and classes by content and name (`label_store`).
+    Raises ValueError for more classes, or for names of another number of classes, or one for two of them.
     """
 
     State = OracleState
@@ -53,13 +63,18 @@ class BeTheOracle(Explorer):
         self.data = data = load_images("digits") if data is None else data
         if data.num_classes > MOST_CLASSES:
             raise ValueError(f"data: expected at most {MOST_CLASSES} classes, a digit key each, got {data.num_classes}")
-        self.names = names or tuple(str(label) for label in range(data.num_classes))
-        self.keys = (*[str(label) for label in range(data.num_classes)], CANNOT_TELL, "Backspace")
+        if names is None:
+            names = getattr(data, "class_names", None) or range(data.num_classes)
+        self.names = tuple(map(str, names))
+        if len(set(self.names)) != data.num_classes or len(self.names) != data.num_classes:
+            raise ValueError(f"names: expected {data.num_classes}, one for each class, all different, got {self.names}")
+        self.class_keys = digit_keys(self.names)
+        self.keys = (*self.class_keys, CANNOT_TELL, "Backspace")
         self._since, self._question, self._news, self.store, self.damage = 0.0, None, "", None, ""
-        path = Path(folder or default_folder()) / f"{data.name.replace(' ', '_')}.jsonl"
+        self.kept = ""  # what the folder holds and is not used, in words
         try:
-            self.store = LabelStore(
-                path, name=data.name, num_images=len(data.train_labels), num_classes=data.num_classes
+            self.store, self.kept = open_labels(
+                folder or default_folder(), name=data.name, images=data.train_images, class_names=self.names
             )
         except DamagedLabels as error:
             self.damage = str(error)
@@ -71,8 +86,9 @@ class BeTheOracle(Explorer):
         if event.key == "Backspace":
             return self._written(state, lambda: self.store.undo())
         if event.key not in self.keys:
-            raise ValueError(f'Press a digit from 0 to {len(self.names) - 1}, s for "cannot tell", or Backspace.')
-        return self._answer(state, None if event.key == CANNOT_TELL else int(event.key))
+            digits = ", ".join(sorted(self.class_keys))
+            raise ValueError(f'Press one of the digits {digits}, s for "cannot tell", or Backspace.')
+        return self._answer(state, None if event.key == CANNOT_TELL else self.class_keys.index(event.key))
 
     def on_click(self, state: OracleState, event: Event) -> OracleState:
         """A click on one of the small boxes is as good as its key."""
@@ -158,7 +174,7 @@ class BeTheOracle(Explorer):
 
     def _ask(self, asked: Round) -> Panel:
         """The image, and a box a class to click: under it, or beside it where the classes have names."""
-        count, keys = len(self.names), [str(label) for label in range(len(self.names))]
+        count, keys = len(self.names), list(self.class_keys)
         if named := self._named:
             left_C, width, low_C = np.zeros(count), 4.0, 9.4 - np.arange(count)
             keys = [f"{key}  {shortened(name, LONGEST)}" for key, name in zip(keys, self.names, strict=True)]
@@ -224,7 +240,7 @@ class BeTheOracle(Explorer):
     @property
     def _named(self) -> bool:
         """Whether the classes have names other than their keys."""
-        return any(name != str(label) for label, name in enumerate(self.names))
+        return self.names != self.class_keys
 
     def _name(self, label: int | None) -> str:
         return "?" if label is None else self.names[label]
@@ -237,13 +253,14 @@ class BeTheOracle(Explorer):
         if state.compared:
             return self._verdict(state, asked)
         if not state.answers:
-            return (
+            how = (
                 "Click the picture, then press the digit that you see, s if you cannot tell, Backspace to take it back."
             )
+            return f"{how} {self.kept}".strip()
         count = f"{len(told)} label{'s' * (len(told) != 1)}"
         if state.answers == self.found:
             torn = " Its last line had no end and was left out." * self.store.torn
-            return f"{count} read from {file}; you go on where you stopped.{torn}"
+            return f"{count} read from {file}; you go on where you stopped.{torn} {self.kept}".strip()
         last = self._name(state.answers[-1][1])
         said = "cannot tell" if last == "?" else last
         left = "" if asked.image is not None else " Nothing is left to ask. Press Compare."

@@ -4,7 +4,7 @@ import json
 import math
 import types
 from dataclasses import asdict, fields
-from reprlib import repr as shortened  # a pasted text may be long, and its brackets deep
+from reprlib import repr as brief  # a pasted text may be long, and its brackets deep
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 KIND = "explorer"
@@ -24,11 +24,11 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def check_finite(name: str, value: Any) -> None:
+def check_copyable(name: str, value: Any) -> None:
     """Raises ValueError where a field of a state is infinite or NaN, or holds such a number."""
     if isinstance(value, (list, tuple)):
         for one in value:
-            check_finite(name, one)
+            check_copyable(name, one)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name}: expected a finite number, got {value}")
 
@@ -50,7 +50,7 @@ def typed(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
         return value
-    raise ValueError(f"{name}: expected {getattr(hint, '__name__', hint)}, got {shortened(value)}")
+    raise ValueError(f"{name}: expected {getattr(hint, '__name__', hint)}, got {brief(value)}")
 
 
 def to_text(kind: str, state: Any) -> str:
@@ -71,11 +71,11 @@ def from_text(kind: str, state_type: type, text: str) -> Any:
     except RecursionError as error:
         raise ValueError("This text is not a copied scene: its brackets are too deep.") from error
     if not isinstance(found, dict):
-        raise ValueError(f"This text is not a copied scene: expected {{...}}, got {shortened(text)}.")
+        raise ValueError(f"This text is not a copied scene: expected {{...}}, got {brief(text)}.")
     if (told := found.pop(KIND, kind)) != kind:
-        raise ValueError(f"This scene belongs to the explorer {shortened(told)}, this one is {kind}.")
+        raise ValueError(f"This scene belongs to the explorer {brief(told)}, this one is {kind}.")
     known = [field.name for field in fields(state_type)]
     if unknown := sorted(set(found) - set(known)):
-        raise ValueError(f"This scene has no field {shortened(', '.join(unknown))}; it has {', '.join(known)}.")
+        raise ValueError(f"This scene has no field {brief(', '.join(unknown))}; it has {', '.join(known)}.")
     hints = get_type_hints(state_type)
     return state_type(**{name: typed(name, value, hints[name]) for name, value in found.items()})

@@ -9,9 +9,10 @@ import torch
 from bal_utils.data import ImageData
 from bal_utils.explorers import oracle_model
 from bal_utils.explorers.base import Event
-from bal_utils.explorers.be_the_oracle import CANNOT_TELL, TOO_SOON, BeTheOracle, OracleState
+from bal_utils.explorers.be_the_oracle import CANNOT_TELL, TOO_SOON, BeTheOracle, OracleState, digit_keys
 from bal_utils.explorers.canvas import packed
 from bal_utils.explorers.oracle_model import first_labels, next_round, random_curves
+from bal_utils.own_data import OwnData
 from bal_utils.runtime import stream
 from bal_utils.training import FitConfig
 
@@ -63,9 +64,9 @@ def on_disk(oracle):
 def test_a_digit_answers_and_the_next_image_is_another(oracle):
     first = oracle._round(oracle.state).image
     press(oracle, "2")
-    assert [(a["image"], a["label"]) for a in on_disk(oracle)] == [(first, 2)]
+    assert [(a["image"], a["label"]) for a in on_disk(oracle)] == [(oracle.store.image_names[first], "2")]
     assert oracle._round(oracle.state).image != first
-    assert oracle.status.startswith("Your last answer, 2, is written. 1 label in bars.jsonl")
+    assert oracle.status.startswith(f"Your last answer, 2, is written. 1 label in {oracle.store.path.name}")
 
 
 def test_the_label_is_on_disk_before_the_next_image_is_computed(oracle, monkeypatch):
@@ -102,7 +103,7 @@ def test_what_cannot_be_told_is_not_asked_again_and_teaches_nothing(oracle):
 @pytest.mark.parametrize("key", ["3", "9", "x", "Enter", "٣", ""])
 def test_wrong_keys_change_nothing_and_get_a_sentence(oracle, key):
     press(oracle, key)
-    assert "Press a digit from 0 to 2" in oracle.status
+    assert "Press one of the digits 0, 1, 2" in oracle.status
     assert oracle.state.answers == () and not oracle.store.path.exists()
 
 
@@ -141,7 +142,7 @@ def test_a_new_kernel_goes_on_where_the_old_one_stopped(oracle, tmp_path):
     press(oracle, "0", "s", "2")
     later = BeTheOracle(SMALL, tmp_path)
     assert later.state.answers == oracle.state.answers
-    assert "2 labels read from bars.jsonl; you go on where you stopped" in later.status
+    assert f"2 labels read from {later.store.path.name}; you go on where you stopped" in later.status
     assert packed(later.scene["panels"]) == packed(oracle.scene["panels"])
     later.undo()
     assert len(later.state.answers) == 2  # answers of the dead kernel can be taken back too
@@ -178,7 +179,7 @@ def test_a_damaged_file_is_a_sentence_and_stays_as_it_is(oracle, tmp_path):
     later = BeTheOracle(SMALL, tmp_path)
     for act in (lambda: None, lambda: press(later, "1"), later.undo, later.reset, lambda: later.press("skip")):
         act()
-        assert "bars.jsonl, line 3, cannot be read" in later.status and "Nothing has been changed" in later.status
+        assert "line 3, cannot be read" in later.status and "Nothing has been changed" in later.status
     assert oracle.store.path.read_bytes() == content
     assert later.widget is not None  # it shows, with the sentence under it
 
@@ -277,6 +278,75 @@ def test_named_classes_and_their_limit(tmp_path):
                      test_images=SMALL.test_images, test_labels=SMALL.test_labels)  # fmt: skip
     with pytest.raises(ValueError, match="expected at most 10 classes, a digit key each, got 12"):
         BeTheOracle(many, tmp_path)
+
+
+def own_data(class_names, name="images", pixels=0):
+    """The three kinds of bars, with names of their classes."""
+    images, labels = SMALL.train_images + pixels, SMALL.train_labels
+    return OwnData(name=name, train_images=images, train_labels=labels, test_images=images, test_labels=labels,
+                   class_names=class_names)  # fmt: skip
+
+
+def test_data_bring_their_class_names_and_labels_are_kept_by_them(tmp_path):
+    data = own_data(("row", "middle", "column"))
+    oracle = BeTheOracle(data, tmp_path)
+    assert oracle.names == data.class_names
+    press(oracle, "1", "0", "s")
+    assert [line["label"] for line in on_disk(oracle)] == ["middle", "row", None]
+    renamed = BeTheOracle(own_data(("line", "middle", "column")), tmp_path)
+    assert [renamed._name(answer[1]) for answer in renamed.state.answers] == ["middle", "?"]
+    assert "1 label read from" in renamed.status and "1 more label is kept" in renamed.status
+    again = BeTheOracle(data, tmp_path)
+    assert again.state.answers == oracle.state.answers and again.kept == ""
+
+
+def test_a_project_of_the_same_name_starts_without_labels_and_says_whose_there_are(tmp_path):
+    press(BeTheOracle(own_data(("a", "b", "c")), tmp_path), "0", "1")
+    other = BeTheOracle(own_data(("a", "b", "c"), pixels=1), tmp_path)
+    assert other.state.answers == () and other.error is None
+    assert other.status.startswith("Click the picture") and "2 more labels are kept" in other.status
+    other.undo()
+    other.reset()
+    press(other, "Backspace")
+    assert len(BeTheOracle(own_data(("a", "b", "c")), tmp_path).state.answers) == 2
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c", "d"), ("a", "b", "a"), (), "ab"])
+def test_names_of_another_number_of_classes_are_refused_at_once(tmp_path, names):
+    with pytest.raises(ValueError, match="names: expected 3"):
+        BeTheOracle(SMALL, tmp_path, names=names)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "keys"),
+    [
+        ("0123456789", "0123456789"),
+        (("cat", "dog", "horse"), "012"),
+        (("1", "2", "3"), "123"),
+        (("1", "10", "2", "3", "4", "5", "6", "7", "8", "9"), "1023456789"),
+        (("01", "02", "03"), "123"),
+        (("7", "cat", "0"), "710"),
+        (("7", "07", "cat"), "012"),  # which of the two would be 7?
+        (("10", "20", "30"), "012"),
+        (("-1", "²", "٣"), "012"),
+        (("000", "1"), "01"),
+        (("9" * 5000, "5"), "05"),
+    ],
+)
+def test_a_class_whose_name_is_a_digit_has_that_key(names, keys):
+    assert "".join(digit_keys(tuple(names))) == keys
+
+
+def test_keys_that_match_the_names_answer_by_them(tmp_path):
+    oracle = BeTheOracle(own_data(("1", "2", "10")), tmp_path)
+    press(oracle, "0", "2", "1", "3")
+    assert [line["label"] for line in on_disk(oracle)] == ["10", "2", "1"] and "digits 0, 1, 2" in oracle.status
+    (beside,) = [layer["words"] for layer in oracle.scene["panels"][0]["layers"] if layer["kind"] == "text"]
+    assert beside == ["1  1", "2  2", "0  10"]
+    plain = BeTheOracle(own_data(("1", "2", "3")), tmp_path / "plain")
+    (below,) = [layer["words"] for layer in plain.scene["panels"][0]["layers"] if layer["kind"] == "text"]
+    assert below == ["1", "2", "3"]
 
 
 def test_ink_runs_from_white_to_black():
