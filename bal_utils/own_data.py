@@ -1,17 +1,45 @@
-"""Your own data for the loop: a folder of images, or a table in a CSV file, as the tensors that the course works with."""
+"""Your own data for the loop: a folder of images, or a table in a CSV file, as the tensors that the course works with.
 
+What comes in was made elsewhere, by cameras, microscopes and spreadsheets. It is read right, or refused with a ValueError
+that names the file, or the line and the column; what is left out is said in a UserWarning.
+"""
+
+import codecs
 import csv
+import io
+import os
+import re
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as short
 
+import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from bal_utils.data import ImageData, check_count
+from bal_utils.checks import check_number, check_whole
+from bal_utils.data import ImageData
 from bal_utils.runtime import stream
 
+# Decoders that run in this process. Pillow knows more, and would start Ghostscript for what claims to be PostScript.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "QOI")
+NOBODYS = {
+    "__macosx",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "@eadir",
+}  # what systems leave in folders, in lower case
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of TIFF
+ALMOST_BLACK = 17  # of 255: white of 12 bits in a file of 16 comes to 16
+
 FARTHEST = 10.0  # standard deviations: one mistyped cell must not drown the others
+LARGEST = 1e100  # of a cell: squares of larger numbers are not finite
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,55 +54,145 @@ def images_from_folder(
 ) -> OwnData:
     """Images sorted into one subfolder a class, as grey squares of `size` pixels, uint8.
 
-    Each image is turned upright, cut to its middle square and resized. Transparent parts become white. Of each class
-    `test_share`, drawn at random, is kept for testing. Hidden files, and files that are no images by their ending, are
-    left out. Raises FileNotFoundError where the folder does not exist, ValueError where there are fewer than two classes,
-    images lie outside the subfolders, a class has fewer than two images, or an image cannot be read; the message names it.
+    Each image is turned upright, cut to its middle square and resized. Transparent parts become white, 16 bits become 8,
+    and of floating images 0 is black and 1 white. Classes are numbered in natural order: 1, 2, 10. Of each class
+    `test_share`, drawn at random, is kept for testing. Hidden files are left out. So are files that are no images by their
+    ending and folders within a class: a UserWarning counts them. Raises FileNotFoundError where the folder does not exist,
+    ValueError where there are fewer than two classes, images lie outside the subfolders, a class has fewer than two images,
+    or an image cannot be read or has no known white; the message names it.
     """
-    check_count("size", size, at_least=1)
-    path = Path(path).expanduser()
+    size, path = check_whole("size", size, at_least=1), Path(path).expanduser()
     if not path.is_dir():
         raise FileNotFoundError(f"path: expected a folder with one subfolder a class, got {str(path)!r}")
-    if loose := image_files(path):
+    name = name or os.path.basename(os.path.abspath(path))  # "." has no name of its own
+    loose, others = image_files(path)
+    if loose:
         raise ValueError(
-            f"path: expected every image in the subfolder of its class, found {len(loose)} directly in {path.name!r} "
+            f"path: expected every image in the subfolder of its class, found {len(loose)} directly in {name!r} "
             f"({loose[0].name} first). Without a class an image can be neither a first example nor a test. Sort a random "
             "part of them into subfolders, one a class, with at least two images in each, and move the rest elsewhere"
         )
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    folders = {plain(folder.name): folder for folder in others if folder.is_dir()}
+    left_out = [entry for entry in others if not entry.is_dir()]
+    if len(folders) + len(left_out) < len(others):
+        raise ValueError(f"path: expected subfolders of different names, got {[folder.name for folder in others]}")
     if len(folders) < 2:
-        raise ValueError(f"path: expected at least two subfolders, one a class, found {len(folders)} in {path.name!r}")
-    pixels, labels = [], []
-    for label, folder in enumerate(folders):
-        files = image_files(folder)
-        if len(files) < 2:
-            raise ValueError(f"path: expected at least two images of each class, found {len(files)} in {folder.name!r}")
-        pixels += [grey_square(file, size) for file in files]
-        labels += [label] * len(files)
-    images, labels_N = torch.stack(pixels), torch.tensor(labels)
-    names = tuple(folder.name for folder in folders)
-    return split_by_class(images, labels_N, names, test_share, seed, name or path.name)
+        found = f"found {len(folders)} in {name!r}{in_words(left_out)}"
+        raise ValueError(f"path: expected at least two subfolders, one a class, {found}")
+    class_names = in_order(folders)
+    files, labels = [], []
+    for label, kind in enumerate(class_names):
+        images, others = image_files(folders[kind])
+        if len(images) < 2:
+            found = f"found {len(images)} in {kind!r}{in_words(others)}"
+            raise ValueError(f"path: expected at least two images of each class, {found}")
+        files += images
+        left_out += others
+        labels += [label] * len(images)
+    labels_N = torch.tensor(labels)
+    places = places_by_class(labels_N, test_share, seed)
+    pixels_N = torch.empty(len(files), 1, size, size, dtype=torch.uint8)
+    for place, file in enumerate(files):
+        pixels_N[place] = grey_square(file, size)
+    if left_out:
+        say(f"path: {len(files)} images of {name!r} are used{in_words(left_out)}")
+    if (dark := (pixels_N.amax(dim=(1, 2, 3)) < ALMOST_BLACK).sum().item()) > len(files) / 2:
+        say(
+            f"path: {dark} of {len(files)} images are almost black: no pixel reaches {ALMOST_BLACK} of 255. Files of 16 bits "
+            "that use fewer look like this, and so do masks. Multiply all of them by one factor, and save them again"
+        )
+    return split(pixels_N, labels_N, class_names, places, name)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The images of a folder, by name."""
-    endings = Image.registered_extensions()
-    found = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    return sorted(file for file in found if file.suffix.lower() in endings)
+def say(sentence: str) -> None:
+    """A warning that points to the line that called for the data."""
+    warnings.warn(sentence, UserWarning, stacklevel=3)
+
+
+def plain(name: str) -> str:
+    """A name without what the eye does not see: blanks around it, and letters written as two characters."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in natural order: numbers by their value, other names by their letters and by the numbers within."""
+
+    def key(name: str) -> tuple:
+        if re.fullmatch(r"[+-]?\d+(\.\d+)?", name):
+            return 0, float(name), name
+        parts = re.split(r"(\d+)", name)  # words at even places, digits at odd ones
+        parts[1::2] = [(len(digits.lstrip("0")), digits.lstrip("0")) for digits in parts[1::2]]
+        return 1, parts, name
+
+    return tuple(sorted(names, key=key))
+
+
+def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images of a folder, by name, and what else lies there in the open."""
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
+    shown = [
+        entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in NOBODYS
+    ]
+    images = {entry for entry in shown if entry.is_file() and entry.suffix.lower() in endings}
+    return sorted(images), sorted(set(shown) - images)
+
+
+def in_words(left_out: list[Path]) -> str:
+    """What is left out, counted by kind; an empty string where that is nothing."""
+
+    def kind(entry: Path) -> str:
+        if entry.is_dir():
+            return "folders within a class"
+        return entry.suffix.lower() or "files without ending" if entry.is_file() else "no regular files"
+
+    counts = Counter(kind(entry) for entry in left_out).most_common()
+    told = ", ".join(f"{count} × {word}" for word, count in counts)
+    first = f"{left_out[0].parent.name}/{left_out[0].name}" if left_out else ""
+    return f"; left out: {told} ({first} first). What is read: {', '.join(FORMATS)}" if left_out else ""
 
 
 def grey_square(file: Path, size: int) -> Tensor:
     """One image as [1, size, size], uint8. Raises ValueError, naming the file, where it cannot be read."""
     try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (UnidentifiedImageError, OSError) as error:
+        with Image.open(file, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as opened:
+            grey = upright_grey(opened)
+    except Exception as error:  # decoders raise what they happen to meet: SyntaxError, struct.error, IndexError, ...
         raise ValueError(
-            f"path: expected images, but {file.parent.name}/{file.name} cannot be read ({error})"
+            f"path: expected images, but {file.parent.name}/{file.name} cannot be read ({error or type(error).__name__})"
         ) from error
-    white = Image.new("RGBA", image.size, "white")
-    square = ImageOps.fit(Image.alpha_composite(white, image).convert("L"), (size, size))
+    square = ImageOps.fit(grey, (size, size))
     return torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8).view(1, size, size)
+
+
+def upright_grey(image: Image.Image) -> Image.Image:
+    """The image in 8 bits of grey, on white. Raises ValueError where it holds several, or has no known black and white."""
+    if (
+        getattr(image, "is_animated", False) and image.format != "MPO"
+    ):  # photographs of telephones: previews come second
+        raise ValueError(f"{image.n_frames} images in one file: save the one that counts, or each in a file of its own")
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode[0] in "IF":
+        return in_eight_bits(image)
+    if image.mode in ("1", "L", "RGB") and not image.has_transparency_data:  # the same values, in a third of the memory
+        return image.convert("L")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L")
+
+
+def in_eight_bits(image: Image.Image) -> Image.Image:
+    """A grey image of 16 bits or of floating numbers, scaled by what its type calls white, not by its brightest pixel."""
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):  # those hold 16 bits
+        raise ValueError("whole numbers of 32 bits have no known white: save it with 8 or 16 bits")
+    tags = getattr(image, "tag_v2", {})
+    white = 1 if image.mode == "F" else 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
+    levels = np.array(image, dtype=np.float32)
+    levels /= white
+    if not (levels.min() >= 0 and levels.max() <= 1):  # written so that NaN fails
+        raise ValueError(f"pixels from {levels.min():g} to {levels.max():g}, where 0 is black and 1 is white")
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # heeded by Pillow in images of 8 bits
+        levels = 1 - levels
+    levels *= 255
+    return Image.fromarray(levels.round().astype(np.uint8))
 
 
 def table_from_csv(
@@ -83,53 +201,122 @@ def table_from_csv(
     """A table with a header line: the column `target` names the class, all others are numbers.
 
     Rows become "images" of one line of F numbers, [N, 1, 1, F], float32, so that the same loop takes them. Each column is
-    standardised by mean and deviation of the training rows, and cut off at 10 deviations. Classes are numbered in the
-    order of their names. Raises FileNotFoundError where there is no such file, ValueError where the column does not
-    exist, a cell is empty or no number (line and column are named), or a class has fewer than two rows.
+    standardised by mean and deviation of the training rows, and cut off at 10 deviations. Classes are numbered in natural
+    order, and blanks around cells do not count. The file is UTF-8 (or UTF-16 that says so), with commas between cells and
+    points in numbers. Row numbers, which tell the order of the table, are left out where they have no name, as in tables
+    from pandas; a UserWarning says so, or that a named column looks like them. Raises FileNotFoundError where there is no
+    such file, ValueError where the column does not exist, columns have one name or none, a row has another length than the
+    header, a cell is empty or no number (line and column are named), or a class has fewer than two rows.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"path: expected a CSV file, got {str(path)!r}")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = list(reader.fieldnames or ())
-        if target not in columns:
-            raise ValueError(f"target: expected one of the columns {', '.join(columns)}, got {target!r}")
-        features = [column for column in columns if column != target]
-        rows = [([number(row, column, reader.line_num) for column in features], row[target]) for row in reader]
-    names = tuple(sorted({kind for _, kind in rows}))
-    labels_N = torch.tensor([names.index(kind) for _, kind in rows])
-    for label, kind in enumerate(names):
-        if (labels_N == label).sum() < 2:
-            raise ValueError(f"target: expected at least two rows of each class, got one of {kind!r}")
-    if len(names) < 2 or not features:
-        raise ValueError(f"path: expected two classes and a column of numbers, got {len(names)} and {len(features)}")
-    values_N_F = torch.tensor([values for values, _ in rows], dtype=torch.float64)
-    train, _ = places_by_class(labels_N, test_share, seed)
+    lines, target = cells_by_line(path), plain(str(target))
+    first, header = next(lines, (0, []))
+    if not header:
+        raise ValueError(f"path: expected a line of column names, but {path.name} is empty")
+    features, index = feature_columns(header, target, first)
+    kinds, rows = [], []
+    for line, cells in lines:
+        if len(cells) != len(header):
+            where = (
+                f"{header[len(cells)]!r} is missing" if len(cells) < len(header) else f"the last is {short(cells[-1])}"
+            )
+            raise ValueError(
+                f"path: expected {len(header)} cells in line {line}, as in the header, got {len(cells)}: {where}. A comma ends "
+                "a cell: write decimal points, and put text with commas in quotes"
+            )
+        row = dict(zip(header, cells, strict=True))
+        if row[target].lower() in ("", "nan"):
+            raise ValueError(f"path: expected a class in line {line}, column {target!r}, got {row[target]!r}")
+        kinds.append(row[target])
+        rows.append([number(row[column], column, line) for column in features])
+    class_names, counts = in_order(set(kinds)), Counter(kinds)
+    if rare := [kind for kind in class_names if counts[kind] < 2]:
+        raise ValueError(f"target: expected at least two rows of each class, got one of {rare[0]!r}")
+    if len(class_names) < 2 or not features:
+        found = f"{len(class_names)} and {len(features)}"
+        raise ValueError(f"path: expected two classes and a column of numbers, got {found}")
+    labels = {kind: label for label, kind in enumerate(class_names)}
+    labels_N = torch.tensor([labels[kind] for kind in kinds])
+    values_N_F = torch.tensor(rows, dtype=torch.float64)
+    if index:
+        say(f"path: column {index[0]!r} of {path.name} is left out: tables keep their row numbers in it")
+    counting_F = (values_N_F.diff(dim=0) == 1).all(dim=0).tolist()
+    if counting := [column for column, counts_rows in zip(features, counting_F, strict=True) if counts_rows]:
+        say(
+            f"path: column {counting[0]!r} of {path.name} numbers the rows. Unless that was measured, take it out: in a table "
+            "that is sorted it gives the class away"
+        )
+    train, test = places_by_class(labels_N, test_share, seed)
     deviation_F = values_N_F[train].std(dim=0)
     scale_F = torch.where(deviation_F > 0, deviation_F, 1)  # a constant column says nothing, and must not divide
     standard_N_F = ((values_N_F - values_N_F[train].mean(dim=0)) / scale_F).clamp(-FARTHEST, FARTHEST).float()
-    return split_by_class(standard_N_F[:, None, None], labels_N, names, test_share, seed, name or path.stem)
+    return split(standard_N_F[:, None, None], labels_N, class_names, (train, test), name or path.stem)
 
 
-def number(row: dict, column: str, line: int) -> float:
+def cells_by_line(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not empty: the line where each ends, and its cells without blanks around them."""
+    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)  # strict: a quote must be closed
+    try:
+        for row in reader:
+            cells = [plain(cell) for cell in row]
+            if cells not in ([], [""]):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise ValueError(f"path: line {reader.line_num} of {path.name} cannot be read ({error})") from error
+
+
+def text_of(path: Path) -> str:
+    """A file of text. Raises ValueError, naming line and column, where it is in another encoding."""
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    try:
+        text = content.decode(encoding)
+        before, _, _ = text.partition("\0")  # what a table in UTF-16 that does not say so is full of
+        if before == text:
+            return text
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode(encoding, "replace")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    raise ValueError(
+        f"path: expected text in UTF-8, got other bytes in line {line}, column {column} of {path.name}. Save it as CSV UTF-8"
+    )
+
+
+def feature_columns(header: list[str], target: str, line: int) -> tuple[list[str], list[str]]:
+    """The columns of numbers, and those of row numbers. Raises ValueError where a name is missing or stands twice."""
+    if target not in header:
+        marks = [mark for mark in (";", "\t", "|") if any(mark in column for column in header)]
+        advice = f". Do its cells end with {marks[0]!r}? Save it with commas, and points in numbers" if marks else ""
+        raise ValueError(f"target: expected one of the columns {', '.join(header)}, got {target!r}{advice}")
+    others = [column for column in header if column != target]
+    index = [column for column in others if column.startswith("Unnamed: 0") or column == header[0] == ""]
+    for place, column in enumerate(header):
+        if header.index(column) < place:
+            raise ValueError(f"path: expected columns of different names in line {line}, got {column!r} twice")
+        if not column and column not in (target, *index):
+            raise ValueError(f"path: expected a name for every column in line {line}, column {place + 1} has none")
+    return [column for column in others if column not in index], index
+
+
+def number(cell: str, column: str, line: int) -> float:
     """A cell as a number. Raises ValueError, naming line and column, where it is none."""
     try:
-        value = float(row[column])
-        if value - value != 0:  # NaN and infinity
+        value = float(cell.replace("_", "no number"))  # to Python, 1_5 is fifteen
+        if not abs(value) < LARGEST:  # written so that NaN fails
             raise ValueError
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(
-            f"path: expected a number in line {line}, column {column!r}, got {row[column]!r}. Fill or drop empty cells, and "
-            "turn words into numbers, one column of 0 and 1 for each word"
+            f"path: expected a number in line {line}, column {column!r}, got {short(cell)}. Fill or drop empty cells, write "
+            "decimal points, and turn words into numbers, one column of 0 and 1 for each word"
         ) from error
     return value
 
 
 def places_by_class(labels_N: Tensor, test_share: float, seed: int) -> tuple[list[int], list[int]]:
     """Places for training and for testing, drawn class by class: at least one of each class goes to either side."""
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share: expected a share between 0 and 1, got {test_share!r}")
+    test_share = check_number("test_share", test_share, above=0, below=1)
     shuffled_N = torch.randperm(len(labels_N), generator=stream(seed, "own test data"))
     train, test = [], []
     for label in labels_N.unique():
@@ -140,11 +327,11 @@ def places_by_class(labels_N: Tensor, test_share: float, seed: int) -> tuple[lis
     return sorted(train), sorted(test)
 
 
-def split_by_class(
-    images: Tensor, labels_N: Tensor, class_names: tuple[str, ...], test_share: float, seed: int, name: str
+def split(
+    images: Tensor, labels_N: Tensor, class_names: tuple[str, ...], places: tuple[list[int], list[int]], name: str
 ) -> OwnData:
-    """Training and test data of `places_by_class`."""
-    train, test = places_by_class(labels_N, test_share, seed)
+    """Training and test data, at the places of `places_by_class`."""
+    train, test = places
     return OwnData(
         name=name,
         train_images=images[train],
