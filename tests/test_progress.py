@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bal_utils import exercises
 from bal_utils.exercises import core, progress
@@ -87,7 +88,23 @@ def test_an_exercise_of_ones_own_is_let_be(kept):
     assert not kept.exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"start_here.exercise_4": 3}', "\x00\xff"])
+FOREIGN = {
+    "empty": "",
+    "torn": '{"start_here.exercise_4": {"done": "2020-02',
+    "list": "[1]",
+    "number for a mark": '{"start_here.exercise_4": 3}',
+    "bytes": "\x00\xff",
+    "deep": "[" * 100_000,
+    "deep marks": '{"a":' * 100_000,
+    "large": "{" + " " * 2_000_000 + "}",
+    "a project of somebody's": '{"scripts": {"build": "tsc"}, "dependencies": {}}',
+    "another date": '{"start_here.exercise_4": {"done": "\\ud800"}}',
+    "another help": '{"start_here.exercise_4": {"help": ["hint"]}}',
+    "date as a number": '{"start_here.exercise_4": {"done": 20200229}}',
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
 def test_a_damaged_file_is_a_sentence_and_stays_as_it_is(kept, capsys, content):
     kept.parent.mkdir()
     kept.write_text(content)
@@ -99,6 +116,103 @@ def test_a_damaged_file_is_a_sentence_and_stays_as_it_is(kept, capsys, content):
     progress.reset()
     exercise_4.check("A")
     assert "start_here.exercise_4" in read(kept)
+    assert [path.read_text() for path in kept.parent.glob("progress-aside-*.json")] == [content]
+
+
+def test_what_is_set_aside_twice_is_there_twice(kept):
+    kept.parent.mkdir()
+    for content in "ab":
+        kept.write_text(content)
+        progress.reset()
+    assert sorted(path.read_text() for path in kept.parent.iterdir()) == ["a", "b"]
+
+
+def test_an_editor_may_begin_the_file_with_its_mark(kept):
+    kept.parent.mkdir()
+    kept.write_text('{"start_here.exercise_4": {"done": "2020-02-29"}}', encoding="utf-8-sig")
+    assert progress.overview().is_done("start_here.exercise_4")
+    exercise_1.check(exercise_1.answer)
+    assert set(read(kept)) == {"start_here.exercise_4", "start_here.exercise_1"}
+
+
+def test_a_link_stays_a_link(kept, tmp_path):
+    kept.parent.mkdir()
+    synced = tmp_path / "synced.json"
+    synced.write_text("{}")
+    kept.symlink_to(synced)
+    exercise_4.check("A")
+    assert kept.is_symlink() and "start_here.exercise_4" in read(synced)
+
+
+@pytest.mark.parametrize("place", ["~nobody-of-this-name/progress.json", "x" * 300])
+def test_a_place_that_is_none_is_a_sentence(monkeypatch, capsys, place):
+    monkeypatch.setenv("BAL_PROGRESS", place)
+    exercise_4.hint()
+    exercise_4.check("A")
+    told = capsys.readouterr().out
+    assert "Right" in told and ("could not be kept" in told or "cannot be read" in told or "BAL_PROGRESS" in told)
+    assert "0 of" in str(progress.overview())
+    progress.reset()
+    exercise_4.hints_shown.clear()
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_neither_read_nor_removed(kept, capsys, make):
+    """A pipe would be waited for, a device read for ever; neither is ours to delete."""
+    kept.parent.mkdir()
+    make(kept)
+    exercise_4.check("A")
+    assert "BAL_PROGRESS" in capsys.readouterr().out and "BAL_PROGRESS" in str(progress.overview())
+    progress.reset()
+    assert "still there" in capsys.readouterr().out and [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+KERNEL = """
+import importlib, pkgutil, sys
+from bal_utils import exercises
+from bal_utils.exercises import progress
+from bal_utils.exercises.core import Exercise
+names = sys.argv[1:]
+modules = [importlib.import_module(f"bal_utils.exercises.{name.split('.')[0]}") for name in names]
+print("ready", flush=True)
+sys.stdin.readline()
+for module, name in zip(modules, names):
+    print(progress.note(getattr(module, name.split(".")[1]), "done"), end="")
+"""
+
+
+def test_two_kernels_at_once_lose_no_marks(kept):
+    names = [name for chapter in progress.chapters() for name in chapter.titles]
+    kernels = [
+        subprocess.Popen(
+            [sys.executable, "-c", KERNEL, *names[part::2]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for part in range(2)
+    ]
+    for kernel in kernels:
+        assert kernel.stdout.readline() == "ready\n"
+    for kernel in kernels:
+        kernel.stdin.write("\n")
+        kernel.stdin.flush()
+    assert [kernel.communicate()[0] for kernel in kernels] == ["", ""]
+    assert set(read(kept)) == set(names)
+
+
+def test_a_kernel_that_never_lets_go_is_a_sentence(kept, monkeypatch, capsys):
+    kept.parent.mkdir()
+    monkeypatch.setattr(progress, "SECONDS_TO_WAIT", 0.1)
+    with FileLock(kept.with_name(".progress.json.lock")):
+        exercise_4.check("A")
+    assert "Right" in capsys.readouterr().out and not kept.exists()
+
+
+def test_a_disk_without_locks_is_a_sentence(kept, monkeypatch, capsys):
+    def no_locks(*_, **__):
+        raise NotImplementedError("no flock")
+
+    monkeypatch.setattr(progress, "FileLock", no_locks)
+    exercise_4.check("A")
+    assert "could not be kept: no flock" in capsys.readouterr().out
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch, capsys):
@@ -156,7 +270,10 @@ def test_no_half_written_file_is_left(kept, monkeypatch):
 
     monkeypatch.setattr(os, "replace", fail)
     exercise_1.check(exercise_1.answer)
-    assert kept.read_text() == before and [path.name for path in kept.parent.iterdir()] == ["progress.json"]
+    assert kept.read_text() == before and {path.name for path in kept.parent.iterdir()} <= {
+        "progress.json",
+        ".progress.json.lock",
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

@@ -2,21 +2,25 @@
 
 The file is the one that `BAL_PROGRESS` names, else `progress.json` in the platform's folder for data; `BAL_PROGRESS=off`
 keeps nothing. A mark belongs to the exercise's name (`start_here.exercise_1`), so it outlives a change of its text.
-Nothing leaves the machine, and no trouble with the file stops a check: it becomes a sentence.
+Nothing leaves the machine, and no trouble with the file stops a check: it becomes a sentence. Two kernels may mark at once.
 """
 
 import html
 import importlib
+import itertools
 import json
 import os
 import pkgutil
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock
 
 from bal_utils import exercises
 from bal_utils.records import save_run
@@ -29,6 +33,9 @@ Event = Literal["hint", "solution", "done"]
 Mark = dict[str, str]  # "done": a date; "help": what was looked at before that
 
 OFF = "off"
+MOST_BYTES = 1_000_000  # all marks of the course take a hundredth of that
+UNREADABLE = (OSError, ValueError, TypeError, AttributeError, RecursionError)  # what `read` raises for other contents
+SECONDS_TO_WAIT = 10  # for another kernel, which needs a fraction of one
 HELP = {"hint": "after a hint", "solution": "with the solution"}
 DOCSTRING = re.compile(r"Exercises of notebook (\d\d): (.+)\.$")
 CELL = 'style="text-align: left; vertical-align: top"'
@@ -36,28 +43,54 @@ ROW = 'style="text-align: left; vertical-align: top; font-weight: normal; width:
 
 
 def file() -> Path | None:
-    """Where marks are kept: `BAL_PROGRESS`, else the platform's data folder; None where it is "off"."""
+    """Where marks are kept: `BAL_PROGRESS`, else the platform's data folder; None where it is "off".
+
+    Raises ValueError where `BAL_PROGRESS` begins with the home folder of nobody.
+    """
     named = os.environ.get("BAL_PROGRESS", "").strip()
     if named.lower() == OFF:
         return None
-    if named:
+    if not named:
+        return data_home() / "progress.json"
+    try:
         return Path(named).expanduser()
-    return data_home() / "progress.json"
+    except RuntimeError as error:
+        raise ValueError(f"BAL_PROGRESS: expected a file or 'off', got {named!r} ({error})") from error
 
 
 def marks() -> dict[str, Mark]:
     """The marks by the exercises' names. Raises ValueError, with what to do, where the file cannot be read as such."""
     path = file()
-    if path is None or not path.exists():
+    if path is None:
         return {}
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        kept = {str(name): {str(key): str(value) for key, value in mark.items()} for name, mark in kept.items()}
-    except (OSError, ValueError, AttributeError) as error:
+        return read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except IsADirectoryError as error:
+        raise ValueError(f"{error}. Name another place in BAL_PROGRESS.") from error
+    except UNREADABLE as error:
         raise ValueError(
             f"The marks in {shown(path)} cannot be read ({type(error).__name__}). "
             "Mend the file, or start a new one with `progress.reset()`."
         ) from error
+
+
+def read(path: Path) -> dict[str, Mark]:
+    """The marks in a file. Raises one of `UNREADABLE` where it holds anything else, so that nobody's file is written over.
+
+    IsADirectoryError stands for devices too, which are no more to be read or removed than folders are.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise IsADirectoryError(f"Marks cannot be read from {shown(path)}: it is a folder or a device, not a file")
+    if found.st_size > MOST_BYTES:
+        raise ValueError("too large")
+    kept = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark of their own
+    for mark in kept.values():
+        if mark.keys() - {"done", "help"} or mark.get("help", "hint") not in HELP:
+            raise ValueError("not a mark")
+        date.fromisoformat(mark.get("done", "2020-02-29"))
     return kept
 
 
@@ -66,33 +99,61 @@ def note(exercise: "Exercise", event: Event) -> str:
 
     Returns "" or, where this could not be kept, a sentence that says why. An exercise that is not of the course is let be.
     """
-    path, name = file(), name_of(exercise)
-    if path is None or name is None:
-        return ""
     try:
-        kept = marks()
-        mark = kept.get(name, {})
-        if "done" in mark or (event == "hint" and "help" in mark):
+        path, name = file(), name_of(exercise)
+        if path is None or name is None or added(marks(), name, event) is None:
             return ""
-        kept[name] = mark | ({"done": date.today().isoformat()} if event == "done" else {"help": event})
-        save_run(path, kept)
-    except (OSError, ValueError) as error:
-        return str(error) if isinstance(error, ValueError) else f"This mark could not be kept: {error}."
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=SECONDS_TO_WAIT):
+            kept = added(marks(), name, event)  # read again: another kernel may have written
+            if kept is not None:
+                save_run(os.path.realpath(path), kept)  # a link stays a link
+    except ValueError as error:
+        return str(error)
+    except (OSError, RuntimeError) as error:  # the latter where a disk has no locks
+        return f"This mark could not be kept: {error}."
     return ""
 
 
+def added(kept: dict[str, Mark], name: str, event: Event) -> dict[str, Mark] | None:
+    """The marks with one more, or None where it says nothing new."""
+    mark = kept.get(name, {})
+    if "done" in mark or (event == "hint" and "help" in mark):
+        return None
+    return kept | {name: mark | ({"done": date.today().isoformat()} if event == "done" else {"help": event})}
+
+
 def reset() -> None:
-    """Forgets all marks, and says so."""
-    path = file()
-    if path is None:
-        print("No marks are kept: BAL_PROGRESS is off.")
-        return
+    """Forgets all marks, and says so. A file that holds something else is set aside; a folder or a device is let be."""
     try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
+        path = file()
+        if path is None:
+            print("No marks are kept: BAL_PROGRESS is off.")
+            return
+        forget(path)
+    except (OSError, ValueError) as error:
         print(f"The marks are still there: {error}.")
     else:
         print(f"All marks are gone. The next one begins a new file, {shown(path)}.")
+
+
+def forget(path: Path) -> None:
+    try:
+        read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except IsADirectoryError:
+        raise
+    except UNREADABLE:
+        print(f"What was in {shown(path)} is in {shown(set_aside(path))} now.")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Gives a file another name, one that is free."""
+    names = (path.with_name(f"{path.stem}-aside-{number}{path.suffix}") for number in itertools.count(1))
+    return path.rename(next(name for name in names if not name.exists()))
 
 
 def name_of(exercise: "Exercise") -> str | None:
@@ -211,12 +272,12 @@ def folded(summary: str, items: list[str]) -> str:
 
 def overview() -> Any:
     """All exercises of the course, notebook by notebook: which are done, since when, and where the marks are kept."""
-    path = file()
+    path, kept, keeping = None, {}, ""
     try:
-        kept, keeping = marks(), ""
+        path, kept = file(), marks()
     except ValueError as error:
-        kept, keeping = {}, str(error)
-    if path is None:
+        keeping = str(error)
+    if path is None and not keeping:
         keeping = "No marks were kept in this run, because BAL_PROGRESS is off. In your own copy, run this cell again."
     elif not keeping:
         keeping = f"The marks are in {shown(path)} on this machine, and nowhere else. progress.reset() clears them."
