@@ -54,7 +54,7 @@ def test_keys_alone_label_undo_and_leave_out(oracle: ExplorerOnPage, lab: Lab):
     before = oracle.pixels()
     press(oracle, "3", "Your last answer, 3, is written. 1 label in")
     second = oracle.wait_for_change(before, PATIENCE)
-    assert lines(lab, "labels")[-1]["label"] == 3
+    assert lines(lab, "labels")[-1]["label"] == "3"
     press(oracle, "s", "cannot tell, is written. 1 label in")
     third = oracle.wait_for_change(second, PATIENCE)
     press(oracle, "7", "2 labels in")
@@ -128,7 +128,7 @@ def test_two_windows_on_one_file(lab: Lab):
     second.canvas.focus()
     press(second, "6", "another window has changed this file")
     press(second, "6", "2 labels in")
-    assert [line["label"] for line in lines(lab, "shared_labels")] == [5, 6]
+    assert [line["label"] for line in lines(lab, "shared_labels")] == ["5", "6"]
     for notebook in (one, two):
         assert notebook.errors() == []
         notebook.page.close()
