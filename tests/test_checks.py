@@ -24,7 +24,7 @@ def test_numbers_come_back_as_floats(value):
     assert came == value and type(came) is float
 
 
-@pytest.mark.parametrize("value", [0, 1.5, -1, True, "0.5", None, float("nan"), float("inf"), 1j])
+@pytest.mark.parametrize("value", [0, 1.5, -1, True, "0.5", None, float("nan"), float("inf"), 1j, 10**400])
 def test_what_is_no_number_within_the_bounds_is_refused_by_name(value):
     with pytest.raises(ValueError, match="^noise: "):
         check_number("noise", value, above=0, at_most=1)
