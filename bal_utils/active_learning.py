@@ -52,11 +52,16 @@ class Split:
         self.labelled = start
         taken.update(self.validation)
         self.pool = [index for index in range(len(labels_N)) if index not in taken]
+        if config.validation_size > len(labels_N) - len(start):
+            raise ValueError(
+                f"validation_size: expected at most {len(labels_N) - len(start)}, the training images that are not labelled "
+                f"first, got {config.validation_size}"
+            )
         if config.labels < len(start):
             raise ValueError(f"labels: expected at least the {len(start)} that a run starts with, got {config.labels}")
         if config.labels > len(start) + len(self.pool):
             raise ValueError(
-                f"labels: expected at most {len(start) + len(self.pool)} (all but the validation images), got {config.labels}"
+                f"labels: expected at most {len(start) + len(self.pool)} (all but validation_size), got {config.labels}"
             )
 
     def acquire(self, indices: list[int]) -> None:

@@ -4,7 +4,6 @@ Dimensions: N examples, H W pixels. What is drawn depends on the arguments alone
 precision of the networks they feed; closed forms convert them with `.double()`, which changes no value.
 """
 
-import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from bal_utils import mnist
+from bal_utils.checks import check_number, check_whole
 from bal_utils.runtime import stream, stream_seed
 
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training pixels in [0, 1], as rounded in arXiv:1906.08158
@@ -39,6 +39,9 @@ class ImageData:
     def __post_init__(self):
         for part in ("train", "test"):
             images, labels_N = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            for field, value in (("images", images), ("labels", labels_N)):
+                if not isinstance(value, Tensor):
+                    raise TypeError(f"{part}_{field}: expected a tensor, got {type(value).__name__}")
             if images.ndim != 4 or images.shape[1] != 1 or 0 in images.shape:
                 raise ValueError(f"{part}_images: expected (N, 1, H, W), nothing empty, got {tuple(images.shape)}")
             if labels_N.dtype != torch.int64:
@@ -124,15 +127,16 @@ def standardise(images: Tensor) -> Tensor:
 
     uint8 images are standardised with MNIST's mean and deviation, whatever they show. Floating images must be standardised
     already, as those of `repeated_images` are, and pass unchanged. Raises TypeError for another type and ValueError for
-    floating images that hold NaN or values above 20, such as pixels in 0..255.
+    floating images that hold NaN or values beyond 20, such as pixels in 0..255.
     """
     if images.dtype == torch.uint8:
         return images.to(torch.float32).div_(255).sub_(PIXEL_MEAN).div_(PIXEL_STD)
     if not images.is_floating_point():
         raise TypeError(f"images: expected uint8, or floating and standardised already, got {images.dtype}")
-    if images.numel() and not images.max() <= LARGEST_STANDARDISED:  # written so that NaN fails
+    low, high = (value.item() for value in images.aminmax()) if images.numel() else (0, 0)
+    if not -LARGEST_STANDARDISED <= low <= high <= LARGEST_STANDARDISED:  # written so that NaN fails
         raise ValueError(
-            f"images: expected floating images to be standardised already, got values up to {images.max().item():g}; "
+            f"images: expected floating images to be standardised already, got values from {low:g} to {high:g}; "
             "convert pixels in 0..255 to uint8 first"
         )
     return images.to(torch.float32)
@@ -150,7 +154,7 @@ def balanced_start(labels_N: Tensor, per_class: int, generator: Generator) -> Te
 
     Raises ValueError where a class between 0 and the largest label has fewer.
     """
-    check_count("per_class", per_class, at_least=1)
+    per_class = check_whole("per_class", per_class, at_least=1)
     if labels_N.ndim != 1 or not len(labels_N):
         raise ValueError(f"labels_N: expected one dimension, not empty, got shape {tuple(labels_N.shape)}")
     labels_N = labels_N.cpu()
@@ -173,8 +177,8 @@ def two_moons(num_points: int, noise: float, seed: int) -> tuple[Tensor, Tensor]
     """
     from sklearn.datasets import make_moons
 
-    check_count("num_points", num_points, at_least=2)
-    check_noise(noise)
+    num_points = check_whole("num_points", num_points, at_least=2)
+    noise = check_number("noise", noise, at_least=0)
     numpy_seed = stream_seed(seed, "two moons") % 2**32  # NumPy's legacy generator takes no larger one
     points_N_2, labels_N = make_moons(num_points, noise=noise, random_state=numpy_seed)
     return torch.from_numpy(points_N_2).float(), torch.from_numpy(labels_N).long()
@@ -222,18 +226,8 @@ def heteroscedastic_sine(num_points: int, noise: float, seed: int) -> tuple[Tens
 
 def draws(purpose: str, num_points: int, noise: float, seed: int) -> tuple[Tensor, Tensor]:
     """What a toy regression is made of: U(0, 1) for its inputs and N(0, 1) for its noise, [N, 1] each."""
-    check_count("num_points", num_points, at_least=1)
-    check_noise(noise)
+    num_points = check_whole("num_points", num_points, at_least=1)
+    check_number("noise", noise, at_least=0)
     options = {"dtype": torch.float32}  # the same numbers whatever the default
     uniform_N_1 = torch.rand(num_points, 1, generator=stream(seed, purpose, "inputs"), **options)
     return uniform_N_1, torch.randn(num_points, 1, generator=stream(seed, purpose, "noise"), **options)
-
-
-def check_count(name: str, value: int, *, at_least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ValueError(f"{name}: expected a whole number, at least {at_least}, got {value!r}")
-
-
-def check_noise(noise: float) -> None:
-    if not (noise >= 0 and math.isfinite(noise)):
-        raise ValueError(f"noise: expected a finite standard deviation, at least 0, got {noise!r}")

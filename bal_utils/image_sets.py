@@ -5,7 +5,8 @@ from typing import Literal
 
 import torch
 
-from bal_utils.data import ImageData, check_count, check_noise, load_images, standardise
+from bal_utils.checks import check_number, check_whole
+from bal_utils.data import ImageData, load_images, standardise
 from bal_utils.runtime import stream
 
 
@@ -30,8 +31,7 @@ def fewer_images(data: ImageData, size: int, *, seed: int) -> ImageData:
 
     Raises ValueError where `size` is not between 1 and the number of training images.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= len(data.train_labels):
-        raise ValueError(f"size: expected a whole number from 1 to {len(data.train_labels)}, got {size!r}")
+    size = check_whole("size", size, at_least=1, at_most=len(data.train_labels))
     kept = torch.randperm(len(data.train_labels), generator=stream(seed, "fewer images"))[:size]
     return replace(
         data,
@@ -48,8 +48,7 @@ def repeated_images(data: ImageData, copies: int, *, noise: float = 0.1, seed: i
     come back standardised, float32. Copy k of image n stands at k·N + n. Memory: 188 MB for each copy of MNIST.
     Raises ValueError where `copies` is below 1 or `noise` is negative.
     """
-    check_count("copies", copies, at_least=1)
-    check_noise(noise)
+    copies, noise = check_whole("copies", copies, at_least=1), check_number("noise", noise, at_least=0)
     generator = stream(seed, "repeated images")
     images = standardise(data.train_images).repeat(copies, 1, 1, 1)
     for copy_N in images.view(copies, *data.train_images.shape):  # one at a time: noise for all would double the memory

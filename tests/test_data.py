@@ -147,6 +147,8 @@ def test_digits_are_split_by_class(digits):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
+        ({"train_images": np.zeros((4, 1, 3, 2))}, TypeError, "train_images: expected a tensor, got ndarray"),
+        ({"test_labels": [0, 1, 2, 0]}, TypeError, "test_labels: expected a tensor, got list"),
         ({"train_images": torch.zeros(4, 3, 2)}, ValueError, r"train_images: .*got \(4, 3, 2\)"),
         ({"test_images": torch.zeros(4, 3, 3, 2)}, ValueError, r"test_images: .*\(N, 1, H, W\).*got \(4, 3, 3, 2\)"),
         ({"train_images": torch.zeros(0, 1, 3, 2)}, ValueError, "train_images: .*nothing empty"),
@@ -188,7 +190,7 @@ def test_standardise_refuses_other_types(dtype):
         standardise(torch.ones(3, dtype=dtype))
 
 
-@pytest.mark.parametrize("value", [255.0, math.inf, math.nan])
+@pytest.mark.parametrize("value", [255.0, -255.0, math.inf, -math.inf, math.nan])
 def test_standardise_refuses_floats_that_are_not_standardised(value):
     with pytest.raises(ValueError, match=f"images: expected floating images to be standardised already.*{value:g}"):
         standardise(torch.tensor([0.0, value]))
@@ -199,6 +201,7 @@ def test_balanced_start_takes_as_many_of_each_class(digits):
     assert indices.dtype == torch.int64 and (indices.diff() > 0).all()  # ascending, so also without repeats
     assert digits.train_labels[indices].bincount().tolist() == [7] * 10
     assert torch.equal(indices, balanced_start(digits.train_labels, 7, stream(0, "start")))
+    assert torch.equal(indices, balanced_start(digits.train_labels, np.int64(7), stream(0, "start")))
     assert not torch.equal(indices, balanced_start(digits.train_labels, 7, stream(1, "start")))
 
 
@@ -247,7 +250,7 @@ def test_toys_depend_on_their_arguments_alone(toy):
 @pytest.mark.parametrize("toy", TOYS)
 @pytest.mark.parametrize("noise", [-0.1, math.nan, math.inf])
 def test_toys_refuse_impossible_noise(toy, noise):
-    with pytest.raises(ValueError, match=f"noise: expected a finite standard deviation, at least 0, got {noise}"):
+    with pytest.raises(ValueError, match=f"noise: expected a finite number, at least 0, got {noise}"):
         toy(10, noise, 0)
 
 
@@ -256,6 +259,12 @@ def test_toys_refuse_impossible_noise(toy, noise):
 def test_toys_refuse_impossible_sizes(toy, num_points):
     with pytest.raises(ValueError, match=f"num_points: expected a whole number, at least .*, got {num_points}"):
         toy(num_points, 0.1, 0)
+
+
+@pytest.mark.parametrize("toy", TOYS)
+def test_toys_take_numbers_from_arrays(toy):
+    size, noise = np.array([12]), np.array([0.1])
+    assert all(torch.equal(*pair) for pair in zip(toy(size[0], noise[0], 0), toy(12, 0.1, 0), strict=True))
 
 
 def test_two_moons_lie_on_their_half_circles():

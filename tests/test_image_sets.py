@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
@@ -30,7 +31,7 @@ def test_fewer_images_are_different_training_images_with_their_labels(digits):
 @pytest.mark.parametrize("size", [0, -3, 2.5, True, 10**6])
 def test_fewer_images_refuse_a_size_that_cannot_be(digits, size):
     with pytest.raises(
-        ValueError, match=f"size: expected a whole number from 1 to {len(digits.train_labels)}, got {size}"
+        ValueError, match=f"size: expected a whole number, from 1 to {len(digits.train_labels)}, got {size}"
     ):
         fewer_images(digits, size, seed=0)
 
@@ -60,6 +61,16 @@ def test_repeated_images_add_fixed_noise_to_each_copy(digits):
     assert torch.equal(repeated.test_images, standardise(digits.test_images))
     assert torch.equal(repeated.test_labels, digits.test_labels)
     assert torch.equal(digits.train_images, before)
+
+
+def test_sizes_may_come_from_arrays(digits):
+    size, copies = np.array([7, 2])
+    fewer = fewer_images(digits, size, seed=0)
+    assert torch.equal(fewer.train_images, fewer_images(digits, 7, seed=0).train_images)
+    assert fewer.name == "scikit-learn digits, 7 images"
+    assert torch.equal(
+        repeated_images(fewer, copies, seed=0).train_images, repeated_images(fewer, 2, seed=0).train_images
+    )
 
 
 def test_repeated_images_depend_on_the_seed_alone(digits):

@@ -414,3 +414,5 @@ def test_both_go_through_the_loop(folder, tmp_path):
                             num_samples=3, test_samples=2, fit=quick)  # fmt: skip
         record = run_active_learning(config, data, device="cpu", progress=False)
         assert record["rounds"][-1]["labels"] == 8
+        with pytest.raises(ValueError, match="validation_size: expected at most .*, got 1024"):
+            run_active_learning(LoopConfig(model="mlp", labels=8), data, device="cpu", progress=False)
