@@ -14,6 +14,7 @@ from string import Template
 
 import nbformat
 
+from publishing.policy import inline_scripts, with_policy
 from publishing.site_explorers import digest, listed, package_files, write_explorers
 from publishing.site_front import front_page, glossary_page, notation_page, rows_of, section, toc
 from publishing.site_notebooks import explorer_of, published
@@ -54,6 +55,9 @@ def build(out: Path) -> Path:
     html = built(WORK / "source")
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(html, out)
+    for page in out.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(with_policy(text, inline_scripts(text)), encoding="utf-8")
     vendor(WORK / "libraries")
     add_mathjax(WORK / "libraries" / "mathjax", out / "_static" / "mathjax")
     write_explorers(out / "explorers", back=pages_of_explorers(books))

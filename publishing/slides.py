@@ -5,6 +5,8 @@ S opens the speaker's view with the notes, O shows all slides, ? lists the other
 can be printed to a PDF.
 """
 
+import ast
+import re
 import shutil
 import sys
 from html import escape
@@ -16,6 +18,7 @@ from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
 from publishing.deck import HIDE_INPUT, deck, title
+from publishing.policy import inline_scripts, with_policy
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
@@ -69,15 +72,30 @@ def put_libraries(out: Path) -> None:
     (out / "deck.css").write_text((TEMPLATES / "deck" / "deck.css").read_text() + colours + "\n")
 
 
+def speaker_scripts(notes_plugin: str) -> list[str]:
+    """The scripts of the speaker's view, a page that reveal.js writes from a text in its notes plugin.
+
+    That page has the policy of the deck. Raises ValueError where the plugin has no such text.
+    """
+    written = re.search(r'\.document\.write\(("(?:[^"\\]|\\.)*")\)', notes_plugin)
+    if written is None:
+        raise ValueError("notes_plugin: expected a page for the speaker's view, got none")
+    # Python reads the escapes of this text as JavaScript does, but for that of a slash
+    text = re.sub(r"\\(.)", lambda escape: "/" if escape[1] == "/" else escape[0], written[1])
+    return inline_scripts(ast.literal_eval(text))
+
+
 def write_decks(out: Path, paths: list[Path]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     put_libraries(out)
+    scripts = speaker_scripts((out / "libraries/reveal/plugin/notes/notes.js").read_text(encoding="utf-8"))
     items = []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
-        (out / f"{path.stem}.html").write_text(html_of(notebook), encoding="utf-8")
+        (out / f"{path.stem}.html").write_text(with_policy(html_of(notebook), scripts), encoding="utf-8")
         items.append(f'<li><a href="{path.stem}.html">{escape(title(notebook))}</a></li>')
-    (out / "index.html").write_text(INDEX.format(items="\n".join(items)), encoding="utf-8")
+    index = with_policy(INDEX.format(items="\n".join(items)), scripts=())
+    (out / "index.html").write_text(index, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,16 @@ def test_nothing_is_loaded_from_elsewhere(site, name):
     assert not re.search(r"unpkg|jsdelivr|cdnjs|googleapis", (site / name).read_text(encoding="utf-8"))
 
 
+def test_every_page_says_what_may_run(site):
+    for path in site.glob("*.html"):
+        (told,) = re.findall(
+            r'http-equiv="Content-Security-Policy" content="([^"]*)"', path.read_text(encoding="utf-8")
+        )
+        scripts = told.partition("script-src ")[2].partition(";")[0].split()
+        assert set(scripts) - {"'self'", "file:"} and "unsafe" not in " ".join(scripts), path.name
+        assert told.startswith("default-src 'none'") and "http" not in told, path.name
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_can_be_read_aloud_and_skipped_through(site, name):
     page = read(site / name)

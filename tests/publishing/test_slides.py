@@ -195,8 +195,9 @@ def test_a_deck_opens_from_disk_and_fits_the_screen(decks, browser, stem):
     page, bad = browser.new_page(viewport={"width": 1280, "height": 720}), []
     page.on("requestfailed", lambda request: bad.append(request.url))
     page.on("pageerror", lambda error: bad.append(str(error)))
+    page.on("console", lambda said: bad.append(said.text) if said.type in ("error", "warning") else None)
     page.goto((decks / f"{stem}.html").as_uri())
-    page.wait_for_function("document.body.dataset.ready", timeout=120_000)
+    page.locator("body[data-ready]").wait_for(timeout=120_000)
     seen = page.evaluate("""() => {
         const slides = [...document.querySelectorAll(".slides section")].filter((one) => !one.querySelector("section"));
         const outside = [...document.querySelectorAll(".slides section > *, .slides .jp-MarkdownOutput")]
@@ -228,11 +229,35 @@ def test_a_deck_opens_from_disk_and_fits_the_screen(decks, browser, stem):
 def test_the_speaker_sees_the_notes(decks, browser):
     page = browser.new_page()
     page.goto((decks / f"{SHOWN[0]}.html").as_uri())
-    page.wait_for_function("document.body.dataset.ready", timeout=120_000)
+    page.locator("body[data-ready]").wait_for(timeout=120_000)
     with page.expect_popup() as opened:
         page.keyboard.press("s")
     view = opened.value
-    view.wait_for_function(
-        "document.querySelector('.speaker-controls-notes .value')?.innerText.includes('3 min.')", timeout=60_000
-    )
+    view.locator(".speaker-controls-notes .value", has_text="3 min.").wait_for(timeout=60_000)
+    for screen in ("current", "upcoming"):
+        view.frame_locator(f"#{screen}-slide iframe").locator("body[data-ready]").wait_for(timeout=120_000)
+    page.close()
+
+
+def test_what_is_not_of_the_deck_is_refused(decks, browser, attack):
+    page = browser.new_page()
+    page.goto((decks / f"{SHOWN[0]}.html").as_uri())
+    page.locator("body[data-ready]").wait_for(timeout=120_000)
+    attack(page)
+    page.goto((decks / "index.html").as_uri())
+    attack(page)
+    page.close()
+
+
+def test_a_deck_runs_no_script_that_its_notebook_shows(browser, tmp_path, decks):
+    shown = new_output("display_data", data={"text/markdown": "| <script>window.ran = 1</script> |\n| --- |\n| one |"})
+    cells = [new_markdown_cell("# 00 · Why?\n\n<script>window.ran = 2</script>"), new_code_cell("f()", outputs=[shown])]
+    path = tmp_path / "00_small.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    write_decks(tmp_path, [path])
+    page = browser.new_page()
+    page.goto((tmp_path / "00_small.html").as_uri())
+    page.locator("body[data-ready]").wait_for(timeout=120_000)
+    assert page.evaluate("[...document.scripts].filter((one) => one.text.includes('window.ran')).length") == 2
+    assert page.evaluate("window.ran ?? null") is None
     page.close()
