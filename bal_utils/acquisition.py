@@ -2,7 +2,11 @@
 
 Every score is "higher = acquire". Most are computed from log_probs_N_K_C: N inputs, K posterior samples, C classes. Two
 need what the network makes of the inputs: features_N_F, the F numbers that enter its last layer.
-A new strategy is one score function, one line in `ACQUISITIONS`, and one test against an independent oracle.
+A new strategy is one score function, one line in `ACQUISITIONS`, and one test against an independent oracle. The line also
+serves the explorers' maps: the score of the pool, from which the batch is taken, is the score of any other place.
+
+Predictions are float32 or float64, of at least two classes. What a score holds in memory beside its argument does not grow
+with N, but for the N scores: about 25 MB where its docstring says nothing else.
 """
 
 from collections.abc import Callable
@@ -16,10 +20,11 @@ from torch import Generator, Tensor
 
 from bal_utils import information
 from bal_utils.batchbald import AcquiredBatch, batchbald_batch
-from bal_utils.core_set import check_batch_size, k_center_greedy
+from bal_utils.checks import check_floats, check_whole
+from bal_utils.core_set import k_center_greedy, nearest_distances
 from bal_utils.epig import epig_scores
 from bal_utils.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
-from bal_utils.information import check_log_probs, log_mean_exp
+from bal_utils.information import check_log_probs, in_parts, log_mean_exp
 from bal_utils.stochastic_batches import power_batch, softmax_batch
 
 NUM_TARGETS = 256  # inputs of the pool whose predictions expected error reduction and EPIG care about
@@ -27,9 +32,7 @@ NUM_TARGETS = 256  # inputs of the pool whose predictions expected error reducti
 
 def random_scores(n: int, generator: Generator) -> Tensor:
     """n uniform numbers in [0, 1): every input is as good as any other. Raises ValueError where n is negative."""
-    if n < 0:
-        raise ValueError(f"n: expected a number of inputs, at least 0, got {n}")
-    return torch.rand(n, generator=generator)
+    return torch.rand(check_whole("n", n, at_least=0), generator=generator)
 
 
 def entropy_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -44,13 +47,15 @@ def entropy_scores(log_probs_N_K_C: Tensor) -> Tensor:
 def margin_scores(log_probs_N_K_C: Tensor) -> Tensor:
     """How close the two likeliest classes are: p(second|x) - p(first|x), of the mean prediction (Scheffer et al. 2001).
 
-    Returns scores_N in [-1, 0]. Raises ValueError where rows are not normalised log-probabilities or C < 2.
+    Returns scores_N in [-1, 0]. Raises ValueError where rows are not normalised log-probabilities.
     """
     check_log_probs(log_probs_N_K_C)
-    if log_probs_N_K_C.shape[-1] < 2:
-        raise ValueError("log_probs_N_K_C: expected at least two classes to take a margin between, got one")
-    first_N, second_N = log_mean_exp(log_probs_N_K_C, dim=1).exp().topk(2, dim=-1).values.unbind(dim=-1)
-    return second_N - first_N
+
+    def margin(log_probs_n_K_C: Tensor) -> Tensor:
+        first_n, second_n = log_mean_exp(log_probs_n_K_C, dim=1).exp().topk(2, dim=-1).values.unbind(dim=-1)
+        return second_n - first_n
+
+    return in_parts(margin, log_probs_N_K_C)
 
 
 def least_confidence_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -59,7 +64,7 @@ def least_confidence_scores(log_probs_N_K_C: Tensor) -> Tensor:
     Returns scores_N in [0, 1 - 1/C]. Raises ValueError where rows are not normalised log-probabilities.
     """
     check_log_probs(log_probs_N_K_C)
-    return 1 - log_mean_exp(log_probs_N_K_C, dim=1).exp().amax(dim=-1)
+    return in_parts(lambda part: 1 - log_mean_exp(part, dim=1).exp().amax(dim=-1), log_probs_N_K_C)
 
 
 def variation_ratio_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -69,10 +74,14 @@ def variation_ratio_scores(log_probs_N_K_C: Tensor) -> Tensor:
     Returns scores_N in [0, 1 - 1/min(K, C)], in steps of 1/K. Raises ValueError where rows are not normalised.
     """
     check_log_probs(log_probs_N_K_C)
-    num_classes = log_probs_N_K_C.shape[-1]
-    votes_N_K = log_probs_N_K_C.argmax(dim=-1)
-    shares_C_N = torch.stack([(votes_N_K == label).double().mean(dim=1) for label in range(num_classes)])
-    return 1 - shares_C_N.amax(dim=0)
+    return in_parts(
+        lambda part: 1 - _vote_shares(part, torch.float64).amax(dim=-1), log_probs_N_K_C, dtype=torch.float64
+    )
+
+
+def _vote_shares(log_probs_n_K_C: Tensor, dtype: torch.dtype) -> Tensor:
+    """The share of samples whose likeliest class is c: shares_n_C."""
+    return F.one_hot(log_probs_n_K_C.argmax(dim=-1), log_probs_n_K_C.shape[-1]).to(dtype).mean(dim=1)
 
 
 def vote_entropy_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -82,9 +91,7 @@ def vote_entropy_scores(log_probs_N_K_C: Tensor) -> Tensor:
     Raises ValueError where rows are not normalised log-probabilities.
     """
     check_log_probs(log_probs_N_K_C)
-    votes_N_K = log_probs_N_K_C.argmax(dim=-1)
-    shares_N_C = F.one_hot(votes_N_K, log_probs_N_K_C.shape[-1]).to(log_probs_N_K_C.dtype).mean(dim=1)
-    return torch.special.entr(shares_N_C).sum(dim=-1)
+    return in_parts(lambda part: torch.special.entr(_vote_shares(part, part.dtype)).sum(dim=-1), log_probs_N_K_C)
 
 
 def mean_kl_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -94,8 +101,12 @@ def mean_kl_scores(log_probs_N_K_C: Tensor) -> Tensor:
     Raises ValueError where rows are not normalised log-probabilities.
     """
     check_log_probs(log_probs_N_K_C)
-    log_ratio_N_K_C = log_probs_N_K_C - log_mean_exp(log_probs_N_K_C, dim=1)[:, None]
-    return torch.where(log_probs_N_K_C > -torch.inf, log_probs_N_K_C.exp() * log_ratio_N_K_C, 0).sum(-1).mean(-1)
+
+    def divergence(log_probs_n_K_C: Tensor) -> Tensor:
+        log_ratio_n_K_C = log_probs_n_K_C - log_mean_exp(log_probs_n_K_C, dim=1)[:, None]
+        return torch.where(log_probs_n_K_C > -torch.inf, log_probs_n_K_C.exp() * log_ratio_n_K_C, 0).sum(-1).mean(-1)
+
+    return in_parts(divergence, log_probs_N_K_C)
 
 
 def mean_std_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -104,7 +115,7 @@ def mean_std_scores(log_probs_N_K_C: Tensor) -> Tensor:
     Returns scores_N in [0, 1/2]. Raises ValueError where rows are not normalised log-probabilities.
     """
     check_log_probs(log_probs_N_K_C)
-    return log_probs_N_K_C.exp().std(dim=1, correction=0).mean(dim=-1)
+    return in_parts(lambda part: part.exp().std(dim=1, correction=0).mean(dim=-1), log_probs_N_K_C)
 
 
 def bald_scores(log_probs_N_K_C: Tensor) -> Tensor:
@@ -146,12 +157,20 @@ class Candidates:
         return self.predict()
 
 
+Score = Callable[[Candidates, Candidates, Generator], Tensor]
+
+
 @dataclass(frozen=True)
 class Strategy:
-    """A way to choose a batch: a title for figures, and `select(candidates, batch_size, generator) -> AcquiredBatch`."""
+    """A way to choose a batch: a title for figures, and `select(candidates, batch_size, generator) -> AcquiredBatch`.
+
+    `score(inputs, pool, generator) -> scores_N` is what the first choice goes by, for any inputs, with the pool as that
+    from which targets are drawn and labels were taken: the pool's own scores, or a map's. None where there is none.
+    """
 
     title: str
     select: Callable[[Candidates, int, Generator], AcquiredBatch] = field(repr=False)
+    score: Score | None = field(default=None, repr=False)
 
 
 def highest_scores(scores_N: Tensor, batch_size: int, generator: Generator) -> AcquiredBatch:
@@ -159,7 +178,8 @@ def highest_scores(scores_N: Tensor, batch_size: int, generator: Generator) -> A
 
     Raises ValueError where the batch is not between 1 and the size of the pool, or a score is NaN.
     """
-    check_batch_size(batch_size, len(scores_N))
+    check_floats("scores_N", scores_N, dims=1)
+    batch_size = check_whole("batch_size", batch_size, at_least=1, at_most=len(scores_N))
     if scores_N.isnan().any():
         raise ValueError("scores_N: expected numbers, got NaN")
     shuffled_N = torch.randperm(len(scores_N), generator=generator).to(scores_N.device)
@@ -167,19 +187,35 @@ def highest_scores(scores_N: Tensor, batch_size: int, generator: Generator) -> A
     return AcquiredBatch(indices=best_B.tolist(), scores=scores_N[best_B].tolist())
 
 
-def by_score(title: str, score: Callable[[Tensor], Tensor]) -> Strategy:
+def by_rank(title: str, score: Score) -> Strategy:
     """The strategy that takes the inputs of highest score, each judged alone."""
-    return Strategy(title, lambda pool, size, generator: highest_scores(score(pool.log_probs_N_K_C), size, generator))
+    return Strategy(
+        title, lambda pool, size, generator: highest_scores(score(pool, pool, generator), size, generator), score
+    )
+
+
+def by_score(title: str, score: Callable[[Tensor], Tensor]) -> Strategy:
+    """`by_rank` of a score that needs an input's predictions only."""
+    return by_rank(title, lambda inputs, pool, generator: score(inputs.log_probs_N_K_C))
+
+
+def bald_of(inputs: Candidates, pool: Candidates, generator: Generator) -> Tensor:
+    return bald_scores(inputs.log_probs_N_K_C)
 
 
 def by_draw(title: str, draw: Callable[[Tensor, int, Generator], AcquiredBatch]) -> Strategy:
     """The strategy that draws the batch at random, likelier where the BALD score is higher."""
-    return Strategy(title, lambda pool, size, generator: draw(bald_scores(pool.log_probs_N_K_C), size, generator))
+    return Strategy(
+        title, lambda pool, size, generator: draw(bald_scores(pool.log_probs_N_K_C), size, generator), bald_of
+    )
 
 
-def by_gradient_length(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
-    scores_N = expected_gradient_length_scores(pool.log_probs_N_K_C, pool.features.pool_N_F)
-    return highest_scores(scores_N, batch_size, generator)
+def gradient_length_of(inputs: Candidates, pool: Candidates, generator: Generator) -> Tensor:
+    return expected_gradient_length_scores(inputs.log_probs_N_K_C, inputs.features.pool_N_F)
+
+
+def distance_of(inputs: Candidates, pool: Candidates, generator: Generator) -> Tensor:
+    return nearest_distances(inputs.features.pool_N_F, pool.features.labelled_L_F)
 
 
 def drawn_targets(pool: Candidates, generator: Generator) -> Tensor:
@@ -188,14 +224,9 @@ def drawn_targets(pool: Candidates, generator: Generator) -> Tensor:
     return pool.log_probs_N_K_C[drawn_T.to(pool.log_probs_N_K_C.device)]
 
 
-def by_error_reduction(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
-    targets_T_K_C = drawn_targets(pool, generator)
-    return highest_scores(expected_error_reduction_scores(pool.log_probs_N_K_C, targets_T_K_C), batch_size, generator)
-
-
-def by_epig(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
-    targets_T_K_C = drawn_targets(pool, generator)
-    return highest_scores(epig_scores(pool.log_probs_N_K_C, targets_T_K_C), batch_size, generator)
+def by_targets(title: str, score: Callable[[Tensor, Tensor], Tensor]) -> Strategy:
+    """`by_rank` of a score(log_probs_N_K_C, target_log_probs_T_K_C) whose targets are drawn from the pool."""
+    return by_rank(title, lambda inputs, pool, generator: score(inputs.log_probs_N_K_C, drawn_targets(pool, generator)))
 
 
 ACQUISITIONS: dict[str, Strategy] = {
@@ -207,12 +238,14 @@ ACQUISITIONS: dict[str, Strategy] = {
     "mean_std": by_score("Mean STD", mean_std_scores),
     "vote_entropy": by_score("Vote entropy", vote_entropy_scores),
     "mean_kl": by_score("Mean KL to the consensus", mean_kl_scores),
-    "gradient_length": Strategy("Expected gradient length", by_gradient_length),
-    "error_reduction": Strategy("Expected error reduction", by_error_reduction),
-    "epig": Strategy("EPIG", by_epig),
-    "core_set": Strategy("Core-set", lambda pool, size, g: k_center_greedy(*pool.features, size)),
-    "bald": by_score("BALD", bald_scores),
-    "batchbald": Strategy("BatchBALD", lambda pool, size, g: batchbald_batch(pool.log_probs_N_K_C, size, generator=g)),
+    "gradient_length": by_rank("Expected gradient length", gradient_length_of),
+    "error_reduction": by_targets("Expected error reduction", expected_error_reduction_scores),
+    "epig": by_targets("EPIG", epig_scores),
+    "core_set": Strategy("Core-set", lambda pool, size, g: k_center_greedy(*pool.features, size), distance_of),
+    "bald": by_rank("BALD", bald_of),
+    "batchbald": Strategy(
+        "BatchBALD", lambda pool, size, g: batchbald_batch(pool.log_probs_N_K_C, size, generator=g), bald_of
+    ),
     "power_bald": by_draw("Power BALD", power_batch),
     "softmax_bald": by_draw("Softmax BALD", softmax_batch),
 }

@@ -14,12 +14,12 @@ Dimensions: N inputs, K posterior samples, C classes, B batch, M configurations,
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Generator, Tensor
 
-from bal_utils.information import check_log_probs
+from bal_utils.checks import check_whole
+from bal_utils.information import check_log_probs, in_parts
 from bal_utils.runtime import stream
 
 CPU_CHUNK_BYTES, ACCELERATOR_CHUNK_BYTES = 2**21, 2**28  # probabilities at once: they stay in a cache, or fill a GPU
@@ -140,7 +140,7 @@ def estimate_joint_mutual_information(
     configurations.
     """
     check_log_probs(log_probs_B_K_C, "log_probs_B_K_C")
-    check_count("max_configurations", max_configurations, at_least=log_probs_B_K_C.shape[2])
+    max_configurations = check_whole("max_configurations", max_configurations, at_least=log_probs_B_K_C.shape[2])
     generator = generator or stream(0, "joint mutual information")
     configurations = Configurations.before_any_label(log_probs_B_K_C.shape[1], log_probs_B_K_C.device)
     for log_probs_K_C in log_probs_B_K_C.detach():
@@ -157,15 +157,16 @@ def batchbald_batch(
     information after each choice, in nats, from configurations that had no part in the choice; they never fall, nor
     exceed log K. Where what is left below log K is less than the sampling error, a warning says so and the remaining
     choices rest on upper bounds. `generator`, on the CPU, serves the sampling; None means one fixed stream.
+    Memory beside the argument: `max_configurations` times K numbers in float64, a few times, and the budget of a chunk.
 
     Raises ValueError where rows are not normalised log-probabilities, the batch is not between 1 and N, or
-    `max_configurations` is below C; TypeError where a count is not an integer.
+    `max_configurations` is below C; both are whole numbers.
     """
     check_log_probs(log_probs_N_K_C)
     log_probs_N_K_C = log_probs_N_K_C.detach()
     num_inputs, num_samples, num_classes = log_probs_N_K_C.shape
-    check_count("batch_size", batch_size, at_least=1, at_most=num_inputs)
-    check_count("max_configurations", max_configurations, at_least=num_classes)
+    batch_size = check_whole("batch_size", batch_size, at_least=1, at_most=num_inputs)
+    max_configurations = check_whole("max_configurations", max_configurations, at_least=num_classes)
     generator = generator or stream(0, "batchbald")
     chooser = reporter = Configurations.before_any_label(num_samples, log_probs_N_K_C.device)
     bounds_N = bald_bounds(chooser, log_probs_N_K_C)
@@ -185,8 +186,8 @@ def batchbald_batch(
 def bald_bounds(before_any_label: Configurations, log_probs_N_K_C: Tensor) -> Tensor:
     """The BALD score of every input, in float32: what its label tells with no other known, and never more after that."""
     size = chunk_size(log_probs_N_K_C, before_any_label, torch.float32)
-    gains = [before_any_label.gains(part, torch.float32) for part in log_probs_N_K_C.split(size)]
-    return torch.cat(gains).double() + ROUNDING
+    gains_N = in_parts(lambda part: before_any_label.gains(part, torch.float32), log_probs_N_K_C, size, torch.float32)
+    return gains_N.double() + ROUNDING
 
 
 def chunk_size(log_probs_N_K_C: Tensor, configurations: Configurations, dtype: torch.dtype) -> int:
@@ -248,11 +249,3 @@ def is_saturated(score: float, size: int, num_samples: int, max_configurations: 
         stacklevel=3,
     )
     return True
-
-
-def check_count(name: str, value: int, at_least: int, at_most: float = math.inf) -> None:
-    """Raises TypeError or ValueError unless the argument is an integer in the given range."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name}: expected an integer, got {value!r}")
-    if not at_least <= value <= at_most:
-        raise ValueError(f"{name}: expected at least {at_least} and at most {at_most}, got {value}")

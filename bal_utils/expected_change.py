@@ -6,7 +6,8 @@ Dimensions: N inputs, K posterior samples, C classes, F features, T target input
 import torch
 from torch import Tensor
 
-from bal_utils.information import check_log_probs, log_mean_exp
+from bal_utils.checks import check_finite
+from bal_utils.information import check_log_probs, in_parts, log_mean_exp
 
 ERROR_CHUNK = 2**21  # numbers of the largest table held at once, for each label
 
@@ -15,16 +16,25 @@ def expected_gradient_length_scores(log_probs_N_K_C: Tensor, features_N_F: Tenso
     """How long a step the label would make the last layer take: Σ_y p(y|x) ‖∇ -log p(y|x)‖ (Settles & Craven 2008).
 
     For the matrix and the biases of a last linear layer the length is ‖p - e_y‖ √(‖φ‖² + 1), with φ the features and e_y
-    the label as a vector of zeros and a one. p is the mean prediction. Returns scores_N, at least 0.
-    Raises ValueError where rows are not normalised log-probabilities, or there are not as many features as inputs.
+    the label as a vector of zeros and a one. p is the mean prediction. Returns scores_N, at least 0, in the finer precision
+    of the two; memory beside the arguments: as many numbers as there are features, and about 25 MB.
+    Raises ValueError where rows are not normalised log-probabilities, or the features are not finite, one row an input.
     """
     check_log_probs(log_probs_N_K_C)
+    check_finite("features_N_F", features_N_F)
     if features_N_F.dim() != 2 or len(features_N_F) != len(log_probs_N_K_C):
         raise ValueError(f"features_N_F: expected ({len(log_probs_N_K_C)}, F), got shape {tuple(features_N_F.shape)}")
-    probs_N_C = log_mean_exp(log_probs_N_K_C, dim=1).exp()
-    # |p - e_y|² = |p|² - 2 p_y + 1
-    lengths_N_C = (probs_N_C.square().sum(dim=-1, keepdim=True) - 2 * probs_N_C + 1).clamp_min(0).sqrt()
-    return (probs_N_C * lengths_N_C).sum(dim=-1) * (features_N_F.square().sum(dim=-1) + 1).sqrt()
+    lengths_N = in_parts(_expected_error_length, log_probs_N_K_C) * (features_N_F.square().sum(dim=-1) + 1).sqrt()
+    if not lengths_N.isfinite().all():
+        raise ValueError(f"features_N_F: expected lengths that {features_N_F.dtype} can hold, got one beyond")
+    return lengths_N
+
+
+def _expected_error_length(log_probs_n_K_C: Tensor) -> Tensor:
+    """Σ_y p_y ‖p - e_y‖ of the mean prediction p, with |p - e_y|² = |p|² - 2 p_y + 1."""
+    probs_n_C = log_mean_exp(log_probs_n_K_C, dim=1).exp()
+    lengths_n_C = (probs_n_C.square().sum(dim=-1, keepdim=True) - 2 * probs_n_C + 1).clamp_min(0).sqrt()
+    return (probs_n_C * lengths_n_C).sum(dim=-1)
 
 
 def expected_error_reduction_scores(log_probs_N_K_C: Tensor, target_log_probs_T_K_C: Tensor) -> Tensor:
@@ -34,7 +44,9 @@ def expected_error_reduction_scores(log_probs_N_K_C: Tensor, target_log_probs_T_
 
     Instead of training once for each possible label, the same K samples are weighed anew by Bayes' rule: sample k counts in
     proportion to p(y|x, w_k). Exact where the samples are all there is; otherwise only as good as K. Inputs and targets
-    must share their samples. Returns scores_N in [0, 1 - 1/C] up to rounding; a label cannot raise the expected error.
+    must share their samples. Returns scores_N in [0, 1 - 1/C] up to rounding, in the finer precision of the two; a label
+    cannot raise the expected error. Memory beside the arguments: the targets' probabilities twice, and C tables of 2^21
+    numbers (C times 8 MB in float32), or of CT where that is more.
     Raises ValueError where rows are not normalised log-probabilities, or K and C differ.
     """
     check_log_probs(log_probs_N_K_C)
@@ -45,12 +57,15 @@ def expected_error_reduction_scores(log_probs_N_K_C: Tensor, target_log_probs_T_
             f"got shape {tuple(target_log_probs_T_K_C.shape)}"
         )
     num_samples = log_probs_N_K_C.shape[1]
-    target_K_T_C = target_log_probs_T_K_C.exp().transpose(0, 1)
+    dtype = torch.promote_types(log_probs_N_K_C.dtype, target_log_probs_T_K_C.dtype)
+    target_K_T_C = target_log_probs_T_K_C.to(dtype).exp().transpose(0, 1)
     now = (1 - target_K_T_C.mean(dim=0).amax(dim=-1)).mean()
-    scores = []
-    for chunk_n_K_C in log_probs_N_K_C.exp().split(max(1, ERROR_CHUNK // target_K_T_C[0].numel())):
-        joint_n_C_T_C = torch.einsum("nky,ktc->nytc", chunk_n_K_C, target_K_T_C) / num_samples
+
+    def reduction(log_probs_n_K_C: Tensor) -> Tensor:
+        probs_n_K_C = log_probs_n_K_C.to(dtype).exp()
+        joint_n_C_T_C = torch.einsum("nky,ktc->nytc", probs_n_K_C, target_K_T_C).div_(num_samples)
         # max_c p(y) p(c | y) summed over y is the chance to be right about the target once y is known
         right_n_T = joint_n_C_T_C.amax(dim=-1).sum(dim=1)
-        scores.append(now - (1 - right_n_T).mean(dim=-1))
-    return torch.cat(scores)
+        return now - (1 - right_n_T).mean(dim=-1)
+
+    return in_parts(reduction, log_probs_N_K_C, max(1, ERROR_CHUNK // target_K_T_C[0].numel()), dtype)

@@ -12,7 +12,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from bal_utils.batchbald import AcquiredBatch, check_count
+from bal_utils.batchbald import AcquiredBatch
+from bal_utils.checks import check_finite, check_floats, check_number, check_whole
 
 
 def gumbel_top_k(log_weights_N: Tensor, batch_size: int, generator: Generator) -> Tensor:
@@ -20,10 +21,10 @@ def gumbel_top_k(log_weights_N: Tensor, batch_size: int, generator: Generator) -
 
     argmax_i (log w_i + g_i) with g_i = -log E_i, E_i ~ Exponential(1), has probability w_i / Σ_j w_j; the second highest is
     a draw from what is left, and so on. Inputs of weight zero (minus infinity) come last, in random order.
-    Raises ValueError where the batch is not between 1 and N or a log-weight is NaN or plus infinity, TypeError where the
-    size is no integer.
+    Raises ValueError where the batch is not between 1 and N or a log-weight is NaN or plus infinity.
     """
-    check_count("batch_size", batch_size, at_least=1, at_most=len(log_weights_N))
+    check_floats("log_weights_N", log_weights_N, dims=1)
+    batch_size = check_whole("batch_size", batch_size, at_least=1, at_most=len(log_weights_N))
     if log_weights_N.isnan().any() or (log_weights_N == math.inf).any():
         raise ValueError("log_weights_N: expected numbers or minus infinity, got NaN or plus infinity")
     exponential_N = torch.empty(len(log_weights_N), dtype=torch.float64).exponential_(generator=generator)
@@ -66,7 +67,5 @@ def drawn(scores_N: Tensor, chosen_B: Tensor) -> AcquiredBatch:
 
 def check_scores(scores_N: Tensor, coldness: float) -> None:
     """Raises ValueError unless all scores are finite and the coldness is a finite number of at least 0."""
-    if not scores_N.isfinite().all():
-        raise ValueError("scores_N: expected finite numbers, got NaN or infinity")
-    if not 0 <= coldness < math.inf:
-        raise ValueError(f"coldness: expected a finite number of at least 0, got {coldness!r}")
+    check_finite("scores_N", scores_N, dims=1)
+    check_number("coldness", coldness, at_least=0)

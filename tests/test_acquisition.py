@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bal_utils import acquisition
+from bal_utils import acquisition, information
 from bal_utils.acquisition import ACQUISITIONS, Candidates, Features, find_strategy, highest_scores, random_scores
 from bal_utils.runtime import stream
 
@@ -99,15 +99,34 @@ def test_bad_predictions_are_refused(name, bad):
         SCORES[name](value)
 
 
-def test_margin_needs_two_classes():
-    with pytest.raises(ValueError, match="at least two classes"):
-        acquisition.margin_scores(torch.zeros(2, 3, 1))
+@pytest.mark.parametrize("name", SCORES)
+def test_one_output_is_refused_and_the_sentence_says_what_to_do(name):
+    """The softmax of one logit is 1: without a word every score would be zero."""
+    one_logit = torch.randn(4, 3, 1, generator=stream(0, "logit")).log_softmax(dim=-1)
+    with pytest.raises(ValueError, match=r"^log_probs_N_K_C: .*two outputs.*\[1 - p, p\]"):
+        SCORES[name](one_logit)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused_by_name(name, dtype):
+    with pytest.raises(TypeError, match=f"^log_probs_N_K_C: .*{dtype}"):
+        SCORES[name](random_log_probs(0).to(dtype))
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_parts_do_not_change_a_score(name, monkeypatch):
+    log_probs = random_log_probs(5, (50, 6, 4)).float()
+    whole = SCORES[name](log_probs)
+    monkeypatch.setattr(information, "SCORED_AT_ONCE", 7 * 6 * 4)
+    parts = SCORES[name](log_probs)
+    assert parts.dtype == whole.dtype and torch.equal(parts, whole)
 
 
 def test_random_scores():
     assert torch.equal(random_scores(5, stream(0, "x")), random_scores(5, stream(0, "x")))
     assert random_scores(0, stream(0, "x")).shape == (0,)
-    with pytest.raises(ValueError, match="n: expected .* got -1"):
+    with pytest.raises(ValueError, match="^n: .* got -1"):
         random_scores(-1, stream(0, "x"))
 
 
@@ -124,9 +143,9 @@ def test_ties_are_broken_at_random():
     assert len(first) == 10 and all(abs(count - 200) < 67 for count in first.values())
 
 
-@pytest.mark.parametrize("size", [0, -1, 11])
+@pytest.mark.parametrize("size", [0, -1, 11, 2.5, True])
 def test_batch_size_is_checked(size):
-    with pytest.raises(ValueError, match=f"batch_size: expected between 1 and the pool's 10 inputs, got {size}"):
+    with pytest.raises(ValueError, match=f"^batch_size: .* from 1 to 10, got {size}"):
         highest_scores(torch.zeros(10), size, stream(0, "ties"))
     with pytest.raises(ValueError, match="scores_N: expected numbers, got NaN"):
         highest_scores(torch.tensor([1.0, math.nan]), 1, stream(0, "ties"))

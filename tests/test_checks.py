@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from bal_utils.checks import check_number, check_whole
+from bal_utils.checks import check_finite, check_floats, check_labels, check_number, check_whole
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -35,3 +36,39 @@ def test_a_bound_that_is_left_out_lets_pass_and_one_that_excludes_itself_does():
     assert check_number("p", 0, at_least=0, below=1) == 0
     with pytest.raises(ValueError, match="^p: "):
         check_number("p", 1, at_least=0, below=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool])
+def test_labels_of_any_whole_type_come_back_in_one_that_does_not_wrap(dtype):
+    labels = check_labels("labels_N", torch.tensor([0, 1, 1], dtype=dtype), num_inputs=3, num_classes=2)
+    assert labels.dtype == torch.int64 and (3 * labels - 1).tolist() == [-1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        (torch.tensor([0.0, 1.0]), TypeError),
+        (np.array([0, 1]), TypeError),
+        ([0, 1], TypeError),
+        (torch.tensor([0, 1, 1]), ValueError),
+        (torch.tensor([[0], [1]]), ValueError),
+        (torch.tensor([0, 2]), ValueError),
+        (torch.tensor([-1, 0], dtype=torch.int8), ValueError),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_by_name(labels, error):
+    with pytest.raises(error, match="^labels_N: "):
+        check_labels("labels_N", labels, num_inputs=2, num_classes=2)
+
+
+def test_tensors_of_numbers_say_what_came():
+    check_finite("scores_N", torch.zeros(3), dims=1)
+    check_floats("scores_N", torch.full((3,), float("nan")))
+    for bad, came in ((np.zeros(3), "ndarray"), ([0.0], "list"), (torch.zeros(3).half(), "float16"), (None, "NoneType"),
+                      (torch.zeros(3).long(), "int64"), (torch.zeros(3).to_sparse(), "sparse")):  # fmt: skip
+        with pytest.raises(TypeError, match=f"^scores_N: .*{came}"):
+            check_floats("scores_N", bad)
+    with pytest.raises(ValueError, match=r"^scores_N: .*1 dimension, got shape \(3, 1\)"):
+        check_floats("scores_N", torch.zeros(3, 1), dims=1)
+    with pytest.raises(ValueError, match="^scores_N: "):
+        check_finite("scores_N", torch.tensor([0.0, float("inf")]))

@@ -1,6 +1,8 @@
 """EPIG against its definition by loops, its bounds, and cases whose value is known beforehand."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,3 +108,43 @@ def test_what_does_not_fit_is_refused():
         epig_scores(pool, random_log_probs(0, (4, 2, 2)))
     with pytest.raises(ValueError, match="target_log_probs_T_K_C: expected"):
         epig_scores(pool, pool * 2)
+
+
+def test_precisions_may_differ():
+    pool, targets = random_log_probs(8, (9, 5, 3)), random_log_probs(9, (6, 5, 3))
+    for mixed in (epig_scores(pool.float(), targets), epig_scores(pool, targets.float())):
+        assert mixed.dtype == torch.float64
+        np.testing.assert_allclose(mixed, epig_scores(pool, targets), atol=1e-6)
+
+
+MEMORY = """
+import resource, torch
+from bal_utils import acquisition, expected_change
+from bal_utils.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+torch.set_num_threads(1)
+expected_change.ERROR_CHUNK = 2**16  # its tables, C times as large, would hide what the others take
+pool = torch.full((N, 100, 10), 0.1).log_()
+features = torch.zeros(N, 10)
+scores = {name: lambda x, f=getattr(acquisition, name + "_scores"): f(x) for name in (
+    "entropy", "margin", "least_confidence", "variation_ratio", "mean_std", "bald", "vote_entropy", "mean_kl")}
+scores["gradient_length"] = lambda x: expected_gradient_length_scores(x, features[: len(x)])
+scores["error_reduction"] = lambda x: expected_error_reduction_scores(x, pool[:4])
+scores["epig"] = lambda x: acquisition.epig_scores(x, pool[:20])
+scores["batchbald"] = lambda x: acquisition.batchbald_batch(x, 2)
+for name, score in scores.items():
+    score(pool[:2500])  # what a first call of anything loads is no part of it
+before = peak()
+for name, score in scores.items():
+    score(pool)
+    print(name, peak() - before)
+"""
+
+
+def test_no_score_takes_memory_in_proportion_to_the_pool():
+    """A pool of 80 MB: the scores once held two to six times as much beside it, and the fragments of EPIG twenty times."""
+    code = MEMORY.replace("N", "20_000")
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    peaks = {name: float(value) for name, value in (line.split() for line in found.splitlines())}
+    assert len(peaks) == 12 and max(peaks.values()) < 40, peaks

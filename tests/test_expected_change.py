@@ -75,3 +75,28 @@ def test_what_does_not_fit_is_refused():
         expected_error_reduction_scores(pool, random_log_probs(0, (4, 2, 2)))
     with pytest.raises(ValueError, match="target_log_probs_T_K_C: expected"):
         expected_error_reduction_scores(pool, pool * 2)
+
+
+@pytest.mark.parametrize("first", [torch.float32, torch.float64])
+def test_precisions_may_differ(first):
+    second = torch.float64 if first == torch.float32 else torch.float32
+    pool, targets = random_log_probs(0, (7, 5, 3)), random_log_probs(1, (11, 5, 3))
+    features = torch.randn(7, 4, generator=stream(0, "features"), dtype=torch.float64)
+    mixed = expected_error_reduction_scores(pool.to(first), targets.to(second))
+    assert mixed.dtype == torch.float64
+    np.testing.assert_allclose(mixed, expected_error_reduction_scores(pool, targets), atol=1e-6)
+    mixed = expected_gradient_length_scores(pool.to(first), features.to(second))
+    np.testing.assert_allclose(mixed, expected_gradient_length_scores(pool, features), rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_features_that_are_no_numbers_are_refused(bad):
+    pool, features = random_log_probs(0, (4, 3, 2)), torch.zeros(4, 5)
+    features[1, 2] = bad
+    with pytest.raises(ValueError, match="^features_N_F: "):
+        expected_gradient_length_scores(pool, features)
+    with pytest.raises(ValueError, match="^features_N_F: .*float32"):
+        expected_gradient_length_scores(pool.float(), torch.full((4, 5), 1e30))  # its square is beyond float32
+    for other in (features.half(), features.long(), features.numpy()):
+        with pytest.raises(TypeError, match="^features_N_F: "):
+            expected_gradient_length_scores(pool, other)

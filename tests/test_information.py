@@ -66,8 +66,12 @@ def test_log_mean_exp_neither_overflows_nor_underflows():
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ([[0.5]], TypeError, "got list"),
+        ([[0.5]], TypeError, "got a list"),
         (torch.zeros(1, 1, 1, dtype=torch.int64), TypeError, "got torch.int64"),
+        (torch.zeros(2, 3, 1), ValueError, "at least two classes, got one"),
+        (torch.full((1, 1, 2), 0.5).log().bfloat16(), TypeError, "got torch.bfloat16"),
+        (np.zeros((1, 1, 2)), TypeError, "got a ndarray"),
+        (torch.full((1, 1, 2), 0.5).log().to_sparse(), TypeError, "torch.sparse_coo"),
         (torch.zeros(2, 3), ValueError, r"three dimensions .* got shape \(2, 3\)"),
         (torch.zeros(0, 3, 2), ValueError, r"at least one input.* got shape \(0, 3, 2\)"),
         (torch.full((1, 1, 2), math.nan), ValueError, "got NaN"),
