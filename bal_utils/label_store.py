@@ -102,7 +102,7 @@ def content_names(images: Tensor) -> tuple[str, ...]:
 
 
 def _digest(words: tuple[str, ...]) -> str:
-    return hashlib.sha256(" ".join(words).encode(errors="surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(" ".join(words).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 class LabelStore:
@@ -155,13 +155,14 @@ class LabelStore:
         """Whether the file is about these images and these classes: of each, at least half of what it names is here."""
         if "data" not in self.found_header:
             return self._places_hold and bool(self.found_header)
-        named = {line.image for line in self._lines}
-        here = {line.image for line in self._lines if line.place is not None}
+        lines = [event for event in self._events if event != "clear"]  # what was cleared can be brought back
+        named = {line.image for line in lines}
+        here = {line.image for line in lines if line.place is not None}
+        used = {line.image for line in lines if line.answer is not None}
         images = self.found_header["data"] == self.header["data"] or (2 * len(here) >= len(named) > 0)
         classes = set(self.found_header["classes"])
-        return images and (
-            2 * len(classes & self._labels.keys()) >= len(classes) or 2 * len(self.answers) >= len(named) > 0
-        )
+        known = 2 * len(classes & self._labels.keys()) >= len(classes) or 2 * len(used) >= len(named) > 0
+        return images and known
 
     @property
     def can_undo(self) -> bool:
@@ -265,7 +266,7 @@ class LabelStore:
                     events.append(self._line(found))
             except (ValueError, IndexError, OverflowError, RecursionError) as error:  # bad bytes are a ValueError too
                 raise DamagedLabels(
-                    f"{self.path.name}, line {number}, cannot be read ({error}). Nothing has been changed. "
+                    f"{self.path.name}, line {number}, cannot be read ({str(error)[:200]}). Nothing has been changed. "
                     "Mend or delete that line in a text editor, or name another folder, and run the cell again.",
                     self.found_header,
                 ) from error
@@ -285,7 +286,7 @@ class LabelStore:
         try:
             answer = Answer(**found)
         except TypeError as error:
-            raise ValueError(f"line: expected image and label, got {', '.join(map(repr, found))}") from error
+            raise ValueError(f"line: expected image and label, got {str(list(found))[:60]}") from error
         place = self._present("image", answer.image, self._places, self.num_images)
         label = None if answer.label is None else self._present("label", answer.label, self._labels, self.num_classes)
         fits = place is not None and (label is not None or answer.label is None)

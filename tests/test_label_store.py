@@ -142,7 +142,7 @@ def test_a_torn_first_line_is_no_header(path):
         ('{"image": 5, "label": 1, "accuracy": 7}', "accuracy: expected"),
         pytest.param('{"image": 5, "label": 1, "seconds": %s}' % ("9" * 400), "line 2, cannot", id="400 digits"),
         pytest.param("[" * 100_000, "line 2, cannot be read", id="brackets"),
-        ('{"picture": 5}', "expected image and label, got 'picture'"),
+        ('{"picture": 5}', "expected image and label, got ['picture']"),
         ('{"undo": true}', "line 2, cannot be read"),
         ("\udce9", "line 2, cannot be read"),
     ],
@@ -348,6 +348,20 @@ def test_two_tasks_on_the_same_pictures_keep_their_labels_apart(tmp_path):
     store.add(Answer(0, 1))
     assert pictures(opened(tmp_path)[0], PIXELS, CLASSES) == MEANT
     assert pictures(opened(tmp_path, classes=task)[0], PIXELS, task) == {PIXELS[0].numpy().tobytes(): "outdoors"}
+
+
+def test_what_was_cleared_can_be_brought_back_when_the_data_have_grown(tmp_path):
+    labelled(tmp_path, *THREE).clear()
+    store, _ = opened(tmp_path, images=torch.cat([PIXELS + 1, PIXELS]))
+    assert store.answers == ()
+    store.undo()
+    assert len(store.answers) == 3
+
+
+def test_class_folders_whose_names_are_no_text_keep_their_labels(tmp_path):
+    classes = ("caf\udce9", "\ud800", "größe")
+    labelled(tmp_path, (0, 0), (5, 1), (7, 2), classes=classes)
+    assert labels(opened(tmp_path, classes=classes)[0]) == [(0, 0), (5, 1), (7, 2)]
 
 
 def test_equal_pictures_are_told_apart_and_other_types_of_pixels_are_others():
