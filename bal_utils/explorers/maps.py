@@ -26,7 +26,7 @@ def colour_table(name: str) -> bytes:
 
 def grid(x: Range, y: Range, columns: int, rows: int | None = None) -> np.ndarray:
     """Places [rows * columns, 2], row by row from the bottom, at which `heat` and `contour` expect their values."""
-    x_R_C, y_R_C = np.meshgrid(centres(*x, columns), centres(*y, rows or columns))
+    x_R_C, y_R_C = np.meshgrid(centres(*x, columns), centres(*y, columns if rows is None else rows))
     return np.stack([x_R_C.ravel(), y_R_C.ravel()], axis=1).astype(np.float32)
 
 

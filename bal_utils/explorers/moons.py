@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from bal_utils import acquisition
 from bal_utils.acquisition import ACQUISITIONS, Candidates, Features, find_strategy
 from bal_utils.batchbald import AcquiredBatch
 from bal_utils.data import two_moons
@@ -36,7 +35,6 @@ MOST_SAMPLES, MEMBERS = 100, 8
 HIDDEN = (32, 32)
 PRIOR_STD = 1.5
 TRAINING = {"learning_rate": 0.02, "batch_size": NUM_POOL, "max_epochs": 150}
-TARGETS = 64  # pool points on which expected error reduction measures the error of the map's places
 RULERS = 3  # networks behind each accuracy
 POSTERIORS = ("MC-dropout", "ensemble", "Laplace", "one network")
 
@@ -152,20 +150,30 @@ def by_one_network(inputs: Tensor, labels: Tensor, seed: int, dropout: float) ->
 METHODS = dict(zip(POSTERIORS, (by_dropout, by_ensemble, by_laplace, by_one_network), strict=True))
 
 
-def surface(strategy: str, samples: Samples, labelled: tuple[int, ...]) -> np.ndarray:
-    """The strategy's score of every place of the map: values_R_C. Random has none, BatchBALD shows that of its first pick."""
-    places = samples.grid_G_K_C
-    if strategy == "random":
-        scores_G = torch.zeros(len(places))
-    elif strategy == "core_set":
-        scores_G = torch.cdist(samples.grid_features_G_F, samples.pool_features_P_F[list(labelled)]).amin(dim=1)
-    elif strategy == "gradient_length":
-        scores_G = acquisition.expected_gradient_length_scores(places, samples.grid_features_G_F)
-    elif strategy == "error_reduction":
-        scores_G = acquisition.expected_error_reduction_scores(places, samples.pool_P_K_C[:TARGETS])
-    else:
-        scores_G = getattr(acquisition, f"{'bald' if strategy.endswith('bald') else strategy}_scores")(places)
-    return scores_G.reshape(ROWS, COLUMNS).numpy()
+def surface(strategy: str, samples: Samples, labelled: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """The strategy's score of every place of the map: values_R_C. Random has none, BatchBALD shows that of its first pick.
+
+    It is the score that the batch is chosen by: targets are the unlabelled points, with the seed's draw from them.
+    """
+    score = find_strategy(strategy).score
+    if score is None:
+        return np.zeros((ROWS, COLUMNS), dtype=np.float32)
+    left = unlabelled(labelled) or list(range(NUM_POOL))  # a map needs targets even where nothing is left to ask
+    pool = candidates(samples.pool_P_K_C, left, labelled, samples.pool_features_P_F)
+    places = candidates(samples.grid_G_K_C, slice(None), (), samples.grid_features_G_F)
+    return score(places, pool, stream(seed, "choices", len(labelled))).reshape(ROWS, COLUMNS).numpy()
+
+
+def unlabelled(labelled: tuple[int, ...]) -> list[int]:
+    """Pool points that have no label."""
+    taken = set(labelled)
+    return [index for index in range(NUM_POOL) if index not in taken]
+
+
+def candidates(log_probs: Tensor, chosen: Any, labelled: tuple[int, ...], features: Tensor | None) -> Candidates:
+    """The `chosen` of all inputs as strategies see them, beside those that are labelled."""
+    describe = None if features is None else lambda: Features(features[chosen], features[list(labelled)])
+    return Candidates(len(log_probs[chosen]), lambda: log_probs[chosen], describe)
 
 
 def next_batch(strategy: str, samples: Samples, labelled: tuple[int, ...], batch: int, seed: int) -> AcquiredBatch:
@@ -182,12 +190,10 @@ def ask(
     features: Tensor | None = None,
 ) -> AcquiredBatch:
     """`next_batch` from predictions for the whole pool; features are for the strategies that want them."""
-    taken = set(labelled)
-    left = [index for index in range(NUM_POOL) if index not in taken]
+    left = unlabelled(labelled)
     if not left:
         return AcquiredBatch(indices=[], scores=[])
-    parts = None if features is None else Features(features[left], features[list(labelled)])
-    pool = Candidates(len(left), lambda: log_probs_P_K_C[left], parts and (lambda: parts))
+    pool = candidates(log_probs_P_K_C, left, labelled, features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # BatchBALD with few samples: the status line tells their number
         found = find_strategy(strategy).select(pool, min(batch, len(left)), stream(seed, "choices", len(labelled)))

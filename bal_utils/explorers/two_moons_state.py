@@ -47,7 +47,7 @@ def setting(state: TwoMoonsState) -> Setting:
 @stage
 def score_map(fitted: Setting, count: int, strategy: str) -> ndarray:
     """The scores of the map's places, values_R_C."""
-    return moons.surface(strategy, moons.sample(fitted).first(count), fitted.labelled)
+    return moons.surface(strategy, moons.sample(fitted).first(count), fitted.labelled, fitted.seed)
 
 
 @stage

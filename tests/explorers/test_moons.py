@@ -1,12 +1,15 @@
 """The computation behind TwoMoons, without a browser: sampling, scores, batches, and what labels are worth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from bal_utils.acquisition import ACQUISITIONS
+from bal_utils.epig import epig_scores
+from bal_utils.expected_change import expected_error_reduction_scores
 from bal_utils.explorers import moons
 from bal_utils.explorers.moons import MEMBERS, NUM_POOL, POSTERIORS, Setting
 from bal_utils.models import MLP
@@ -58,6 +61,33 @@ def test_every_strategy_has_a_map_and_asks_for_new_points(strategy):
     batch = moons.next_batch(strategy, samples, KNOWN, 5, seed=3)
     assert len(set(batch.indices)) == 5 and not set(batch.indices) & set(KNOWN)
     assert moons.next_batch(strategy, samples, KNOWN, 5, seed=3) == batch
+
+
+@pytest.mark.parametrize("strategy", sorted(set(ACQUISITIONS) - {"random"}))
+def test_the_map_and_the_batch_go_by_one_score(strategy):
+    """A map over the pool's own points is the score of the pool: its highest unlabelled place is what is asked first."""
+    samples = moons.sample(setting()).first(10)
+    of_pool = replace(samples, grid_G_K_C=samples.pool_P_K_C, grid_features_G_F=samples.pool_features_P_F)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moons, "ROWS", 1)
+        patch.setattr(moons, "COLUMNS", NUM_POOL)
+        score_P = moons.surface(strategy, of_pool, KNOWN, seed=3)[0]
+    score_P[list(KNOWN)] = -np.inf
+    batch = moons.next_batch(strategy, samples, KNOWN, 1, seed=3)
+    if not strategy.startswith(("power", "softmax")):  # they draw
+        assert score_P[batch.indices[0]] == pytest.approx(score_P.max(), abs=1e-6)
+    assert batch.scores[0] == pytest.approx(score_P[batch.indices[0]], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "score"), [("epig", epig_scores), ("error_reduction", expected_error_reduction_scores)]
+)
+def test_the_map_s_targets_are_the_unlabelled_points(strategy, score):
+    samples = moons.sample(setting()).first(10)
+    left = [index for index in range(NUM_POOL) if index not in KNOWN]
+    expected = score(samples.grid_G_K_C, samples.pool_P_K_C[left])
+    np.testing.assert_allclose(moons.surface(strategy, samples, KNOWN, seed=3).ravel(), expected, atol=1e-5)
+    assert np.isfinite(moons.surface(strategy, samples, tuple(range(NUM_POOL)))).all()  # nothing is left
 
 
 def test_bald_asks_where_its_score_is_highest_among_the_unlabelled():
