@@ -13,6 +13,8 @@ from html import escape
 from importlib import import_module
 from pathlib import Path
 
+from publishing.policy import inline_scripts, named
+
 ROOT = Path(__file__).parent.parent
 LISTED = Path(__file__).parent / "site" / "explorers.toml"
 CACHE = ROOT / "build" / "site-explorers"
@@ -79,7 +81,10 @@ def write_explorers(out: Path, back: dict[str, str], cache: Path = CACHE) -> lis
         if kind in back:
             link = f'<p class="page-back"><a href="../{back[kind]}">Back to the notebook</a></p>'
             page = page.replace("</main>", f"{link}\n</main>", 1)
-        (out / f"{kind}.html").write_text(page.replace("</body>", IN_FRAME, 1), encoding="utf-8")
+        page = page.replace("</body>", IN_FRAME, 1)
+        for script in inline_scripts(IN_FRAME):
+            page = page.replace("script-src", f"script-src {named(script)}", 1)
+        (out / f"{kind}.html").write_text(page, encoding="utf-8")
         written.append(out / f"{kind}.html")
     return written
 

@@ -102,6 +102,7 @@ class Page {
   constructor(store, main) {
     Object.assign(this, { store, tip: main.querySelector(".page-tip"), el: main.querySelector(".page-picture > div"), share: main.querySelector(".page-share") });
     const row = main.querySelector(".page-controls"), listens = store.named ? ["hover"] : [];
+    row.onsubmit = (event) => event.preventDefault();
     this.controls = store.controls.map((control) => controlIn(row, control, () => this.show(this.places)));
     this.model = new Values({ scene: { panels: [] }, status: "", busy: false, failed: false, listens, wanted_keys: [], grow: 3 });
     this.model.sent = (event) => this.point(event);

@@ -10,6 +10,8 @@ The page needs no network and opens from a disk as well as from a web site. Its 
 """
 
 import argparse
+import base64
+import hashlib
 import html
 import json
 import math
@@ -34,13 +36,13 @@ MOST = 2000  # combinations; more would make a page that nobody waits for
 MANY = 20  # scenes from which on a progress bar is shown
 Fields = dict[str, list[Any]]
 
-# The policy makes the browser itself refuse whatever is not in the file.
+# The policy makes the browser itself refuse whatever is not in the file, and every script but the one named by its sum.
 PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-$sum'; style-src 'unsafe-inline'; base-uri 'none'">
 <title>$title</title>
 <style>
 $style
@@ -49,16 +51,14 @@ $style
 <body>
 <main style="--ratio: $ratio">
 <h1>$title</h1>
-<form class="page-controls" autocomplete="off" onsubmit="return false"></form>
+<form class="page-controls" autocomplete="off"></form>
 <div class="page-picture"><noscript>The picture needs JavaScript.</noscript><div></div><div class="page-tip" aria-hidden="true" hidden></div></div>
 <form class="page-share" autocomplete="off"><button type="button">Copy scene</button><button>Paste scene</button>
 <input aria-label="Scene" placeholder="a copied scene, one line of text"></form>
 <p class="page-note">$count. Clicks, drags and all other settings: live in the notebook.</p>
 </main>
 <script type="text/plain" id="scenes">$scenes</script>
-<script type="module">
-$script
-</script>
+<script type="module">$script</script>
 </body>
 </html>
 """)  # noqa: E501
@@ -78,13 +78,15 @@ def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Seq
     shelf = Shelf()
     scenes = [shelf.scene(scene) for scene in _computed(explorer, chosen)]
     first = scenes[0]
+    script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.js"))
     page = PAGE.substitute(
         title=html.escape(title),
         style="\n".join((HERE / name).read_text(encoding="utf-8") for name in ("canvas.css", "page.css")),
         ratio=f"{first['width'] / first['height']:.3f}",
         count=f"{len(scenes):,} stored scenes" if len(scenes) > 1 else "One stored scene",
         scenes=shelf.folded(scenes=scenes, **_described(explorer, chosen)),
-        script="\n".join((HERE / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.js")),
+        script=script,
+        sum=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     path.write_text(page, encoding="utf-8")
     return path

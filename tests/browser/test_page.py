@@ -47,6 +47,23 @@ def open_page(lab: Lab, address: str) -> Iterator[Any]:
     assert set(asked) == {address}
 
 
+def test_the_page_runs_no_script_but_its_own(lab, address):
+    page = lab.browser.new_page()
+    page.goto(address)
+    ran = page.evaluate("""async () => {
+        const ran = [], add = (tag, told) => document.body.append(Object.assign(document.createElement(tag), told));
+        window.ran = (name) => ran.push(name);
+        await new Promise((done) => setTimeout(done, 10)); // what Playwright calls itself may evaluate text
+        add("script", { textContent: "window.ran('inline')" });
+        add("div", { innerHTML: "<img src='data:,' onerror='window.ran(`handler`)'>" });
+        setTimeout("window.ran('text')", 0);
+        await new Promise((done) => setTimeout(done, 300));
+        return ran;
+    }""")
+    assert ran == []
+    page.close()
+
+
 def test_the_page_draws_its_first_scene(open_page):
     wave = open_page()
     assert wave.status() == FIRST
