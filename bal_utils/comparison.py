@@ -11,12 +11,20 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from bal_utils.information import log_mean_exp, predictive_entropy
 from bal_utils.metrics import brier_score, expected_calibration_error, negative_log_likelihood, ood_auroc
+from bal_utils.models import one_pass
 from bal_utils.posteriors import bayes_by_backprop, ensemble, laplace, mc_dropout, nuts
-from bal_utils.posteriors.weights import LogLikelihood, WeightSamples, categorical, gaussian, named_weights
+from bal_utils.posteriors.weights import (
+    LogLikelihood,
+    WeightSamples,
+    categorical,
+    class_log_probs,
+    gaussian,
+    named_weights,
+)
 from bal_utils.runtime import stream
 from bal_utils.training import FitConfig, fit, initialised
 
@@ -58,7 +66,7 @@ class Recipe:
         """Minus the log-likelihood as a mean over the inputs, up to a constant."""
         if self.noise_std is None:
             return F.cross_entropy(outputs_N, targets_N)
-        return (outputs_N - targets_N).square().mean() / (2 * self.noise_std**2)
+        return (outputs_N.reshape(targets_N.shape) - targets_N).square().mean() / (2 * self.noise_std**2)
 
     def schedule(self, num_points: int) -> FitConfig:
         """How one network is trained on this many points."""
@@ -86,17 +94,17 @@ class Posterior:
 
     def sample_outputs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """outputs_N_K_C, sample k the same function for all inputs; the same draws at every call."""
-        count, masks = num_samples or self.num_samples, stream(0, "comparison")
+        count, masks = self.num_samples if num_samples is None else num_samples, stream(0, "comparison")
         return self.sampler.sample_outputs(self.fitted, inputs, count, generator=masks)
 
     def sample_log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
         """log_probs_N_K_C, as `acquisition`, `batchbald` and `information` take them."""
-        return self.sample_outputs(inputs, num_samples).log_softmax(dim=-1)
+        return class_log_probs(self.sample_outputs(inputs, num_samples))
 
 
 def fit_networks(recipe: Recipe, data: Data, seed: int, num_members: int | None = None) -> WeightSamples:
     """The members of the ensemble. The first is the "one network", and the network of both Laplaces."""
-    members = num_members or recipe.num_members
+    members = recipe.num_members if num_members is None else num_members
     config = recipe.schedule(len(data[0]))
     return ensemble.fit_ensemble(
         lambda: recipe.network(0.0), *data, num_members=members, config=config, seed=seed, loss=recipe.loss
@@ -192,7 +200,7 @@ def fit_nuts(
         nonlocal calls
         calls += 1
         weights_S_D = weights_SD.reshape(starts_S_D.shape)
-        outputs_S_N = vmap(lambda parts, inputs: functional_call(model, parts, (inputs,)))(
+        outputs_S_N = vmap(lambda parts, inputs: one_pass(model, inputs, parts))(
             named_weights(model, weights_S_D), inputs_S_N
         )
         fit_S = vmap(recipe.log_likelihood)(outputs_S_N, targets_S_N)

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from bal_utils import divergence
+from bal_utils.checks import check_number, check_whole
 from bal_utils.divergence import Estimate
-from bal_utils.posteriors.weights import check_positive
 
 Loss = Literal["nll", "half squared error", "squared error"]
 Layers = Sequence[tuple[Tensor, float]]  # a matrix M and the probability that a row of it is kept
@@ -27,6 +27,7 @@ Layers = Sequence[tuple[Tensor, float]]  # a matrix M and the probability that a
 # the trapezoid rule is exact to rounding for functions as smooth as these
 NODES_G = torch.linspace(-9, 9, 601, dtype=torch.float64)
 WEIGHTS_G = (-NODES_G.square() / 2).softmax(dim=0)
+FAR_APART = 1e3  # standard deviations, at which the overlap is 0 in every precision, and no square of it is infinite
 
 
 def sample_rows(mean_R_D: Tensor, *, keep: float, std: float, num_samples: int, generator: Generator) -> Tensor:
@@ -78,7 +79,7 @@ def l2_form(mean_R_D: Tensor, *, keep: float, std: float, length_scale: float) -
     """
     _check(keep, std=std, length_scale=length_scale)
     rows, columns = mean_R_D.shape
-    ratio = (length_scale * std) ** 2
+    ratio = check_number("(length_scale · std)²", (length_scale * std) ** 2, above=0)  # neither lost nor infinite
     constant = columns * (ratio - 1 - math.log(ratio)) / 2 - coin_entropy(keep)
     return keep / 2 * length_scale**2 * mean_R_D.square().sum() + rows * constant
 
@@ -92,7 +93,7 @@ def overlap(distance_R: Tensor, keep: float) -> Tensor:
     _check(keep)
     if keep == 1:
         return torch.zeros_like(distance_R)
-    r_R_1 = distance_R[..., None]
+    r_R_1 = distance_R.clamp_max(FAR_APART)[..., None]
     logit, nodes_G, weights_G = math.log(keep) - math.log1p(-keep), NODES_G.to(distance_R), WEIGHTS_G.to(distance_R)
     # log odds of having been kept, at w = m + σε and at w = σε, written so that nothing large is subtracted
     odds_kept_R_G, odds_dropped_R_G = (logit + r_R_1 * nodes_G + sign * r_R_1.square() / 2 for sign in (1, -1))
@@ -107,7 +108,8 @@ def kl(mean_R_D: Tensor, *, keep: float, std: float, length_scale: float) -> Ten
 
 
 def coin_entropy(keep: float) -> float:
-    """-keep log keep - (1 - keep) log(1 - keep), in nats."""
+    """-keep log keep - (1 - keep) log(1 - keep), in nats. Raises ValueError where `keep` is not in [0, 1]."""
+    check_number("keep", keep, at_least=0, at_most=1)
     return sum(-share * math.log(share) for share in (keep, 1 - keep) if share > 0)
 
 
@@ -149,7 +151,7 @@ def weight_decay(
     PyTorch divides kept units by 1 - drop, so M = w / (1 - drop), and adds weight_decay · w to the gradient: ½ wd |w|².
     Raises ValueError where `drop` is not in [0, 1), `loss` is unknown, or another argument is not positive.
     """
-    check_positive("length_scale", length_scale)
+    check_number("length_scale", length_scale, above=0)
     return length_scale**2 * _decay_per_square(num_data, drop, noise_precision, loss)
 
 
@@ -157,15 +159,14 @@ def implied_length_scale(
     *, weight_decay: float, num_data: int, drop: float, noise_precision: float = 1.0, loss: Loss = "nll"
 ) -> float:
     """The prior length-scale l that a `weight_decay` stands for: `weight_decay` solved for l, with the same arguments."""
-    check_positive("weight_decay", weight_decay)
+    check_number("weight_decay", weight_decay, above=0)
     return math.sqrt(weight_decay / _decay_per_square(num_data, drop, noise_precision, loss))
 
 
 def _decay_per_square(num_data: int, drop: float, noise_precision: float, loss: Loss) -> float:
     """Weight decay divided by l²."""
-    if not 0 <= drop < 1:
-        raise ValueError(f"drop: expected a probability in [0, 1), got {drop!r}")
-    check_positive("noise_precision", noise_precision)
+    check_number("drop", drop, at_least=0, below=1)
+    check_number("noise_precision", noise_precision, above=0)
     _check_count(num_data)
     scales = {"nll": 1.0, "half squared error": 1 / noise_precision, "squared error": 2 / noise_precision}
     if loss not in scales:
@@ -174,12 +175,10 @@ def _decay_per_square(num_data: int, drop: float, noise_precision: float, loss: 
 
 
 def _check(keep: float, **positive: float) -> None:
-    if not 0 < keep <= 1:
-        raise ValueError(f"keep: expected a probability in (0, 1], got {keep!r}")
+    check_number("keep", keep, above=0, at_most=1)
     for name, value in positive.items():
-        check_positive(name, value)
+        check_number(name, value, above=0)
 
 
 def _check_count(num_data: int) -> None:
-    if isinstance(num_data, bool) or not isinstance(num_data, int) or num_data < 1:
-        raise ValueError(f"num_data: expected a whole number of at least 1, got {num_data!r}")
+    check_whole("num_data", num_data, at_least=1)

@@ -1,9 +1,14 @@
 """The networks of the course: plain `nn.Sequential`s that return logits, so that printing one shows all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.fx import symbolic_trace
+
+from bal_utils.checks import check_number, check_whole
 
 FEATURE_CHUNK = 1024
 
@@ -106,43 +111,165 @@ class KirschCNN(nn.Sequential):
         )
 
 
-def last_linear(model: nn.Module) -> str:
-    """The name of the network's last linear layer. Raises ValueError where it has none."""
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    if not names:
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode while this is open; afterwards every module has its own flag back."""
+    training = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, flag in training:
+            module.training = flag
+
+
+def spare_random_state(device: torch.device) -> AbstractContextManager[None]:
+    """While this is open, what is drawn from the global generators of the CPU and of `device` is put back afterwards."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def one_pass(model: nn.Module, inputs: Tensor, weights: dict[str, Tensor] | None = None) -> Tensor:
+    """The outputs, from a copy of the inputs: a forward pass may change what it gets. `weights` replace the network's own.
+
+    Raises TypeError where a pass fails and the inputs are of another floating type than the weights.
+    """
+    copied = inputs.clone()
+    try:
+        return model(copied) if weights is None else functional_call(model, weights, (copied,))
+    except RuntimeError as error:
+        types = {parameter.dtype for parameter in model.parameters()}
+        if types and inputs.dtype not in types:
+            named = " and ".join(sorted(map(str, types)))
+            raise TypeError(f"inputs: expected {named}, as the weights of the model, got {inputs.dtype}") from error
+        raise
+
+
+def check_inputs(inputs: Tensor) -> None:
+    """Raises TypeError or ValueError where inputs are no tensor, or none at all."""
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"inputs: expected a tensor, got {type(inputs).__name__}")
+    if inputs.numel() == 0 or inputs.dim() == 0:
+        raise ValueError(
+            f"inputs: expected at least one input along the first dimension, got shape {tuple(inputs.shape)}"
+        )
+
+
+def last_linear(model: nn.Module, inputs: Tensor | None = None) -> str:
+    """The name of the linear layer at the end: all other weights act through it, or through its last run.
+
+    Found by running the first of the inputs, whatever the order in which layers were defined. Without inputs the forward
+    pass is followed symbolically, which works where it does not depend on them.
+    Raises ValueError where there is no such layer, or where it cannot be found without inputs.
+    """
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    if not linear:
         raise ValueError(f"model: expected a linear layer at the end, {type(model).__name__} has none")
-    return names[-1]
+    name, others = _last_followed(model, linear) if inputs is None else _last_run(model, linear, inputs)
+    if others:
+        raise ValueError(
+            f"model: expected one linear layer at the end, through which all other weights act; "
+            f"{name!r} is the last to run, but {', '.join(map(repr, others))} acts beside or behind it"
+        )
+    return name
+
+
+def _last_run(model: nn.Module, linear: dict[str, nn.Module], inputs: Tensor) -> tuple[str, list[str]]:
+    """The linear layer that runs last of those in the output, and whose weights reach the output around it."""
+    check_inputs(inputs)
+    weights = {name: parameter.detach().requires_grad_() for name, parameter in model.named_parameters()}
+    device = next(iter(weights.values())).device
+    ran: list[tuple[str, Tensor]] = []
+
+    def cut(name: str, output: Tensor) -> Tensor:
+        """What the layer returned as a leaf of its own: gradients do not get past it."""
+        leaf = output.detach().requires_grad_()
+        ran.append((name, leaf))
+        return leaf.clone()
+
+    hooks = [
+        module.register_forward_hook(lambda module, args, output, name=name: cut(name, output))
+        for name, module in linear.items()
+    ]
+    try:
+        with evaluation_mode(model), spare_random_state(device), torch.enable_grad():
+            total = one_pass(model, inputs[:1].to(device), weights).sum()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not total.requires_grad:
+        raise ValueError("model: expected outputs that depend on its weights by gradients, got others")
+    # every linear layer is cut, so what has a gradient is behind the last of them or beside it
+    found = [*(leaf for _, leaf in ran), *weights.values()]
+    reached = [part is not None for part in torch.autograd.grad(total, found, allow_unused=True)]
+    ends = [name for (name, _), is_reached in zip(ran, reached, strict=False) if is_reached]
+    if not ends:
+        raise ValueError("model: expected a linear layer at the end, none runs")
+    name = ends[-1]
+    others = ends[:-1] + [other for other, is_reached in zip(weights, reached[len(ran) :], strict=True) if is_reached]
+    return name, list(dict.fromkeys(others))
+
+
+def _last_followed(model: nn.Module, linear: dict[str, nn.Module]) -> tuple[str, list[str]]:
+    """The same as `_last_run`, along the graph of the forward pass."""
+    try:
+        graph = symbolic_trace(model).graph
+    except Exception as error:  # whatever a forward pass makes of a symbol
+        raise ValueError(
+            f"inputs: expected some to find the last linear layer of {type(model).__name__} by, got none"
+        ) from error
+    output = next(node for node in graph.nodes if node.op == "output")
+    ends, others, seen, waiting = [], [], set(), [*output.all_input_nodes]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.op == "call_module" and node.target in linear:
+            ends.append(node)
+            continue
+        is_weight = node.op == "get_attr" and node.target in dict(model.named_parameters())
+        if is_weight or (node.op == "call_module" and [*model.get_submodule(node.target).parameters()]):
+            others.append(node.target)
+        waiting += node.all_input_nodes
+    if not ends:
+        raise ValueError("model: expected a linear layer at the end, none runs")
+    order = {node: place for place, node in enumerate(graph.nodes)}
+    *beside, name = (node.target for node in sorted(ends, key=order.__getitem__))
+    return name, list(dict.fromkeys(beside + others))
 
 
 @torch.no_grad()
 def penultimate(model: nn.Module, inputs: Tensor) -> Tensor:
-    """features_N_F: what enters the last linear layer, dropout off; inputs move to the model's device chunk by chunk."""
-    caught: list[Tensor] = []
-    layer = model.get_submodule(last_linear(model))
-    hook = layer.register_forward_pre_hook(lambda module, arguments: caught.append(arguments[0]))
+    """features_N_F: what enters the last linear layer, dropout off; inputs move to the model's device chunk by chunk.
+
+    The layer is that of `last_linear`. The model keeps its mode. Raises TypeError or ValueError as that does.
+    """
+    layer = model.get_submodule(last_linear(model, inputs))
+    entered: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(
+        lambda module, arguments, named: entered.append(next(iter((*arguments, *named.values())))), with_kwargs=True
+    )
+    features = []
     try:
-        model.eval()
-        for part in inputs.split(FEATURE_CHUNK):
-            model(part.to(layer.weight.device))
+        with evaluation_mode(model):
+            for part in inputs.split(FEATURE_CHUNK):
+                one_pass(model, part.to(layer.weight.device))
+                features.append(entered[-1])
+                entered.clear()
     finally:
         hook.remove()
-    return torch.cat(caught)
+    return torch.cat(features)
 
 
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {size!r}")
+        check_whole(name, size, at_least=1)
 
 
 def _check_image_size(image_size: int, minimum: int) -> None:
-    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < minimum:
-        raise ValueError(
-            f"image_size: expected a whole number of at least {minimum} pixels, below which the convolutions "
-            f"and poolings leave nothing, got {image_size!r}"
-        )
+    """Below the minimum the convolutions and poolings leave nothing."""
+    check_whole("image_size", image_size, at_least=minimum)
 
 
 def _check_dropout(dropout: float) -> None:
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout: expected a probability in [0, 1), got {dropout!r}")
+    check_number("dropout", dropout, at_least=0, below=1)

@@ -186,12 +186,12 @@ def test_pytorchs_decay_is_the_papers_for_stretched_weights():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"drop": 1.0}, r"drop: expected a probability in \[0, 1\), got 1.0"),
+        ({"drop": 1.0}, r"drop: expected a finite number, at least 0 and below 1, got 1.0"),
         ({"drop": -0.1}, "drop: expected"),
         ({"drop": math.nan}, "drop: expected"),
-        ({"length_scale": 0.0}, "length_scale: expected a finite number above 0, got 0.0"),
+        ({"length_scale": 0.0}, "length_scale: expected a finite number, above 0, got 0.0"),
         ({"noise_precision": 0.0}, "noise_precision: expected"),
-        ({"num_data": 0}, "num_data: expected a whole number of at least 1, got 0"),
+        ({"num_data": 0}, "num_data: expected a whole number, at least 1, got 0"),
         ({"num_data": 2.5}, "num_data: expected a whole number"),
         ({"loss": "mse"}, "loss: expected one of 'nll', 'half squared error', 'squared error', got 'mse'"),
     ],

@@ -1,11 +1,13 @@
 """The networks: shapes, sizes computed by hand, and the order of layers that the papers give."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from bal_utils import models
 from bal_utils.models import MLP, GalCNN, KirschCNN, last_linear, penultimate
+from bal_utils.runtime import stream
 
 
 def names(model):
@@ -60,15 +62,15 @@ def test_kirsch_cnn_takes_images_of_any_size_from_its_minimum(size):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: KirschCNN(image_size=8), "image_size: expected a whole number of at least 16 pixels.* got 8"),
+        (lambda: KirschCNN(image_size=8), "image_size: expected a whole number, at least 16, got 8"),
         (lambda: KirschCNN(image_size=15), "image_size: expected .* at least 16"),
-        (lambda: GalCNN(image_size=7), "image_size: expected .* at least 8 pixels.* got 7"),
+        (lambda: GalCNN(image_size=7), "image_size: expected .* at least 8, got 7"),
         (lambda: GalCNN(image_size=8.0), "image_size: .* got 8.0"),
-        (lambda: KirschCNN(0), "num_classes: expected a whole number of at least 1, got 0"),
+        (lambda: KirschCNN(0), "num_classes: expected a whole number, at least 1, got 0"),
         (lambda: GalCNN(True), "num_classes: expected a whole number"),
-        (lambda: GalCNN(dropout=(0.25, 1.0)), r"dropout: expected a probability in \[0, 1\), got 1.0"),
-        (lambda: MLP(2, 3, dropout=-0.1), "dropout: expected a probability"),
-        (lambda: MLP(2, 3, dropout=float("nan")), "dropout: expected a probability"),
+        (lambda: GalCNN(dropout=(0.25, 1.0)), r"dropout: expected a finite number, at least 0 and below 1, got 1.0"),
+        (lambda: MLP(2, 3, dropout=-0.1), "dropout: expected a finite number"),
+        (lambda: MLP(2, 3, dropout=float("nan")), "dropout: expected a finite number"),
         (lambda: MLP(0, 3), "in_features: expected a whole number"),
         (lambda: MLP(2, 2.5), "out_features: expected a whole number"),
         (lambda: MLP(2, 3, hidden=(4, 0)), "hidden: expected a whole number"),
@@ -91,3 +93,137 @@ def test_features_are_what_the_last_layer_turns_into_logits(factory, monkeypatch
 def test_a_model_without_a_linear_layer_has_no_features():
     with pytest.raises(ValueError, match="model: expected a linear layer at the end, Conv2d has none"):
         last_linear(nn.Conv2d(1, 2, 3))
+
+
+class HeadFirst(nn.Module):
+    """Defines its layers in another order than it runs them, and one that the output does not need."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.body, self.aside = nn.Linear(8, 2), nn.Linear(4, 8), nn.Linear(8, 3)
+
+    def forward(self, inputs):
+        hidden = torch.tanh(self.body(inputs))
+        logits = self.head(hidden)
+        self.kept = self.aside(hidden)
+        return logits.log_softmax(dim=-1)
+
+
+class Tied(nn.Module):
+    """One layer that runs twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, inputs):
+        return self.layer(input=torch.relu(self.layer(inputs)))
+
+
+class TwoHeads(nn.Module):
+    def __init__(self, join):
+        super().__init__()
+        self.first, self.second, self.join = nn.Linear(4, 4), nn.Linear(4, 4), join
+
+    def forward(self, inputs):
+        return self.join(self.first(inputs), self.second(inputs))
+
+
+class Gated(nn.Module):
+    """A convolutional classifier whose only linear layer weighs channels in the middle."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4, 4), nn.Conv2d(4, 3, 1)
+
+    def forward(self, images):
+        hidden = self.conv(images)
+        return self.head(hidden * self.gate(hidden.mean(dim=(2, 3)))[:, :, None, None]).mean(dim=(2, 3))
+
+
+class ByContent(HeadFirst):
+    """A forward pass that cannot be followed without inputs."""
+
+    def forward(self, inputs):
+        return super().forward(inputs) if inputs.sum() > 0 else super().forward(-inputs)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (HeadFirst(), "head"),
+        (Tied(), "layer"),
+        (nn.Sequential(MLP(4, 3), nn.Softmax(dim=1)), "0.7"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)), ""),
+    ],
+)
+def test_the_last_layer_is_the_one_that_runs_last(model, name):
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"))
+    before = torch.get_rng_state()
+    assert last_linear(model, inputs) == name and (not name or last_linear(model) == name)
+    assert model.training and torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("model", "beside"),
+    [
+        (TwoHeads(lambda first, second: torch.cat([first, second], dim=1)), "first"),
+        (TwoHeads(torch.add), "first"),
+        (nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), "1"),
+        (Gated(), "head"),
+    ],
+)
+def test_a_last_layer_that_is_not_alone_is_refused(model, beside):
+    inputs = torch.randn(5, 1, 6, 6) if isinstance(model, Gated) else torch.randn(5, 4)
+    for arguments in [(model,), (model, inputs)]:
+        with pytest.raises(ValueError, match=f"model: expected one linear layer at the end.*'{beside}"):
+            last_linear(*arguments)
+    with pytest.raises(ValueError, match="model: expected one linear layer at the end"):
+        penultimate(model, inputs)
+
+
+def test_a_pass_that_cannot_be_followed_asks_for_inputs():
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"))
+    assert last_linear(ByContent(), inputs) == "head"
+    with pytest.raises(ValueError, match="inputs: expected some"):
+        last_linear(ByContent())
+    with pytest.raises(ValueError, match="model: expected a linear layer at the end, none runs"):
+        last_linear(nn.Sequential(nn.Flatten(), Unused()), inputs)
+
+
+class Unused(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.bend = nn.PReLU()
+
+    def __call__(self, inputs):
+        return self.bend(inputs)
+
+
+def test_features_of_layers_out_of_order_and_of_layers_that_run_twice():
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"))
+    model = HeadFirst()
+    torch.testing.assert_close(penultimate(model, inputs), torch.tanh(model.body(inputs)).detach())
+    tied = Tied()
+    torch.testing.assert_close(penultimate(tied, inputs), torch.relu(tied.layer(inputs)).detach())
+
+
+def test_features_leave_the_model_its_mode_and_the_inputs_their_values():
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"))
+    model, kept = nn.Sequential(nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4, 2)), inputs.clone()
+    model[0].eval()
+    features = penultimate(model, inputs)
+    torch.testing.assert_close(features, kept.relu())
+    assert torch.equal(inputs, kept) and [layer.training for layer in model] == [False, True, True]
+    with pytest.raises(
+        TypeError, match="inputs: expected torch.float32, as the weights of the model, got torch.float16"
+    ):
+        penultimate(model, inputs.half())
+    with pytest.raises(TypeError, match="inputs: expected a tensor, got ndarray"):
+        penultimate(model, inputs.numpy())
+
+
+def test_sizes_may_be_whole_numbers_of_numpy():
+    assert MLP(np.int64(4), np.int32(3), hidden=np.array([5, 6]), dropout=np.float32(0.25))(
+        torch.zeros(2, 4)
+    ).shape == (2, 3)

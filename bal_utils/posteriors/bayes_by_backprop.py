@@ -12,17 +12,21 @@ from torch import Generator, Tensor, nn
 from torch.func import vmap
 from tqdm.auto import tqdm
 
+from bal_utils.checks import check_number, check_whole
 from bal_utils.divergence import diagonal_gaussian_kl
 from bal_utils.posteriors import weights
 from bal_utils.posteriors.weights import (
     LogLikelihood,
     WeightSamples,
     categorical,
-    check_positive,
-    check_samples,
+    check_fit,
+    filled_in,
     outputs_with,
+    places_of,
     prior_of,
+    snapshot,
     standard_normal,
+    uncertain_names,
     weight_vector,
 )
 from bal_utils.runtime import stream
@@ -30,7 +34,7 @@ from bal_utils.runtime import stream
 
 @dataclass(frozen=True, eq=False)
 class GaussianWeights:
-    """q(w): independent normal distributions over the weights of one network."""
+    """q(w): independent normal distributions over the weights of one network; frozen ones have standard deviation 0."""
 
     model: nn.Module
     mean_D: Tensor
@@ -38,7 +42,6 @@ class GaussianWeights:
 
     def draw(self, num_samples: int, *, generator: Generator | None = None) -> WeightSamples:
         """K networks drawn from q. Without a generator they are those of `stream(0, "weights")`."""
-        check_samples(num_samples)
         return WeightSamples(
             self.model, self.mean_D + self.std_D * standard_normal(num_samples, self.mean_D, generator)
         )
@@ -66,33 +69,42 @@ def fit_bayes_by_backprop(
 
     With `kl_weight` 1 this is the negative ELBO; any other number is another posterior, colder or warmer. `log_likelihood`
     is summed over the inputs it gets (`weights.categorical`, `weights.gaussian(noise_std)`); its expectation is the
-    average over `num_draws` draws of the whole network a step. Dropout is off. The model's own weights stay as they are.
-    Raises ValueError where an argument is out of range, FloatingPointError where the objective stops being finite.
+    average over `num_draws` draws of the whole network a step. Dropout is off, frozen weights stay where they are. The
+    model is left as it was, and what is trained later does not change q.
+    Raises TypeError or ValueError where an argument is out of range or data do not fit the network, FloatingPointError
+    where the objective stops being finite.
     """
-    check_fit(inputs, targets, kl_weight, learning_rate, initial_std, steps, num_draws, batch_size)
-    start_D = weight_vector(model)
-    prior_std_D = prior_of(model, prior_std)
-    mean_D = start_D.clone().requires_grad_()
-    log_std_D = torch.full_like(start_D, math.log(initial_std)).requires_grad_()  # its exponential is positive
-    optimizer = torch.optim.Adam([mean_D, log_std_D], lr=learning_rate)
+    check_fit(model, inputs, targets, log_likelihood)
+    _check_settings(kl_weight, learning_rate, initial_std, steps, num_draws, batch_size)
+    model = snapshot(model)
+    start_D, places_d = weight_vector(model), places_of(model, uncertain_names(model))
+    prior_std_d = prior_of(model, prior_std)[places_d]
+    mean_d = start_D[places_d].requires_grad_()
+    log_std_d = torch.full_like(mean_d, math.log(initial_std)).requires_grad_()  # its exponential is positive
+    optimizer = torch.optim.Adam([mean_d, log_std_d], lr=learning_rate)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     noise, batches = stream(seed, "bayes by backprop"), stream(seed, "batches")
     inputs, targets = inputs.to(start_D.device), targets.to(start_D.device)
     for step in tqdm(range(steps), desc="Bayes by Backprop", unit="step", disable=not progress):
         chosen = slice(None) if batch_size is None else torch.randperm(len(inputs), generator=batches)[:batch_size]
-        weights_K_D = mean_D + log_std_D.exp() * standard_normal(num_draws, start_D, noise)
-        outputs_K_B = outputs_with(model, weights_K_D, inputs[chosen])
+        weights_K_d = mean_d + log_std_d.exp() * standard_normal(num_draws, mean_d, noise)
+        outputs_K_B = outputs_with(model, filled_in(start_D, places_d, weights_K_d), inputs[chosen])
         fit_K = vmap(log_likelihood, in_dims=(0, None))(outputs_K_B, targets[chosen])
         scale = len(inputs) / outputs_K_B.shape[1]
-        kl = diagonal_gaussian_kl(mean_D, log_std_D.exp(), torch.zeros_like(start_D), prior_std_D)
+        kl = diagonal_gaussian_kl(mean_d, log_std_d.exp(), torch.zeros_like(mean_d), prior_std_d)
         objective = kl_weight * kl - scale * fit_K.mean()
         optimizer.zero_grad()
         objective.backward()
         optimizer.step()
         decay.step()
-        if step % 100 == 0 and not objective.isfinite():
+        if (step % 100 == 0 or step == steps - 1) and not objective.isfinite():
             raise FloatingPointError(f"objective: expected a finite number, got {objective.item()} in step {step}")
-    return GaussianWeights(model, mean_D.detach(), log_std_D.detach().exp())
+    mean_d, std_d = mean_d.detach(), log_std_d.detach().exp()
+    if not (mean_d.isfinite() & std_d.isfinite()).all():
+        raise FloatingPointError("objective: expected a finite mean and standard deviation of each weight, got others")
+    return GaussianWeights(
+        model, filled_in(start_D, places_d, mean_d), filled_in(torch.zeros_like(start_D), places_d, std_d)
+    )
 
 
 def sample_outputs(
@@ -109,22 +121,12 @@ def sample_log_probs(
     return weights.sample_log_probs(q.draw(num_samples, generator=generator), inputs)
 
 
-def check_fit(
-    inputs: Tensor,
-    targets: Tensor,
-    kl_weight: float,
-    learning_rate: float,
-    initial_std: float,
-    steps: int,
-    num_draws: int,
-    batch_size: int | None,
+def _check_settings(
+    kl_weight: float, learning_rate: float, initial_std: float, steps: int, num_draws: int, batch_size: int | None
 ) -> None:
-    if len(inputs) == 0 or len(inputs) != len(targets):
-        raise ValueError(f"targets: expected one for each of {len(inputs)} inputs (at least 1), got {len(targets)}")
-    if not 0 <= kl_weight < math.inf:
-        raise ValueError(f"kl_weight: expected zero or a positive number, got {kl_weight!r}")
-    check_positive("learning_rate", learning_rate)
-    check_positive("initial_std", initial_std)
+    check_number("kl_weight", kl_weight, at_least=0)
+    check_number("learning_rate", learning_rate, above=0)
+    check_number("initial_std", initial_std, above=0)
     for name, value in (("steps", steps), ("num_draws", num_draws), ("batch_size", batch_size)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        if name != "batch_size" or value is not None:
+            check_whole(name, value, at_least=1)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bal_utils.checks import check_number, check_whole
 from bal_utils.posteriors.dropout_regression import (
     DropoutRegression,
     Scale,
@@ -20,7 +21,6 @@ from bal_utils.posteriors.dropout_regression import (
     moments_of,
 )
 from bal_utils.posteriors.side_by_side import train_side_by_side
-from bal_utils.posteriors.weights import check_positive
 from bal_utils.runtime import stream
 from bal_utils.training import FitConfig
 
@@ -134,11 +134,10 @@ def _choose(
 
 
 def _check_settings(hidden: Sequence[int], dropout: float | None, noise_std: float | None, length_scale: float) -> None:
-    if any(isinstance(width, bool) or not isinstance(width, int) or width < 1 for width in hidden):
-        raise ValueError(f"hidden: expected whole numbers of at least 1, got {hidden!r}")
-    if dropout is not None and not 0 <= dropout < 1:
-        raise ValueError(f"dropout: expected a probability in [0, 1), got {dropout!r}")
+    for width in hidden:
+        check_whole("hidden", width, at_least=1)
+    if dropout is not None:
+        check_number("dropout", dropout, at_least=0, below=1)
     if noise_std is not None:
-        check_positive("noise_std", noise_std)
-    if not 0 <= length_scale < math.inf:
-        raise ValueError(f"length_scale: expected zero or a positive number, got {length_scale!r}")
+        check_number("noise_std", noise_std, above=0)
+    check_number("length_scale", length_scale, at_least=0)

@@ -14,8 +14,9 @@ from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _NormBase
 from tqdm.auto import tqdm
 
+from bal_utils.checks import check_whole
 from bal_utils.posteriors import weights
-from bal_utils.posteriors.weights import WeightSamples, check_samples
+from bal_utils.posteriors.weights import WeightSamples, snapshot
 from bal_utils.runtime import stream, stream_seed
 from bal_utils.training import (
     FUSED_ADAM_DEVICES,
@@ -57,11 +58,10 @@ def fit_ensemble(
     where networks differ in more than their weights or keep batch statistics, FloatingPointError where a loss stops
     being finite.
     """
-    if isinstance(num_members, bool) or not isinstance(num_members, int) or num_members < 1:
-        raise ValueError(f"num_members: expected a whole number of at least 1, got {num_members!r}")
+    num_members = check_whole("num_members", num_members, at_least=1)
     members = [initialised(factory, member_seed(seed, m)) for m in range(num_members)]
     _check_members(members)
-    model, device = members[0], next(members[0].parameters()).device
+    model, device = snapshot(members[0]), next(members[0].parameters()).device
     training = on_device("inputs", inputs, "labels", labels, device)
     check_labels("labels", model, *training, loss)
     stacked = _stack(members)
@@ -159,10 +159,7 @@ def _shapes(model: nn.Module) -> dict[str, torch.Size]:
 
 def _first(ensemble: WeightSamples, num_samples: int | None) -> WeightSamples:
     """The first members of an ensemble."""
-    members = len(ensemble.weights_K_D)
     if num_samples is None:
         return ensemble
-    check_samples(num_samples)
-    if num_samples > members:
-        raise ValueError(f"num_samples: expected at most {members}, the members of this ensemble, got {num_samples}")
+    check_whole("num_samples", num_samples, at_least=1, at_most=len(ensemble.weights_K_D))
     return WeightSamples(ensemble.model, ensemble.weights_K_D[:num_samples])

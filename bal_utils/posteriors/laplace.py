@@ -10,18 +10,24 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 from torch.autograd.functional import hessian, jacobian
-from torch.func import functional_call, jacrev, vmap
+from torch.func import jacrev, vmap
 
-from bal_utils.models import last_linear
+from bal_utils.checks import check_number
+from bal_utils.models import check_inputs, evaluation_mode, last_linear, one_pass
 from bal_utils.posteriors import weights
 from bal_utils.posteriors.nuts import check_start
 from bal_utils.posteriors.weights import (
     CHUNK_BYTES,
     WeightSamples,
-    check_positive,
-    check_samples,
+    check_fit,
+    check_logits,
+    class_log_probs,
+    filled_in,
+    places_of,
     prior_of,
+    snapshot,
     standard_normal,
+    uncertain_names,
     weight_vector,
 )
 
@@ -100,7 +106,6 @@ class NetworkLaplace:
 
     def draw(self, num_samples: int, generator: Generator | None = None) -> Tensor:
         """weights_K_d. Without a generator they are those of `stream(0, "weights")`."""
-        check_samples(num_samples)
         base_K_d = standard_normal(num_samples, self.mean_d, generator)
         return self.mean_d + torch.linalg.solve_triangular(self.precision_factor_d_d.mT, base_K_d.mT, upper=True).mT
 
@@ -122,18 +127,22 @@ def fit_network(
     the Hessian this matrix has no negative curvature, so the network need not be at an exact maximum; it should be near
     the maximum of the same posterior: `weights.log_joint`, or training with `weight_decay` = 1/(N prior_std²) on the
     mean loss. With `last_layer` only the last linear layer is uncertain. The matrix is dense: d² numbers.
-    Raises ValueError where data or standard deviations do not fit.
+    Frozen weights are certain. The model is left as it was, and what is trained later does not change the result.
+    Raises TypeError or ValueError where data, standard deviations or network do not fit, and where the matrix is not
+    positive definite to rounding, as with outputs that are not finite or a prior far too wide for the type of the weights.
     """
-    if len(inputs) == 0 or len(inputs) != len(targets):
-        raise ValueError(f"targets: expected one for each of {len(inputs)} inputs (at least 1), got {len(targets)}")
+    check_fit(model, inputs, targets, None)
     if noise_std is not None:
-        check_positive("noise_std", noise_std)
-    names = last_layer_names(model) if last_layer else tuple(name for name, _ in model.named_parameters())
-    prior_std_d = chosen_part(model, names, prior_of(model, prior_std))
+        check_number("noise_std", noise_std, above=0)
+    names = last_layer_names(model, inputs) if last_layer else uncertain_names(model)
+    model = snapshot(model)
+    places_d = places_of(model, names)
+    prior_std_d = prior_of(model, prior_std)[places_d]
     precision_d_d = prior_std_d.square().reciprocal().diag()
     for part in inputs.split(chunk_size(model, names, inputs)):
         outputs_n_C, jacobian_n_C_d = jacobians(model, names, part.to(prior_std_d.device))
         if noise_std is None:
+            check_logits(outputs_n_C)
             probs_n_C = outputs_n_C.softmax(dim=-1)
             # L = diag(√p) - p √pᵀ has L Lᵀ = diag(p) - p pᵀ
             factor_n_C_C = probs_n_C.sqrt().diag_embed() - probs_n_C[:, :, None] * probs_n_C.sqrt()[:, None, :]
@@ -141,8 +150,20 @@ def fit_network(
         else:
             rows = jacobian_n_C_d.flatten(0, 1) / noise_std
         precision_d_d += rows.mT @ rows
-    mean_d = chosen_part(model, names, weight_vector(model))
-    return NetworkLaplace(model, names, mean_d, torch.linalg.cholesky(precision_d_d))
+    return NetworkLaplace(model, names, weight_vector(model)[places_d], _factor(precision_d_d))
+
+
+def _factor(precision_d_d: Tensor) -> Tensor:
+    """The lower-triangular R with R Rᵀ = precision. Raises ValueError where rounding decides what it is."""
+    factor_d_d, failed = torch.linalg.cholesky_ex(precision_d_d)
+    pivots_d, rounding = factor_d_d.diagonal().square(), torch.finfo(precision_d_d.dtype).eps
+    variances_d = pivots_d.reciprocal()  # of each weight, given those behind it
+    if failed or not (variances_d.isfinite() & (pivots_d > 4 * rounding * precision_d_d.diagonal())).all():
+        raise ValueError(
+            "prior_std: expected a precision matrix that is positive definite beyond a rounding of "
+            f"{rounding:.0e}, got another one; look for outputs that are not finite, use a prior_std nearer to 1, or float64"
+        )
+    return factor_d_d
 
 
 def sample_outputs(
@@ -158,10 +179,11 @@ def sample_outputs(
     Linearised, f(x, m) + J(x) (w - m), as fits the Gauss-Newton matrix (arXiv:2008.08400); otherwise f(x, w), which
     is often far worse where the network bends within the width of the approximation.
     """
+    check_inputs(inputs)
     weights_K_d = laplace.draw(num_samples, generator)
     if not linearised:
-        everything_K_D = weight_vector(laplace.model).repeat(num_samples, 1)
-        everything_K_D[:, chosen_places(laplace.model, laplace.names)] = weights_K_d
+        places_d = places_of(laplace.model, laplace.names)
+        everything_K_D = filled_in(weight_vector(laplace.model), places_d, weights_K_d)
         return weights.sample_outputs(WeightSamples(laplace.model, everything_K_D), inputs)
     shifts_d_K = (weights_K_d - laplace.mean_d).mT
     results = []
@@ -180,42 +202,38 @@ def sample_log_probs(
     linearised: bool = True,
 ) -> Tensor:
     """log p(y | x, w_k) for K draws of the weights, each shared by all inputs: log_probs_N_K_C."""
-    return sample_outputs(laplace, inputs, num_samples, generator=generator, linearised=linearised).log_softmax(dim=-1)
+    return class_log_probs(sample_outputs(laplace, inputs, num_samples, generator=generator, linearised=linearised))
 
 
 @torch.no_grad()
 def jacobians(model: nn.Module, names: Sequence[str], inputs_n: Tensor) -> tuple[Tensor, Tensor]:
     """outputs_n_C of the network, and their derivatives by the named weights: jacobian_n_C_d."""
-    model.eval()
     everything = {name: parameter.detach() for name, parameter in model.named_parameters()}
     chosen = {name: everything[name] for name in names}
 
     def outputs(chosen: dict[str, Tensor], input_: Tensor) -> tuple[Tensor, Tensor]:
-        outputs_C = functional_call(model, everything | chosen, (input_[None],)).reshape(-1)
+        outputs_C = one_pass(model, input_[None], everything | chosen).reshape(-1)
         return outputs_C, outputs_C
 
-    found, outputs_n_C = vmap(jacrev(outputs, has_aux=True), in_dims=(None, 0))(chosen, inputs_n)
+    with evaluation_mode(model):
+        found, outputs_n_C = vmap(jacrev(outputs, has_aux=True), in_dims=(None, 0))(chosen, inputs_n)
     return outputs_n_C, torch.cat([found[name].flatten(start_dim=2) for name in names], dim=-1)
 
 
-def last_layer_names(model: nn.Module) -> tuple[str, ...]:
-    """The names of the weights of the last linear layer. Raises ValueError where there is none."""
-    layer = last_linear(model)
-    return tuple(name for name, _ in model.named_parameters() if name.rpartition(".")[0] == layer)
-
-
-def chosen_places(model: nn.Module, names: Sequence[str]) -> Tensor:
-    """The places of the named weights in `weight_vector(model)`."""
-    flags = [torch.full((p.numel(),), name in names) for name, p in model.named_parameters()]
-    return torch.cat(flags).nonzero()[:, 0]
-
-
-def chosen_part(model: nn.Module, names: Sequence[str], values_D: Tensor) -> Tensor:
-    return values_D[chosen_places(model, names)]
+def last_layer_names(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
+    """The names of the weights of the last linear layer, but for frozen ones. Raises ValueError where there are none."""
+    own = set(map(id, model.get_submodule(last_linear(model, inputs)).parameters()))
+    free = set(uncertain_names(model))
+    names = tuple(name for name, weight in model.named_parameters() if id(weight) in own and name in free)
+    if not names:
+        raise ValueError(
+            "model: expected weights in the last linear layer that are not frozen (`requires_grad`), got none"
+        )
+    return names
 
 
 def chunk_size(model: nn.Module, names: Sequence[str], inputs: Tensor) -> int:
     """How many inputs at once keep the Jacobian within a bounded memory."""
-    with torch.no_grad():
-        num_outputs = model.eval()(inputs[:1].to(weight_vector(model).device)).numel()
-    return max(1, CHUNK_BYTES // (8 * num_outputs * len(chosen_places(model, names))))
+    with torch.no_grad(), evaluation_mode(model):
+        num_outputs = one_pass(model, inputs[:1].to(weight_vector(model).device)).numel()
+    return max(1, CHUNK_BYTES // (8 * num_outputs * len(places_of(model, names))))

@@ -6,20 +6,21 @@ a known kind, that part runs without what each sample drops. Any other network r
 Dimensions: N inputs, K samples, C classes; n inputs of a chunk; * any further dimensions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
-from bal_utils.posteriors import folded_convolution, thinned_linear, weights
+from bal_utils.checks import check_whole
+from bal_utils.models import check_inputs, evaluation_mode, spare_random_state
+from bal_utils.posteriors import folded_convolution, thinned_linear
 from bal_utils.posteriors.dropout_masks import (
     Call,
     draw_masks,
-    dropout_calls,
     has_dropout,
     is_dropout,
+    masked_calls,
     masks_applied,
     trace,
 )
@@ -47,12 +48,14 @@ def evaluate(
     check_samples(num_samples, generator)
     device = device_of(model)
     with torch.no_grad(), evaluation_mode(model):
-        calls = trace(model, inputs[:1].to(device))
-        masked = dropout_calls(model, calls)
+        example_1 = inputs[:1].to(device)
+        with spare_random_state(device):  # there is dropout that is always on
+            calls = trace(model, example_1)
+            masked, in_layers = masked_calls(model, calls, example_1)
         masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
-        trunk, tail = _split(model)
-        together = all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
-        passes = SamplesTogether(tail, masks) if together else SampleAfterSample(tail, masks)
+        trunk, tail = _split(model) if in_layers else ([], [model])
+        together = in_layers and all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
+        passes = SamplesTogether(tail, masks) if together else SampleAfterSample(tail, masked, masks)
 
         def all_passes(chunk: Tensor) -> Tensor:
             return reduce_outputs(passes(_run(trunk, chunk)))
@@ -78,8 +81,10 @@ class SamplesTogether:
 
     def __init__(self, tail: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
         self.copied_from, self.num_samples, self.workspace = tail[0], len(masks[0]), Workspace()
-        wide = masks[0].device.type not in PROCESSORS
-        self.thinned = folded_convolution.match(tail, masks, wide) or thinned_linear.match(tail, masks, wide)
+        kind = masks[0].device.type
+        matches = [] if torch.is_autocast_enabled(kind) else [folded_convolution.match, thinned_linear.match]
+        found = (match(tail, masks, kind not in PROCESSORS) for match in matches)
+        self.thinned = next(filter(None, found), None)
         self.chunks = THINNED_CHUNKS if self.thinned else 1
         if self.thinned:
             self.copied_from = tail[self.thinned.num_stages - 1]
@@ -110,8 +115,8 @@ class SampleAfterSample:
 
     chunks = 1
 
-    def __init__(self, tail: Sequence[nn.Module], masks: Sequence[Tensor]) -> None:
-        self.tail, self.masks = tail, masks
+    def __init__(self, tail: Sequence[nn.Module], masked: Sequence[Call], masks: Sequence[Tensor]) -> None:
+        self.tail, self.masked, self.masks = tail, masked, masks
 
     def widest(self, calls: Sequence[Call]) -> int:
         return max(call.numel for call in calls)
@@ -119,7 +124,7 @@ class SampleAfterSample:
     def __call__(self, hidden_n: Tensor) -> Tensor:
         passes = []
         for sample_masks in zip(*self.masks, strict=True):
-            with masks_applied(self.tail, sample_masks):
+            with masks_applied(self.masked, sample_masks):
                 passes.append(_run(self.tail, hidden_n.clone()))  # a stage may work in place
         return torch.stack(passes, dim=1)
 
@@ -140,7 +145,8 @@ def map_chunks(
 ) -> Tensor:
     """`function` of all inputs, as many at a time as keep activations of `widest` numbers an input within the budget.
 
-    Images come channels last on a processor: there convolution and max-pooling are several times faster so.
+    Each chunk is a copy, because a network may work in place. Images come channels last on a processor: there convolution
+    and max-pooling are several times faster so.
     """
     device = device_of(model)
     on_cpu = device.type == "cpu"
@@ -152,7 +158,10 @@ def map_chunks(
     results_N = None
     with tqdm(total=len(inputs), desc="sampling", unit="input", disable=not progress) as bar:
         for start in range(0, len(inputs), size):
-            result_n = function(inputs[start : start + size].to(device, memory_format=layout))
+            chunk = inputs[start : start + size].to(device, memory_format=layout)
+            result_n = function(
+                chunk.clone()
+            )  # keeps the strides, by which convolutions are chosen; `copy=True` does not
             if results_N is None:
                 results_N = result_n.new_empty(len(inputs), *result_n.shape[1:])
             results_N[start : start + size] = result_n
@@ -172,29 +181,8 @@ def device_of(model: nn.Module) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode while this is open; afterwards every module has its own flag back."""
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in training:
-            module.training = flag
-
-
-def check_inputs(inputs: Tensor) -> None:
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"inputs: expected a tensor, got {type(inputs).__name__}")
-    if inputs.numel() == 0 or inputs.dim() == 0:
-        raise ValueError(
-            f"inputs: expected at least one input along the first dimension, got shape {tuple(inputs.shape)}"
-        )
-
-
 def check_samples(num_samples: int, generator: Generator | None) -> None:
-    weights.check_samples(num_samples)
+    check_whole("num_samples", num_samples, at_least=1)
     if generator is not None and generator.device.type != "cpu":
         raise ValueError(
             f"generator: expected one on the CPU, so that masks are the same everywhere, got {generator.device}"

@@ -8,10 +8,13 @@ generators of the same seed gives what scoring it whole gives. The first k of K 
 Dimensions: N inputs, K samples, C classes; n inputs of a chunk; * any further dimensions.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor, nn
 
 from bal_utils.information import log_mean_exp
+from bal_utils.models import check_inputs, evaluation_mode
 from bal_utils.posteriors.dropout_masks import is_dropout, trace
 from bal_utils.posteriors.dropout_regression import (
     DropoutRegression,
@@ -19,7 +22,8 @@ from bal_utils.posteriors.dropout_regression import (
     root_mean_squared_error,
 )
 from bal_utils.posteriors.dropout_training import fit_regression
-from bal_utils.posteriors.masked_passes import check_inputs, device_of, evaluate, evaluation_mode, map_chunks
+from bal_utils.posteriors.masked_passes import device_of, evaluate, map_chunks
+from bal_utils.posteriors.weights import class_log_probs
 
 __all__ = [
     "DropoutRegression", "deterministic_log_probs", "enable_dropout", "fit_regression", "predict_log_probs",
@@ -32,13 +36,20 @@ def enable_dropout(model: nn.Module) -> None:
 
     A pass of the model then draws new masks for every input. BatchNorm keeps using its running statistics and does not
     move them, as it would after `model.train()`. Attention and recurrent layers that drop values themselves take part.
-    `sample_outputs` and its like need none of this. Raises ValueError where the model has no dropout layer.
+    `F.dropout(…, training=self.training)` in a forward method of yours obeys the flag of that module and stays off.
+    `sample_outputs` and its like need none of this, and find that too. Raises ValueError where no dropout layer has p above 0.
     """
-    model.eval()
-    dropping = [module for module in model.modules() if is_dropout(module) or _drops_inside(module)]
+    dropping = [module for module in model.modules() if _drops(module)]
     if not dropping:
-        raise ValueError("model: expected at least one dropout layer, got none; all passes would be equal")
-    for module in dropping:
+        raise ValueError(
+            "model: expected at least one dropout layer, got none with p above 0; all passes would be equal"
+        )
+    model.eval()
+    # a transformer layer in evaluation mode skips the dropout layers inside it
+    transformers = [
+        part for part in model.modules() if isinstance(part, nn.TransformerEncoderLayer) and _has(part, dropping)
+    ]
+    for module in dropping + transformers:
         module.training = True  # its own flag; `train()` would also switch what it contains
 
 
@@ -51,7 +62,7 @@ def sample_log_probs(
     Returns log_probs_N_K_C on the model's device; inputs are moved there chunk by chunk.
     Raises as `sample_outputs` does, and ValueError where the model returns something else than logits_n_C.
     """
-    return evaluate(model, inputs, num_samples, _log_softmax, generator, progress)
+    return evaluate(model, inputs, num_samples, class_log_probs, generator, progress)
 
 
 def predict_log_probs(
@@ -63,7 +74,7 @@ def predict_log_probs(
     """
 
     def average(outputs_n_K_C: Tensor) -> Tensor:
-        return log_mean_exp(_log_softmax(outputs_n_K_C), dim=1)
+        return log_mean_exp(class_log_probs(outputs_n_K_C), dim=1)
 
     return evaluate(model, inputs, num_samples, average, generator, progress)
 
@@ -88,16 +99,17 @@ def deterministic_log_probs(model: nn.Module, inputs: Tensor) -> Tensor:
     check_inputs(inputs)
     with torch.no_grad(), evaluation_mode(model):
         widest = max(call.numel for call in trace(model, inputs[:1].to(device_of(model))))
-        return map_chunks(lambda chunk: _log_softmax(model(chunk).unsqueeze(1)), model, inputs, widest, progress=False)
+        return map_chunks(
+            lambda chunk: class_log_probs(model(chunk).unsqueeze(1)), model, inputs, widest, progress=False
+        )
 
 
-def _log_softmax(outputs_n_K_C: Tensor) -> Tensor:
-    if outputs_n_K_C.dim() != 3:
-        shape = ("n", *outputs_n_K_C.shape[2:])
-        raise ValueError(f"model: expected one that returns logits_n_C, got outputs of shape {shape}")
-    half = outputs_n_K_C.dtype in (torch.float16, torch.bfloat16)  # whose logarithms would not be normalised to 1e-3
-    return outputs_n_K_C.log_softmax(dim=-1, dtype=torch.float32 if half else None)
+def _drops(module: nn.Module) -> bool:
+    """Whether a module drops anything in training mode: a dropout layer, or attention and recurrence with their own."""
+    if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+        return module.dropout > 0
+    return is_dropout(module) and module.p > 0
 
 
-def _drops_inside(module: nn.Module) -> bool:
-    return isinstance(module, nn.MultiheadAttention | nn.RNNBase) and module.dropout > 0
+def _has(module: nn.Module, parts: Sequence[nn.Module]) -> bool:
+    return any(part in parts for part in module.modules())

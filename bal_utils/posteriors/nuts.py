@@ -5,8 +5,19 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
+from bal_utils.checks import check_whole
 from bal_utils.posteriors import weights
-from bal_utils.posteriors.weights import LogLikelihood, WeightSamples, categorical, log_joint, weight_vector
+from bal_utils.posteriors.weights import (
+    LogLikelihood,
+    WeightSamples,
+    categorical,
+    filled_in,
+    log_joint,
+    places_of,
+    snapshot,
+    uncertain_names,
+    weight_vector,
+)
 from bal_utils.runtime import stream_seed
 
 
@@ -27,12 +38,11 @@ def sample_nuts(
     random state is left as it was.
 
     Raises ValueError where `start_D` is not a vector of finite floats, where the density there is not one finite number,
-    or where a count is below one.
+    or where a count is not a whole number of at least 1.
     """
     check_start(log_density, start_D)
     for name, count in (("num_samples", num_samples), ("warmup", warmup), ("max_tree_depth", max_tree_depth)):
-        if count < 1:
-            raise ValueError(f"{name}: expected at least 1, got {count}")
+        check_whole(name, count, at_least=1)
     from pyro.infer import MCMC, NUTS
 
     kernel = NUTS(potential_fn=lambda values: -log_density(values["weights"]), max_tree_depth=max_tree_depth)
@@ -70,23 +80,25 @@ def fit_network(
     max_tree_depth: int = 10,
     seed: int = 0,
 ) -> WeightSamples:
-    """Samples all weights of a small network from their posterior, from the model's present weights on.
+    """Samples the weights of a small network, all that are not frozen, from their posterior, from their present values on.
 
     Costs grow with the number of weights and of inputs: tens of weights take seconds, thousands take hours. Give the model
     and its data in float64. One chain stays near one of many equal peaks, because hidden units can be swapped and their
-    signs flipped; predictions do not notice. Raises as `sample_nuts` and `weights.log_joint` do.
+    signs flipped; predictions do not notice. Later training of the model does not
+    change them. Raises as `sample_nuts` and `weights.log_joint` do.
     """
-    model.eval()
     density = log_joint(model, inputs, targets, log_likelihood=log_likelihood, prior_std=prior_std)
-    weights_K_D = sample_nuts(
-        density,
-        weight_vector(model),
+    model = snapshot(model)
+    start_D, places_d = weight_vector(model), places_of(model, uncertain_names(model))
+    weights_K_d = sample_nuts(
+        lambda weights_d: density(filled_in(start_D, places_d, weights_d)),
+        start_D[places_d],
         num_samples=num_samples,
         warmup=warmup,
         max_tree_depth=max_tree_depth,
         seed=seed,
     )
-    return WeightSamples(model, weights_K_D)
+    return WeightSamples(model, filled_in(start_D, places_d, weights_K_d))
 
 
 def sample_outputs(
@@ -112,7 +124,6 @@ def thinned(samples: WeightSamples, num_samples: int | None) -> WeightSamples:
     length = len(samples.weights_K_D)
     if num_samples is None:
         return samples
-    if not 1 <= num_samples <= length:
-        raise ValueError(f"num_samples: expected 1 to {length}, the length of the chain, got {num_samples!r}")
+    num_samples = check_whole("num_samples", num_samples, at_least=1, at_most=length)
     places_K = torch.arange(1, num_samples + 1) * length // num_samples - 1
     return WeightSamples(samples.model, samples.weights_K_D[places_K])

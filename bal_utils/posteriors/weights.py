@@ -7,19 +7,22 @@ Dimensions: N inputs, K samples, D weights, C classes; n inputs of a chunk; * an
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.nn.utils import vector_to_parameters
 
+from bal_utils.checks import PRECISIONS, check_labels, check_number, check_whole
+from bal_utils.models import check_inputs, evaluation_mode, one_pass
 from bal_utils.runtime import stream
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]
 CHUNK_BYTES = 64 * 2**20
+LOOKED_AT = 4  # inputs by which outputs are judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +39,40 @@ class WeightSamples:
         return model
 
 
+def snapshot(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode, for a posterior of its own: what is trained later does not reach it.
+
+    Raises TypeError where the weights are not all float32 or all float64: sums over them would lose what they are made for.
+    """
+    types = {parameter.dtype for parameter in model.parameters()}
+    if len(types) != 1 or not types.issubset(PRECISIONS):
+        named = " and ".join(sorted(map(str, types))) or "none"
+        raise TypeError(f"model: expected weights that are all torch.float32 or all torch.float64, got {named}")
+    return copy.deepcopy(model).eval()
+
+
 def weight_vector(model: nn.Module) -> Tensor:
     """All weights of a network in one row, weights_D, in the order of `model.parameters()`."""
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def uncertain_names(model: nn.Module) -> tuple[str, ...]:
+    """The names of the weights that a posterior is over: all that are not frozen. Raises ValueError where there are none."""
+    names = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+    if not names:
+        raise ValueError("model: expected weights that are not frozen (`requires_grad`), got none")
+    return names
+
+
+def places_of(model: nn.Module, names: Sequence[str]) -> Tensor:
+    """The places of the named weights in `weight_vector(model)`: places_d."""
+    flags = [torch.full((parameter.numel(),), name in names) for name, parameter in model.named_parameters()]
+    return torch.cat(flags).nonzero()[:, 0].to(next(model.parameters()).device)
+
+
+def filled_in(weights_D: Tensor, places_d: Tensor, values_K_d: Tensor) -> Tensor:
+    """The weights with those at the given places replaced: weights_K_D, as a differentiable function of the values."""
+    return weights_D.expand(*values_K_d.shape[:-1], -1).index_copy(-1, places_d, values_K_d)
 
 
 def named_weights(model: nn.Module, weights_K_D: Tensor) -> dict[str, Tensor]:
@@ -60,18 +94,17 @@ def named_weights(model: nn.Module, weights_K_D: Tensor) -> dict[str, Tensor]:
 
 
 def outputs_with(model: nn.Module, weights_K_D: Tensor, inputs_n: Tensor) -> Tensor:
-    """f(x, w_k) for every row of weights at once, as a differentiable function of them: outputs_K_n_*."""
-    model.eval()
-    return vmap(lambda weights: functional_call(model, weights, (inputs_n,)))(named_weights(model, weights_K_D))
+    """f(x, w_k) for every row of weights at once, as a differentiable function of them: outputs_K_n_*. Dropout is off."""
+    with evaluation_mode(model):
+        return vmap(lambda weights: one_pass(model, inputs_n, weights))(named_weights(model, weights_K_D))
 
 
 def sample_outputs(samples: WeightSamples, inputs: Tensor) -> Tensor:
     """The outputs f(x, w_k) of all K networks: outputs_N_K_* on the device of the weights.
 
-    Works through the inputs in chunks that keep memory bounded. Raises ValueError where there are no inputs.
+    Works through the inputs in chunks that keep memory bounded. Raises TypeError or ValueError where there are no inputs.
     """
-    if len(inputs) == 0:
-        raise ValueError("inputs: expected at least one, got none")
+    check_inputs(inputs)
     weights_K_D = samples.weights_K_D
     widest = max(parameter.shape[0] if parameter.dim() else 1 for parameter in samples.model.parameters())
     widest *= inputs[0, 0].numel() if inputs.dim() == 4 else 1  # a convolution keeps about as many pixels
@@ -82,12 +115,65 @@ def sample_outputs(samples: WeightSamples, inputs: Tensor) -> Tensor:
 
 
 def sample_log_probs(samples: WeightSamples, inputs: Tensor) -> Tensor:
-    """log p(y | x, w_k) of all K classifiers: log_probs_N_K_C."""
-    return sample_outputs(samples, inputs).log_softmax(dim=-1)
+    """log p(y | x, w_k) of all K classifiers: log_probs_N_K_C. Raises as `sample_outputs` and `class_log_probs` do."""
+    return class_log_probs(sample_outputs(samples, inputs))
+
+
+def class_log_probs(outputs_n_K_C: Tensor) -> Tensor:
+    """The logarithm of the softmax of logits. Log-probabilities stay what they are; half precision becomes float32.
+
+    Raises ValueError as `check_logits` does.
+    """
+    if outputs_n_K_C.dim() != 3:
+        shape = ("n", *outputs_n_K_C.shape[2:])
+        raise ValueError(f"model: expected one that returns logits_n_C, got outputs of shape {shape}")
+    check_logits(outputs_n_K_C)
+    half = outputs_n_K_C.dtype in (torch.float16, torch.bfloat16)  # whose logarithms would not be normalised to 1e-3
+    return outputs_n_K_C.log_softmax(dim=-1, dtype=torch.float32 if half else None)
+
+
+def check_logits(outputs_n_C: Tensor) -> None:
+    """Raises ValueError unless outputs, over their last dimension, can be logits or log-probabilities of two classes or more.
+
+    The softmax of one number is 1 whatever it is: nothing would ever be in doubt. The softmax of probabilities is another,
+    much flatter distribution.
+    """
+    if outputs_n_C.dim() < 2 or outputs_n_C.shape[-1] < 2:
+        raise ValueError(
+            f"model: expected logits of at least two classes, got outputs of shape {('n', *outputs_n_C.shape[1:])}; "
+            "for a Bernoulli model with one logit a, let it return the two logits (0, a)"
+        )
+    if _are_probabilities(outputs_n_C[:LOOKED_AT]) and _are_probabilities(outputs_n_C):
+        raise ValueError(
+            "model: expected logits or log-probabilities, got probabilities; leave out its last softmax, or use log_softmax"
+        )
+
+
+def _are_probabilities(outputs_n_C: Tensor) -> bool:
+    if (outputs_n_C < 0).any():
+        return False
+    totals_n = outputs_n_C.sum(dim=-1, dtype=torch.float32)
+    return bool((totals_n - 1).abs().max() < 4 * outputs_n_C.shape[-1] ** 0.5 * torch.finfo(outputs_n_C.dtype).eps)
+
+
+def check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, log_likelihood: LogLikelihood | None) -> None:
+    """Raises TypeError or ValueError where data do not fit each other or, for the `categorical` likelihood, the network."""
+    check_inputs(inputs)
+    if not isinstance(targets, Tensor):
+        raise TypeError(f"targets: expected a tensor, got {type(targets).__name__}")
+    if len(inputs) != len(targets):
+        raise ValueError(f"targets: expected one for each of {len(inputs)} inputs, got {len(targets)}")
+    if log_likelihood is categorical:
+        with torch.no_grad(), evaluation_mode(model):
+            outputs_n_C = one_pass(model, inputs[:LOOKED_AT].to(next(model.parameters()).device))
+        check_logits(outputs_n_C)
+        if not targets.is_floating_point():  # which would be probabilities of classes
+            check_labels("targets", targets, num_inputs=len(inputs), num_classes=outputs_n_C.shape[1])
 
 
 def categorical(logits_N_C: Tensor, labels_N: Tensor) -> Tensor:
     """log p(labels | logits), summed over the inputs, in nats."""
+    labels_N = labels_N if labels_N.is_floating_point() else labels_N.long()  # or probabilities of the classes
     return -F.cross_entropy(logits_N_C, labels_N, reduction="sum")
 
 
@@ -96,7 +182,7 @@ def gaussian(noise_std: float) -> LogLikelihood:
 
     Raises ValueError where the standard deviation is not a finite number above 0.
     """
-    check_positive("noise_std", noise_std)
+    noise_std = check_number("noise_std", noise_std, above=0)
 
     def log_likelihood(outputs_N: Tensor, targets_N: Tensor) -> Tensor:
         errors_N = (targets_N - outputs_N.reshape(targets_N.shape)) / noise_std
@@ -110,14 +196,16 @@ def log_joint(
 ) -> Callable[[Tensor], Tensor]:
     """log p(targets, w | inputs) of a network as a function of its weights_D: log-likelihood plus log N(w; 0, prior_std²).
 
-    `prior_std` is one number, or one for every weight. Raises ValueError where it is not positive.
+    `prior_std` is one number, or one for every weight. Raises TypeError or ValueError where
+    it is not positive or the data do not fit. Later training of the model does not change the density.
     """
-    model.eval()  # with dropout on it would be another density at each call
+    check_fit(model, inputs, targets, log_likelihood)
+    model = snapshot(model)  # with dropout on it would be another density at each call
     prior_std_D = prior_of(model, prior_std)
     constant = -prior_std_D.log().sum() - 0.5 * len(prior_std_D) * math.log(2 * math.pi)
 
     def log_density(weights_D: Tensor) -> Tensor:
-        outputs_N = functional_call(model, named_weights(model, weights_D), (inputs,))
+        outputs_N = one_pass(model, inputs, named_weights(model, weights_D))
         return log_likelihood(outputs_N, targets) - 0.5 * (weights_D / prior_std_D).square().sum() + constant
 
     return log_density
@@ -141,7 +229,7 @@ def fan_in_scaled(model: nn.Module, scale: float = 1.0) -> Tensor:
 
     With it a wider layer does not make wilder functions.
     """
-    check_positive("scale", scale)
+    check_number("scale", scale, above=0)
     stds = [
         torch.full((parameter.numel(),), scale / math.sqrt(parameter[0].numel() if parameter.dim() > 1 else 1))
         for parameter in model.parameters()
@@ -154,15 +242,6 @@ def standard_normal(num_samples: int, like_D: Tensor, generator: Generator | Non
 
     Without a generator they are those of `stream(0, "weights")`.
     """
+    check_whole("num_samples", num_samples, at_least=1)
     generator = generator or stream(0, "weights")
     return torch.randn(num_samples, len(like_D), generator=generator, dtype=like_D.dtype).to(like_D.device)
-
-
-def check_positive(name: str, value: float) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
-
-
-def check_samples(num_samples: int) -> None:
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-        raise ValueError(f"num_samples: expected a whole number of at least 1, got {num_samples!r}")

@@ -107,7 +107,7 @@ def test_a_draw_is_one_network_for_all_inputs():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"kl_weight": -1.0}, "kl_weight: expected zero"),
+        ({"kl_weight": -1.0}, "kl_weight: expected a finite number, at least 0"),
         ({"steps": 0}, "steps: expected a whole number"),
         ({"prior_std": 0.0}, "prior_std: expected finite"),
         ({"initial_std": float("nan")}, "initial_std: expected a finite"),

@@ -77,7 +77,7 @@ def test_after_enable_dropout_an_output_does_not_depend_on_its_neighbours():
 def test_enable_dropout_reaches_attention_and_refuses_a_network_without_dropout():
     layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, batch_first=True)
     enable_dropout(layer)
-    assert layer.self_attn.training and not layer.self_attn.out_proj.training and not layer.training
+    assert layer.self_attn.training and not layer.self_attn.out_proj.training and not layer.norm1.training
     with pytest.raises(ValueError, match="model: expected at least one dropout layer, got none"):
         enable_dropout(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
 
@@ -285,11 +285,16 @@ BROKEN = np.where(np.arange(20) == 3, np.nan, TARGETS)
             ValueError,
             "expected at least 10 points to choose dropout and noise by, got 4",
         ),
-        ((INPUTS, TARGETS), {"dropout": 1.0}, ValueError, r"dropout: expected a probability in \[0, 1\), got 1.0"),
-        ((INPUTS, TARGETS), {"noise_std": 0}, ValueError, "noise_std: expected a finite number above 0, got 0"),
-        ((INPUTS, TARGETS), {"length_scale": -1}, ValueError, "length_scale: expected zero or a positive number"),
-        ((INPUTS, TARGETS), {"hidden": (0,)}, ValueError, "hidden: expected whole numbers of at least 1"),
-        ((INPUTS, TARGETS), {"epochs": 0}, ValueError, "max_epochs: expected a whole number of at least 1, got 0"),
+        (
+            (INPUTS, TARGETS),
+            {"dropout": 1.0},
+            ValueError,
+            r"dropout: expected a finite number, at least 0 and below 1, got 1.0",
+        ),
+        ((INPUTS, TARGETS), {"noise_std": 0}, ValueError, "noise_std: expected a finite number, above 0, got 0"),
+        ((INPUTS, TARGETS), {"length_scale": -1}, ValueError, "length_scale: expected a finite number, at least 0"),
+        ((INPUTS, TARGETS), {"hidden": (0,)}, ValueError, "hidden: expected a whole number, at least 1, got 0"),
+        ((INPUTS, TARGETS), {"epochs": 0}, ValueError, "max_epochs: expected a whole number, at least 1, got 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, options, error, message):
@@ -303,5 +308,5 @@ def test_predictions_of_what_does_not_fit_are_refused():
         regression.predict(INPUTS[:, :2])
     with pytest.raises(ValueError, match="targets: expected one for each of 20 inputs, got 3"):
         predictive_log_likelihood(regression, INPUTS, TARGETS[:3])
-    with pytest.raises(ValueError, match="num_samples: expected a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_samples: expected a whole number, at least 1, got 0"):
         predictive_log_likelihood(regression, INPUTS, TARGETS, 0)

@@ -538,7 +538,7 @@ def test_networks_that_cannot_be_masked_are_refused(model, error, message):
 @pytest.mark.parametrize("num_samples", [0, -1, 2.0, True, "3"])
 def test_a_number_of_samples_out_of_range_is_refused(num_samples):
     model, inputs, _ = make("mlp")
-    with pytest.raises(ValueError, match="num_samples: expected a whole number of at least 1, got"):
+    with pytest.raises(ValueError, match="num_samples: expected a whole number, at least 1, got"):
         sample_log_probs(model, inputs, num_samples)
 
 
@@ -565,3 +565,220 @@ def test_a_gpu_sees_the_same_masks(name):
     torch.testing.assert_close(on_gpu.cpu(), expected, rtol=0, atol=1e-9)  # other libraries add up in another order
     with pytest.raises(ValueError, match="generator: expected one on the CPU"):
         sample_log_probs(model, inputs, K, generator=torch.Generator("cuda"))
+
+
+class OwnForward(nn.Module):
+    """Linear, dropout, ReLU, dropout, linear: the first dropout in a layer, the second in whatever way it is written."""
+
+    def __init__(self, drop=None, second=lambda self, hidden: self.drop(hidden), first=0.2):
+        super().__init__()
+        self.before, self.dropout, self.after = nn.Linear(4, 16), nn.Dropout(first), nn.Linear(16, 3)
+        self.drop, self.second = drop, second
+
+    def forward(self, inputs):
+        return self.after(self.second(self, torch.relu(self.dropout(self.before(inputs)))))
+
+
+class AlwaysOn(nn.modules.dropout._DropoutNd):
+    def forward(self, hidden):
+        return F.dropout(hidden, self.p, training=True)
+
+
+class AlwaysOnChannels(nn.modules.dropout._DropoutNd):
+    def forward(self, hidden):
+        return F.dropout2d(hidden.unflatten(1, (4, 2, 2)), self.p, True).flatten(1)
+
+
+class Halved(nn.Dropout):
+    """A dropout layer that does something else besides."""
+
+    def forward(self, hidden):
+        return super().forward(hidden) / 2
+
+
+class Loud(nn.Dropout):
+    """Gaussian noise in the clothes of dropout."""
+
+    def forward(self, hidden):
+        return hidden * (1 + torch.randn_like(hidden)) if self.training else hidden
+
+
+def same_weights(build, *arguments, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return build(*arguments, **options).double()
+
+
+def own_masks(model, inputs, masks, num_samples=K):
+    """The passes of `OwnForward` by hand, with the masks of the protocol; `masks` gives p and shape of each, in order."""
+    generator, outputs = stream(0, "masks"), []
+    for _ in range(num_samples):
+        first, second = ((torch.rand(shape, generator=generator) >= p).double() / (1 - p) for p, shape in masks)
+        hidden = torch.relu(F.linear(inputs, model.before.weight, model.before.bias) * first)
+        outputs.append(F.linear(hidden * second.expand(16).reshape(16), model.after.weight, model.after.bias))
+    return torch.stack(outputs, dim=1).detach()
+
+
+WRITTEN = {
+    "function": (None, lambda self, hidden: F.dropout(hidden, 0.5, training=self.training)),
+    "positions": (None, lambda self, hidden: F.dropout(hidden, 0.5, self.training)),
+    "in place": (None, lambda self, hidden: F.dropout(hidden, 0.5, self.training, True)),
+    "in place, unnamed": (None, lambda self, hidden: [F.dropout(hidden, 0.5, self.training, inplace=True), hidden][1]),
+    "torch": (None, lambda self, hidden: torch.dropout(hidden, 0.5, train=self.training)),
+    "always on": (None, lambda self, hidden: F.dropout(hidden)),
+    "p by mode": (None, lambda self, hidden: F.dropout(hidden, 0.5 if self.training else 0.0)),
+    "a layer that is always on": (AlwaysOn(0.5), lambda self, hidden: self.drop(hidden)),
+    "a layer in a list": (nn.ModuleList([nn.Dropout(0.5)]), lambda self, hidden: self.drop[0](hidden)),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_dropout_is_masked_once_however_it_is_written(name):
+    drop, second = WRITTEN[name]
+    model = same_weights(OwnForward, copy.deepcopy(drop), second)
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"), dtype=torch.float64)
+    expected = own_masks(model, inputs, [(0.2, (16,)), (0.5, (16,))])
+    before = torch.get_rng_state()
+    torch.testing.assert_close(sample_outputs(model, inputs, K), expected, **FLOAT64)
+    assert torch.equal(before, torch.get_rng_state()) and model.training
+    wrapped = nn.Sequential(nn.Identity(), model.eval())
+    torch.testing.assert_close(sample_outputs(wrapped, inputs, K), expected, **FLOAT64)
+
+
+def test_a_network_may_have_no_dropout_but_a_function():
+    model = same_weights(OwnForward, None, WRITTEN["function"][1], first=0.0)
+    model.dropout = nn.Identity()
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"), dtype=torch.float64)
+    generator, outputs = stream(0, "masks"), []
+    for _ in range(K):
+        mask = (torch.rand(16, generator=generator) >= 0.5).double() * 2
+        outputs.append(model.after(torch.relu(model.before(inputs)) * mask))
+    torch.testing.assert_close(sample_outputs(model, inputs, K), torch.stack(outputs, dim=1).detach(), **FLOAT64)
+
+
+def test_whole_channels_dropped_by_a_function_share_a_mask():
+    model = same_weights(OwnForward, AlwaysOnChannels(0.5))
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"), dtype=torch.float64)
+    generator, outputs = stream(0, "masks"), []
+    for _ in range(K):
+        first = (torch.rand(16, generator=generator) >= 0.2).double() / 0.8
+        channels = (torch.rand(4, 1, 1, generator=generator) >= 0.5).double() * 2
+        outputs.append(model.after(torch.relu(model.before(inputs) * first) * channels.repeat_interleave(4).flatten()))
+    torch.testing.assert_close(sample_outputs(model, inputs, K), torch.stack(outputs, dim=1).detach(), **FLOAT64)
+
+
+def test_a_derived_layer_in_a_sequence_runs_as_it_is_written():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 3))
+    always, halved = copy.deepcopy(plain), copy.deepcopy(plain)
+    always[1], halved[1] = AlwaysOn(0.5), Halved(0.5)
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"))
+    torch.testing.assert_close(sample_outputs(always, inputs, K), sample_outputs(plain, inputs, K), **FLOAT32)
+    half = copy.deepcopy(plain)
+    half[3].weight.data /= 2
+    torch.testing.assert_close(sample_outputs(halved, inputs, K), sample_outputs(half, inputs, K), **FLOAT32)
+    listened = copy.deepcopy(plain)
+    listened[1].register_forward_hook(lambda module, args, output: output / 2)
+    torch.testing.assert_close(sample_outputs(listened, inputs, K), sample_outputs(half, inputs, K), **FLOAT32)
+
+
+class Twin(nn.Module):
+    """Its second half sees one more dropout than the example did."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.passes = nn.Dropout(), 0
+
+    def forward(self, inputs):
+        self.passes += 1
+        return self.dropout(self.dropout(inputs)) if self.passes > 4 else self.dropout(inputs)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (OwnForward(Loud(0.5)), "without it, passes in training mode still vary"),
+        (OwnForward(None, lambda self, hidden: hidden + torch.randn(16) * self.training), "still vary"),
+        (OwnForward(None, lambda self, hidden: F.alpha_dropout(hidden, 0.5, self.training)), "still vary"),
+        (
+            OwnForward(None, lambda self, hidden: F.dropout(hidden) if self.training else hidden),
+            "called in evaluation mode as in training mode, where it is called 2 times, got 1",
+        ),
+        (nn.Sequential(nn.Linear(4, 4), Twin()), "expected the same calls of dropout in every pass"),
+    ],
+)
+def test_randomness_that_masks_do_not_know_is_refused(model, message):
+    before = torch.get_rng_state()
+    with pytest.raises(ValueError, match=f"model: .*{message}"):
+        sample_outputs(model, torch.randn(5, 4, generator=stream(0, "inputs")), K)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_statistics_that_training_moves_stay_where_they_are():
+    class Normalised(OwnForward):
+        def __init__(self):
+            super().__init__(nn.Identity())
+            self.norm = nn.BatchNorm1d(16)
+            self.own = nn.utils.parametrizations.spectral_norm(nn.Linear(16, 16))
+
+        def forward(self, inputs):
+            return self.after(self.own(self.norm(self.dropout(self.before(inputs)))))
+
+    model = Normalised()
+    before = state_of(model)
+    assert sample_outputs(model, torch.randn(5, 4), K).std(dim=1).max() > 1e-3
+    assert_same_state(model, before)
+
+
+class InPlace(nn.Module):
+    """Changes what it gets, as nn.ReLU(inplace=True) does."""
+
+    def forward(self, inputs):
+        return inputs.mul_(2).relu_()
+
+
+@pytest.mark.parametrize("name", ["mlp", "gal", "residual"])
+def test_inputs_stay_what_they_are_where_a_network_works_in_place(name):
+    inner, inputs, _ = make(name)
+    model, kept = nn.Sequential(InPlace(), inner), inputs.clone()
+    expected = sample_outputs(inner, (2 * inputs).relu(), K)
+    torch.testing.assert_close(sample_outputs(model, inputs, K), expected, **FLOAT32)
+    deterministic_log_probs(model, inputs)
+    assert torch.equal(inputs, kept)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda m, x: sample_log_probs(m, x, K), deterministic_log_probs, predict_log_probs]
+)
+def test_one_output_and_probabilities_are_no_logits(function):
+    if function is predict_log_probs:
+        function = lambda model, inputs: predict_log_probs(model, inputs, K)  # noqa: E731
+    inputs = torch.randn(5, 4, generator=stream(0, "inputs"))
+    body = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout())
+    with pytest.raises(ValueError, match="model: expected logits of at least two classes.* Bernoulli"):
+        function(nn.Sequential(body, nn.Linear(8, 1)), inputs)
+    logits = nn.Sequential(body, nn.Linear(8, 3))
+    with pytest.raises(ValueError, match="model: expected logits or log-probabilities, got probabilities"):
+        function(nn.Sequential(logits, nn.Softmax(dim=1)), inputs)
+    torch.testing.assert_close(function(nn.Sequential(logits, nn.LogSoftmax(dim=1)), inputs), function(logits, inputs))
+
+
+def test_inputs_of_another_type_than_the_weights_are_named():
+    model, inputs, _ = make("mlp")
+    with pytest.raises(
+        TypeError, match="inputs: expected torch.float32, as the weights of the model, got torch.float64"
+    ):
+        sample_outputs(model, inputs.double(), K)
+
+
+@pytest.mark.parametrize("name", ["mlp", "gal", "kirsch", "residual"])
+@pytest.mark.parametrize("halved", [torch.bfloat16, torch.float16])
+def test_mixed_precision_gives_normalised_probabilities_near_those_of_float32(name, halved):
+    model, inputs, _ = make(name)
+    expected = sample_log_probs(model, inputs, K).exp()
+    with torch.autocast("cpu", halved):
+        mixed = sample_log_probs(model, inputs, K)
+    assert mixed.dtype == torch.float32
+    bits = {torch.bfloat16: 8, torch.float16: 11}[halved]
+    torch.testing.assert_close(mixed.exp(), expected, rtol=0, atol=4 * 2**-bits)

@@ -53,7 +53,7 @@ def test_a_linear_classifier_has_the_exact_hessian():
 
 def test_the_jacobian_of_a_network():
     inputs, _ = class_problem()
-    model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0)
+    model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0).eval()
     names = tuple(name for name, _ in model.named_parameters())
     outputs, jacobian = laplace.jacobians(model, names, inputs)
 
@@ -81,7 +81,7 @@ def test_the_last_layer_is_a_linear_model_of_its_features():
 
 def test_linearised_samples_have_the_variance_of_the_formula(monkeypatch):
     inputs, labels = class_problem()
-    model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0)
+    model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0).eval()
     found = fit_network(model, inputs, labels, prior_std=PRIOR)
     samples = sample_outputs(found, inputs, 20_000)
     _, jacobian = laplace.jacobians(model, found.names, inputs)
@@ -95,7 +95,7 @@ def test_linearised_samples_have_the_variance_of_the_formula(monkeypatch):
 
 def test_log_probs_are_normalised_and_sampled_weights_run_through_the_network():
     inputs, labels = class_problem()
-    model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0)
+    model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0).eval()
     before = weight_vector(model)
     found = fit_network(model, inputs, labels, prior_std=PRIOR)
     log_probs = sample_log_probs(found, inputs, 4, linearised=False)
@@ -108,7 +108,7 @@ def test_log_probs_are_normalised_and_sampled_weights_run_through_the_network():
 def test_what_cannot_be_is_refused_by_name():
     inputs, targets = gaussian_problem()
     model = MLP(4, 1, hidden=(3,)).double()
-    with pytest.raises(ValueError, match="noise_std: expected a finite number above 0"):
+    with pytest.raises(ValueError, match="noise_std: expected a finite number, above 0"):
         fit_network(model, inputs, targets, prior_std=1.0, noise_std=-1.0)
     with pytest.raises(ValueError, match="targets: expected one for each of 25"):
         fit_network(model, inputs, targets[:3], prior_std=1.0, noise_std=1.0)

@@ -101,5 +101,5 @@ def test_the_weights_of_a_linear_network():
     torch.testing.assert_close(outputs[:, :, 0], inputs_N_2 @ chain.weights_K_D[[199, 399, 599, 799]].T)
     torch.testing.assert_close(sample_outputs(chain, inputs_N_2)[:, :, 0], inputs_N_2 @ chain.weights_K_D.T)
     for num_samples in (0, 801):
-        with pytest.raises(ValueError, match="num_samples: expected 1 to 800"):
+        with pytest.raises(ValueError, match="num_samples: expected a whole number, from 1 to 800"):
             sample_outputs(chain, inputs_N_2, num_samples)

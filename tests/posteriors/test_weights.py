@@ -19,6 +19,7 @@ from bal_utils.posteriors.weights import (
     outputs_with,
     sample_log_probs,
     sample_outputs,
+    standard_normal,
     weight_vector,
 )
 from bal_utils.runtime import stream
@@ -160,22 +161,23 @@ def test_fan_in_scaled_keeps_the_functions_of_wide_networks_tame():
 
 def test_errors_name_the_argument():
     model, weights_K_D, inputs = make("mlp")
+    labels = torch.zeros(len(inputs), dtype=torch.int64)
     with pytest.raises(ValueError, match=r"weights_K_D: expected 62 weights.*got 61"):
         named_weights(model, weights_K_D[:, 1:])
     with pytest.raises(ValueError, match="inputs: expected at least one"):
         sample_outputs(WeightSamples(model, weights_K_D), inputs[:0])
     for bad in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(ValueError, match="noise_std: expected a finite number above 0"):
+        with pytest.raises(ValueError, match="noise_std: expected a finite number, above 0"):
             gaussian(bad)
         with pytest.raises(ValueError, match="prior_std: expected finite numbers above 0"):
-            log_joint(model, inputs, inputs, log_likelihood=categorical, prior_std=bad)
-        with pytest.raises(ValueError, match="scale: expected a finite number above 0"):
+            log_joint(model, inputs, labels, log_likelihood=categorical, prior_std=bad)
+        with pytest.raises(ValueError, match="scale: expected a finite number, above 0"):
             fan_in_scaled(model, bad)
     with pytest.raises(ValueError, match="prior_std: expected one number or one for each of 62 weights"):
-        log_joint(model, inputs, inputs, log_likelihood=categorical, prior_std=torch.ones(3))
+        log_joint(model, inputs, labels, log_likelihood=categorical, prior_std=torch.ones(3))
     for bad in (0, True, 1.0):
-        with pytest.raises(ValueError, match="num_samples: expected a whole number of at least 1"):
-            weights.check_samples(bad)
+        with pytest.raises(ValueError, match="num_samples: expected a whole number, at least 1"):
+            standard_normal(bad, weights_K_D[0], None)
 
 
 @pytest.mark.parametrize("number", [0, 2])
