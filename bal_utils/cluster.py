@@ -1,67 +1,47 @@
-"""Tasks on the workers of a Dask cluster, through joblib's backend. Needs the extra `sweep`."""
+"""Tasks on the workers of a Dask cluster. Needs the extra `sweep`."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
-import joblib
-from joblib._dask import DaskDistributedBackend
-
-from bal_utils.workers import PARALLEL, ended_early
-
-PATIENCE = 5  # seconds for the scheduler to answer, and for new workers in the place of interrupted ones
+PATIENCE = 5  # seconds for the scheduler to answer
 WORKERS_PATIENCE = 20  # seconds for a first worker to come: it has to import Python packages
 
 Lost = Callable[[tuple, BaseException], Any]
 
 
-class Backend(DaskDistributedBackend):
-    """joblib's backend, which would wait for ever for a task that kills its workers, and not use a single worker at all.
-
-    `lost` makes the result of such a task out of its arguments and the error.
-    """
-
-    def __init__(self, client, lost: Lost):
-        super().__init__(client=client)
-        self.lost = lost
-
-    def effective_n_jobs(self, n_jobs: int) -> int:
-        return max(2, super().effective_n_jobs(n_jobs))  # for one, joblib runs the tasks here, in the client
-
-    def submit(self, func, callback=None):
-        [(_, arguments, _)] = func.items
-
-        def tell(future) -> None:
-            if (error := future.exception()) is not None:
-                callback([self.lost(arguments, error)])
-
-        future = super().submit(func, callback)
-        future.add_done_callback(tell)
-        return future
-
-
 def run_on_cluster(tasks: Iterable, address: str, lost: Lost) -> Iterator:
     """The results of `joblib.delayed` tasks from the workers of the scheduler at `address`, in the order they come.
 
-    A task whose worker dies starts again on another; where several die of it, its result is `lost(arguments, error)`.
-    Interrupting or closing the iterator ends the tasks: workers in the middle of one start anew. Raises ValueError where
-    dask is missing or workers have several threads, ConnectionError where scheduler or workers are missing or go away.
+    A task whose worker dies starts again on another; where several die of it, or it cannot be carried there and back, its
+    result is `lost(arguments, error)`. Interrupting or closing the iterator takes the tasks back: those that have not begun
+    never do, and one that a worker is in the middle of is `unwanted` there, and can end itself. Raises ValueError where dask
+    is missing or workers have several threads, ConnectionError where scheduler or workers are missing or go away.
     """
-    with connect(address) as client:
+    with connect(address) as client:  # whose end, killed or not, takes back what it still waits for
         check_workers(client, address)
-        with joblib.parallel_config(backend=Backend(client, lost)):
-            results = joblib.Parallel(**PARALLEL)(tasks)
-        try:
-            with ended_early(results):
-                yield from results
-        except CancelledError as error:
-            raise ConnectionError(f"scheduler: the one at {address} went away") from error
-        except BaseException:
-            with contextlib.suppress(Exception):  # where nobody answers there is nothing left to end
-                client.sync(end_tasks, client, callback_timeout=PATIENCE)
-            raise
+        from distributed import as_completed
+
+        waiting = {client.submit(function, *given, pure=False, **options): given for function, given, options in tasks}
+        for future in as_completed(list(waiting), loop=client.loop):
+            try:
+                result = future.result()
+            except CancelledError as error:
+                raise ConnectionError(f"scheduler: the one at {address} went away") from error
+            except Exception as error:
+                result = lost(waiting[future], error)
+            del waiting[future]
+            yield result
+
+
+def unwanted() -> bool:
+    """Whether nobody waits any more for the task that this thread of a worker is in the middle of."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
+    return task is None or task.state == "cancelled"
 
 
 def connect(address: str):
@@ -102,20 +82,3 @@ def check_workers(client, address: str) -> None:
         raise ValueError(
             f"scheduler: expected workers of one thread each, got {threaded[0]}; start them as by `{command}`"
         )
-
-
-async def end_tasks(client) -> None:
-    """Takes this client's tasks back, and has the workers in the middle of one replaced by their nannies.
-
-    Asks the scheduler alone: workers may be too busy to answer. Workers that have tasks of other clients too are left.
-    """
-    from distributed import Future
-
-    mine = set(client.futures)
-    processing = await client.processing()
-    await client.cancel([Future(key, client=client) for key in mine], force=True)
-    nannies = (await client.scheduler.identity())["workers"]
-    busy = [
-        worker for worker, keys in processing.items() if keys and mine.issuperset(keys) and nannies[worker]["nanny"]
-    ]
-    await client.restart_workers(busy, raise_for_error=False)  # kills first, then waits for the new ones

@@ -1,20 +1,34 @@
 """The runs of a sweep, on whichever machine: tried, kept on disk, and a sentence where one fails."""
 
 import contextlib
+import sys
 import tempfile
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 
-from bal_utils.active_learning import LoopConfig, begin, run_active_learning
+from tqdm.auto import tqdm
+
+from bal_utils.active_learning import LoopConfig, begin
 from bal_utils.data import ImageData
 from bal_utils.image_sets import ImageSet
 from bal_utils.lanes import Lanes
-from bal_utils.records import load_run, save_run, sole_writer
+from bal_utils.records import BeingWritten, is_complete, load_run, save_run, sole_writer
 from bal_utils.training import FitTask
 from bal_utils.workers import ONE_AT_A_TIME
+
+LOOK_AGAIN = 0.5  # seconds until a record that another process writes may be free
+
+
+class Unwanted(Exception):
+    """Nobody waits for a run any more."""
+
+
+def never() -> bool:
+    return False
 
 
 def attempt(
@@ -26,18 +40,26 @@ def attempt(
     *,
     device: str | None,
     progress: bool,
+    unwanted: Callable[[], bool] = never,
 ) -> tuple[int, dict | str]:
     """The index of a run, and its record or the sentence that says why it failed. Runs in a process of its own.
 
-    The record is written to `path`. Where this machine has no such folder to write to, it goes on from `found`, which
-    is what the client has of it, and the client saves what is returned.
+    The record is written to `path`, once no other process writes it. Where this machine has no such folder to write to, it
+    goes on from `found`, which is what the client has of it, and the client saves what is returned. The run ends early, its
+    finished rounds kept, as soon as it is `unwanted`, which is asked before every network.
     """
     try:
-        with ONE_AT_A_TIME, writable(path) as place:
+        with ONE_AT_A_TIME, writable(path, unwanted) as place:
             data = images.load(config.seed)
             if found is not None and not place.exists():
                 save_run(place, found)
-            return index, run_active_learning(config, data, path=place, device=device, progress=progress)
+            record, tasks = begin(config, data, path=place, device=device, progress=progress)
+            with contextlib.closing(tasks):
+                for task in tasks:
+                    if unwanted():
+                        raise Unwanted("nobody waits for this run any more")
+                    task.fit()
+            return index, record
     except Exception as error:
         return index, reason(error)
 
@@ -49,23 +71,40 @@ def attempt_in_lanes(
 
     The configurations may differ in strategy, batch size and seed. Dropout draws from a stream of each network's own, so a
     record depends neither on the other runs nor on `num_lanes`, but it is not the one that `attempt` would have made.
+    A run whose record another process writes is put off: nobody waits for one record while it holds others.
     """
-    runs = (in_lane(config, images, path, device) for config, path in zip(configs, paths, strict=True))
-    waiting = deque((index, run, None) for index, run in enumerate(runs))
+    if len({(config.model, config.fit, config.validation_size) for config in configs}) > 1:
+        raise ValueError("configs: expected runs of one model, fit and validation_size in lanes, got several")
+    begun = lambda index: (index, in_lane(configs[index], images, paths[index], device), None)  # noqa: E731
+    ready, put_off, told, look_again = deque(map(begun, range(len(configs)))), [], set(), 0.0
     lanes, going = None, {}
-    while waiting or going:
-        while waiting and len(going) < num_lanes:
-            index, run, error = waiting.popleft()
+    while ready or going or put_off:
+        entering = []
+        while ready and len(going) + len(entering) < num_lanes:
+            index, run, error = ready.popleft()
             task, outcome = next_task(run, error)
-            if task is None:
+            if task is not None:
+                entering.append((index, run, task))
+            elif isinstance(outcome, BeingWritten):
+                put_off.append(index)
+                tell(outcome, told)
+            else:
                 yield index, outcome
-                continue
-            lanes = lanes or Lanes(task, num_lanes, most_labels=max(config.labels for config in configs))
+        if entering and lanes is None:  # an empty lane costs as much as a full one: no more of them than runs
+            most_labels = max(config.labels for config in configs)
+            lanes = Lanes(entering[0][-1], min(num_lanes, len(entering) + len(put_off)), most_labels)
+        for index, run, task in entering:
             number = lanes.free()[0]
             lanes.enter(number, task)
             going[number] = index, run
         for number, error in lanes.train() if going else ():
-            waiting.appendleft((*going.pop(number), error))  # before those that have not begun
+            ready.appendleft((*going.pop(number), error))  # before those that have not begun
+        if put_off and not going and not ready:
+            time.sleep(LOOK_AGAIN)
+        if put_off and not ready and time.monotonic() > look_again:
+            ready.extend(map(begun, put_off))
+            put_off.clear()
+            look_again = time.monotonic() + LOOK_AGAIN
 
 
 def in_lane(config: LoopConfig, images: ImageSet, path: Path, device: str | None) -> Iterator[FitTask]:
@@ -82,25 +121,48 @@ def load(images: ImageSet, seed: int) -> ImageData:
     return images.load(seed)
 
 
-def next_task(run: Iterator[FitTask], error: Exception | None) -> tuple[FitTask | None, dict | str | None]:
+def next_task(
+    run: Iterator[FitTask], error: Exception | None
+) -> tuple[FitTask | None, dict | str | BeingWritten | None]:
     """What a run needs trained next, once its last network is trained or has failed; None and its outcome at its end."""
     try:
         return (run.throw(error) if error else next(run)), None
     except StopIteration as end:
         return None, end.value
+    except BeingWritten as other:
+        return None, other
     except Exception as failure:
         return None, reason(failure)
 
 
 @contextlib.contextmanager
-def writable(path: Path) -> Iterator[Path]:
-    """`path` with the sole right to write there, or, where its folder cannot be written to, one that is soon removed."""
+def writable(path: Path, unwanted: Callable[[], bool]) -> Iterator[Path]:
+    """`path` with the sole right to write there, or, where its folder cannot be written to, one that is soon removed.
+
+    Waits while another process writes there and the run is not `unwanted`; says whom it waits for.
+    """
+    told = set()
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(sole_writer(path))
-        except OSError:
-            path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / path.name
+        while True:
+            try:
+                stack.enter_context(sole_writer(path))
+                break
+            except BeingWritten as other:
+                tell(other, told)
+            except OSError:
+                path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / path.name
+                break
+            if unwanted():
+                raise Unwanted("nobody waits for this run any more")
+            time.sleep(LOOK_AGAIN)
         yield path
+
+
+def tell(other: BeingWritten, told: set[str]) -> None:
+    """Says whom a run waits for; each of them once."""
+    if str(other) not in told:
+        told.add(str(other))
+        tqdm.write(f"sweep: {other}; waiting until that is done", file=sys.stderr)
 
 
 def reason(error: BaseException) -> str:
@@ -112,13 +174,14 @@ def reason(error: BaseException) -> str:
 
 
 def found_at(path: Path) -> dict | None:
-    """The record at `path`, None where there is none that can be read: the run itself says what is wrong with it."""
-    with contextlib.suppress(ValueError, FileNotFoundError):
-        return load_run(path)
+    """The record at `path`, None where there is none that can be used: the run itself says what is wrong with it."""
+    with contextlib.suppress(ValueError, OSError):
+        record = load_run(path)
+        return record if is_complete(record) else None
 
 
 def keep(path: Path, record: dict) -> None:
-    """Saves a record whose worker could not write to `path`."""
-    here = found_at(path)
+    """Saves a record whose worker could not write to `path`. Raises ValueError where something else is there."""
+    here = load_run(path) if path.exists() else None
     if here is None or len(here["rounds"]) < len(record["rounds"]):
         save_run(path, record)

@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import math
+import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -12,19 +14,21 @@ from pathlib import Path
 
 import joblib
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.axes import Axes
 from tqdm.auto import tqdm
 
 from bal_utils import plotting
 from bal_utils.acquisition import ACQUISITIONS, find_strategy
-from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, finished, loop_config
+from bal_utils.active_learning import MODELS, POSTERIORS, LoopConfig, Split, finished, loop_config
+from bal_utils.checks import check_whole
 from bal_utils.image_sets import ImageSet
 from bal_utils.loop_config import KIRSCH_START, PROTOCOLS
 from bal_utils.plotting.replication import count
-from bal_utils.records import stack_runs
+from bal_utils.records import replaced, stack_runs
 from bal_utils.replication import Group, load_groups
 from bal_utils.runs import attempt, attempt_in_lanes, found_at, keep, reason
-from bal_utils.runtime import SCALES, scale
+from bal_utils.runtime import SCALES, choose_device, scale
 from bal_utils.training import STOP_ON
 from bal_utils.workers import run_in_processes
 
@@ -66,14 +70,15 @@ def run_sweep(
 
     Runs found there are continued from their last round; finished ones are read. `jobs` runs go on at a time, each in a
     process of its own; with the address of a Dask `scheduler`, as many as its cluster has workers; with several `lanes`, as
-    many in this process, their networks trained together. Raises ValueError for fewer lanes than one, or where two
-    configurations would share a file, OSError where the folder or the cluster cannot be used, and RunsFailed, once all others
-    are finished, for runs that failed.
+    many in this process, their networks trained together. Raises ValueError before anything is trained for arguments that
+    cannot be right, where two configurations would share a file, or where `out` has runs on other images, OSError where the
+    folder or the cluster cannot be used, and RunsFailed, once all others are finished, for runs that failed.
     """
-    if lanes < 1:
-        raise ValueError(f"lanes: expected at least 1, got {lanes}")
+    configs, lanes = list(configs), check_whole("lanes", lanes, at_least=1)
     paths = paths_of(configs, out)
     make_folder(out)
+    if scheduler is None:  # workers of a cluster have images and devices of their own, and each run checks them
+        check_here(configs, images, out, device)
     if lanes > 1:
         started = attempt_in_lanes(configs, images, paths, num_lanes=lanes, device=device)
     else:
@@ -89,11 +94,14 @@ def run_sweep(
         tqdm(total=len(paths), desc="runs", unit="run") as bar,
     ):
         for index, outcome in outcomes:
-            if isinstance(outcome, str):
-                failures[paths[index].name] = outcome
+            try:
+                if isinstance(outcome, str):
+                    raise ValueError(outcome)
+                keep(paths[index], outcome)
+            except (ValueError, OSError) as error:
+                failures[paths[index].name] = str(error)
             else:
                 records[index] = outcome
-                keep(paths[index], outcome)
                 bar.set_postfix_str(paths[index].stem, refresh=False)
             bar.update()
     if failures:
@@ -117,12 +125,30 @@ def make_folder(out: str | Path) -> None:
         raise OSError(f"out: expected a folder to write to, got {str(out)!r} ({error.strerror})") from error
 
 
+def check_here(configs: Sequence[LoopConfig], images: ImageSet, out: str | Path, device: str | None) -> None:
+    """Raises ValueError for what would fail runs on this machine, or the drawing of their figure, before any is trained."""
+    choose_device(device)
+    found: dict[Group, list[dict]] = {}
+    with contextlib.suppress(FileNotFoundError), warnings.catch_warnings(action="ignore"):  # said when they are drawn
+        found = load_groups(out)
+    names = {run["data"]["name"] for runs in found.values() for run in runs}
+    for config in {replace(config, strategy="random", batch_size=1, seed=0): config for config in configs}.values():
+        data = images.load(config.seed)
+        if others := names - {data.name}:
+            raise ValueError(
+                f"out: expected a folder for runs on {data.name}, got {str(out)!r} with runs on {others.pop()}"
+            )
+        Split(data, config)
+        MODELS[config.model](data)
+
+
 def outcomes_of(tasks: list, jobs: int, scheduler: str | None) -> Iterator[tuple[int, dict | str]]:
     """What `attempt` returns, in the order in which the runs end."""
     if scheduler is None:
         return run_in_processes(tasks, jobs)
-    from bal_utils.cluster import run_on_cluster
+    from bal_utils.cluster import run_on_cluster, unwanted
 
+    tasks = [(function, given, {**options, "unwanted": unwanted}) for function, given, options in tasks]
     return run_on_cluster(tasks, scheduler, lost=lambda arguments, error: (arguments[0], reason(error)))
 
 
@@ -156,25 +182,28 @@ def draw_learning_curves(out: str | Path) -> Path:
     size = (7, 4.5) if columns == 1 else (6 * columns, 4 * rows)
     plotting.use_style()
     figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False)
-    for ax, panel in zip(axes.flat, panels, strict=False):
-        draw_panel(ax, groups, *panel)
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
-    data = next(iter(groups.values()))[0]["data"]["name"]
-    figure.suptitle(f"{data}: accuracy on the test set, median over seeds", x=0.01, ha="left")
-    path = Path(out) / "learning_curve.png"
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    try:
+        for ax, panel in zip(axes.flat, panels, strict=False):
+            draw_panel(ax, groups, *panel)
+        for ax in axes.flat[len(panels) :]:
+            ax.set_axis_off()
+        data = next(iter(groups.values()))[0]["data"]["name"]
+        figure.suptitle(f"{data}: accuracy on the test set, median over seeds", x=0.01, ha="left")
+        with replaced(path := Path(out) / "learning_curve.png") as part:
+            figure.savefig(part, dpi=150, format="png")
+    finally:
+        plt.close(figure)
     return path
 
 
 def draw_panel(ax: Axes, groups: dict[Group, list[dict]], posterior: str, batch_size: int) -> None:
     """The curves of one batch size; a strategy has one colour in all panels."""
-    strategies = [name for name in ACQUISITIONS if any(group.strategy == name for group in groups)]
+    stored = {group.strategy for group in groups}
+    strategies = [name for name in ACQUISITIONS if name in stored] + sorted(stored - ACQUISITIONS.keys())
     for index, name in enumerate(strategies):
         if runs := groups.get(Group(name, batch_size, posterior)):
-            title = f"{find_strategy(name).title} ({count(runs)})"
-            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=title, index=index)
+            title = find_strategy(name).title if name in ACQUISITIONS else name
+            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=f"{title} ({count(runs)})", index=index)
     network = ", one network" * (posterior == "deterministic")
     ax.set_title(f"{batch_size} label{'s' * (batch_size > 1)} a round{network}")
     ax.legend(loc="lower right")
@@ -199,7 +228,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     base = runs.add_mutually_exclusive_group()
     base.add_argument("--protocol", choices=PROTOCOLS,
                       help="everything as in a published experiment, but for what other options change")  # fmt: skip
-    base.add_argument("--scale", choices=SCALES, default=scale(), help="default: BAL_SCALE, else lecture")
+    base.add_argument("--scale", choices=SCALES, help="default: BAL_SCALE, else lecture")
     runs.add_argument(
         "--labels", type=int, help="stop at this many labels (default: the protocol's own, as for all below)"
     )
@@ -225,6 +254,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help="runs at a time in one process, trained together: for a GPU")  # fmt: skip
     engine.add_argument("--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler (see below)")
     options = parser.parse_args(arguments)
+    try:
+        options.scale = scale(options.scale)
+    except ValueError as error:
+        parser.error(str(error))
     start = options.start or ("published" if options.protocol == "kirsch2019" else "drawn")
     if start == "published" and (options.images is not None or options.dataset != "mnist"):
         parser.error("--start published: expected the whole of MNIST, got --images or another --dataset")
@@ -248,19 +281,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         configs = [replace(base, strategy=s, batch_size=b, seed=seed, **chosen) for seed, b, s in runs]
         run_sweep(configs, options.out, images=images, **where)
-        print(draw_learning_curves(options.out))
+        draw_or_say(options.out)
     except KeyboardInterrupt:
         print(f"sweep: interrupted with {progress_sentence(configs, options.out)}", file=sys.stderr)
         raise SystemExit(130) from None
     except RunsFailed as error:
-        with contextlib.suppress(FileNotFoundError, ValueError):  # no record, or one that cannot be read
-            print(draw_learning_curves(options.out))
-        raise SystemExit(f"sweep: {error}") from error
-    except (ChildProcessError, ConnectionError) as error:
+        draw_or_say(options.out, failure=str(error))
+    except (ChildProcessError, ConnectionError, torch.OutOfMemoryError) as error:
         raise SystemExit(f"sweep: {error}; {progress_sentence(configs, options.out)}") from error
     except (ValueError, OSError) as error:
         raise SystemExit(f"sweep: {error}") from error
 
 
+def draw_or_say(out: str | Path, failure: str = "") -> None:
+    """Draws the figure. Where that fails, or runs before it did, ends the command with a sentence; the records are kept."""
+    sentences = [failure] if failure else []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            print(draw_learning_curves(out))
+        except FileNotFoundError:  # no run has a finished round
+            pass
+        except (ValueError, OSError) as error:
+            sentences.append(f"the records are kept, but there is no figure: {error}")
+    for warning in said:
+        print(f"sweep: {warning.message}", file=sys.stderr)
+    if sentences:
+        raise SystemExit(f"sweep: {'; '.join(sentences)}")
+
+
+def end_as_interrupted(*_: object) -> None:
+    """What SIGTERM does: the same as Ctrl-C, once, as some programs send it twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end_as_interrupted)
     main()

@@ -14,6 +14,8 @@ from typing import Any
 import joblib
 from tqdm.auto import tqdm
 
+from bal_utils.checks import check_whole
+
 # one task at a time, each to a process of its own choice, and results in the order in which they come
 PARALLEL = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
 # training seeds PyTorch's global random numbers, and the threads of a process share them
@@ -26,10 +28,10 @@ def run_in_processes(tasks: Iterable, jobs: int) -> Iterator:
     With one job the tasks run in this process. Interrupting or closing the iterator kills the others at once. Raises
     ValueError where `jobs` is 0 or below -1 (-1: a job for each core), ChildProcessError where a process is killed.
     """
-    if jobs < -1 or jobs == 0:
-        raise ValueError(f"jobs: expected at least 1, or -1 for as many as there are cores, got {jobs}")
+    if check_whole("jobs", jobs, at_least=-1) == 0:
+        raise ValueError("jobs: expected at least 1, or -1 for as many as there are cores, got 0")
     guarded = [joblib.delayed(while_parent_lives)(os.getpid(), *task) for task in tasks]
-    with interrupts_ignored():  # passed on to new processes: Ctrl-C reaches them too, and this one ends them
+    with interrupts_ignored():  # passed on to new processes: signals reach them too, and this one ends them
         results = joblib.Parallel(n_jobs=jobs, **PARALLEL)(guarded)
     with ended_early(results):
         try:
@@ -49,15 +51,16 @@ def ended_early(results: Iterator) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C (SIGINT) does nothing in the block, nor ever in the processes that are started in it."""
+    """Ctrl-C (SIGINT) and SIGTERM do nothing in the block, nor ever in the processes that are started in it."""
     if threading.current_thread() is not threading.main_thread():  # which alone receives signals
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handlers = {kind: signal.signal(kind, signal.SIG_IGN) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for kind, handler in handlers.items():
+            signal.signal(kind, handler)
 
 
 def while_parent_lives(parent: int, function: Callable, arguments: tuple, options: dict) -> Any:

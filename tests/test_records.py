@@ -1,16 +1,28 @@
 """Records survive being killed, and refuse what they could not give back."""
 
+import errno
 import json
 import math
 import multiprocessing
 import os
+import resource
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
-from bal_utils.records import labels_to_reach, load_run, load_runs, save_run, stack_runs
+from bal_utils.records import (
+    BeingWritten,
+    labels_to_reach,
+    load_run,
+    load_runs,
+    replaced,
+    save_run,
+    sole_writer,
+    stack_runs,
+)
 
 
 def record(labels, accuracy):
@@ -33,6 +45,82 @@ def test_a_failed_save_leaves_the_old_record(tmp_path):
     assert os.listdir(tmp_path) == ["run.json"]
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    [run] = [load_run(save_run(tmp_path / "run.json", record([np.int64(20)], [np.float64(0.5)])))]
+    assert run == record([20], [0.5])
+
+
+def test_a_full_disk_leaves_the_old_record_and_names_the_file(tmp_path):
+    path = save_run(tmp_path / "run.json", record([20], [0.5]))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # no file may be larger
+    try:
+        with pytest.raises(OSError, match=r"run\.json cannot be written \(.*\); what was there is kept"):
+            save_run(path, record(range(1000), [0.5] * 1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_run(path) == record([20], [0.5]) and os.listdir(tmp_path) == ["run.json"]
+
+
+def test_a_file_is_replaced_only_once_it_is_whole(tmp_path, monkeypatch):
+    path = tmp_path / "figure.png"
+    path.write_text("old")
+    with pytest.raises(KeyError), replaced(path) as part:
+        part.write_text("half")
+        raise KeyError
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"figure\.png cannot be written \(No space"):
+        patch.setattr(os, "fsync", full)
+        with replaced(path) as part:
+            part.write_text("half")
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["figure.png"]
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken cannot be written"), replaced(tmp_path / "taken") as part:
+        part.write_text("new")
+    with replaced(path) as part:
+        part.write_text("new")
+    assert path.read_text() == "new" and sorted(os.listdir(tmp_path)) == ["figure.png", "taken"]
+
+
+def full(handle):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def refusal(path):
+    """What another process hears that wants to write, and its number."""
+    try:
+        with sole_writer(path):
+            return "", os.getpid()
+    except BeingWritten as error:
+        return str(error), os.getpid()
+
+
+def test_a_record_has_one_writer_and_who_comes_later_hears_which(tmp_path):
+    path = tmp_path / "run.json"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as other:
+        with sole_writer(path):
+            sentence, pid = other.submit(refusal, path).result(timeout=60)
+            assert f"process {os.getpid()} on " in sentence and "run.json" in sentence and pid != os.getpid()
+        assert other.submit(refusal, path).result(timeout=60) == ("", pid)
+    assert not os.listdir(tmp_path)
+
+
+def hold_and_die(path):
+    with sole_writer(path):
+        path.with_name(f".{path.name}.half").touch()  # as where it dies while saving
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_writer_leaves_nothing_in_the_way(tmp_path):
+    path = tmp_path / "run.json"
+    writer = multiprocessing.get_context("fork").Process(target=hold_and_die, args=(path,))
+    writer.start()
+    writer.join()
+    assert len(os.listdir(tmp_path)) == 3  # its lock, its name, its half
+    with sole_writer(path):
+        pass
+    assert not os.listdir(tmp_path)
+
+
 def save_without_end(path):
     for number in range(10**9):
         save_run(path, record(range(3000), [float(number)] * 3000))
@@ -52,7 +140,10 @@ def test_killed_while_saving_leaves_a_whole_record(tmp_path, pause):
     assert len(accuracy) == 1 and len(load_runs(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("text", ['{"rounds": [', "[1, 2]", "{}", "\xff\xfe"])
+@pytest.mark.parametrize(
+    "text",
+    ['{"rounds": [', "[1, 2]", "{}", "\xff\xfe", '{"rounds": 3}', '{"rounds": [3]}', "[" * 100_000, "9" * 5000, ""],
+)
 def test_what_is_no_record_is_refused_by_name(tmp_path, text):
     (tmp_path / "broken.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match=r"broken\.json: expected a run record"):
