@@ -454,7 +454,11 @@ def _(log_probs_N_K_C, labels_N):
     return metrics.negative_log_likelihood(information.log_mean_exp(log_probs_N_K_C, dim=1), labels_N)
 
 
-@oracle("deep_ensembles.exercise_4", "torch.distributions", lambda g: (*committee(g), tensor(3 * g.normal())))
+@oracle(
+    "deep_ensembles.exercise_4",
+    "torch.distributions",
+    lambda g: (*committee(g), tensor(3 * g.normal() * g.choice([1, 100]))),
+)
 def _(means_K, variances_K, target):
     mixture = MixtureSameFamily(Categorical(logits=torch.zeros_like(means_K)), Normal(means_K, variances_K.sqrt()))
     return -mixture.log_prob(target)
