@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bal_utils.checks import check_finite, check_floats
+
 
 def diagonal_gaussian_kl(mean_q_D: Tensor, std_q_D: Tensor, mean_p_D: Tensor, std_p_D: Tensor) -> Tensor:
     """KL(q || p) between Gaussians whose coordinates are independent.
@@ -19,7 +21,10 @@ def diagonal_gaussian_kl(mean_q_D: Tensor, std_q_D: Tensor, mean_p_D: Tensor, st
 
     The s are standard deviations. Raises ValueError where one of them is not positive.
     """
+    check_finite("mean_q_D", mean_q_D)
+    check_finite("mean_p_D", mean_p_D)
     for name, std_D in (("std_q_D", std_q_D), ("std_p_D", std_p_D)):
+        check_floats(name, std_D)
         if not (std_D > 0).all():
             raise ValueError(f"{name}: expected standard deviations above 0, got {std_D.min().item():g}")
     squares_D = (std_q_D.square() + (mean_q_D - mean_p_D).square()) / std_p_D.square()
@@ -33,6 +38,8 @@ def gaussian_kl(mean_q_D: Tensor, covariance_q_D_D: Tensor, mean_p_D: Tensor, co
 
     Raises ValueError where a covariance is not symmetric and positive definite.
     """
+    check_finite("mean_q_D", mean_q_D)
+    check_finite("mean_p_D", mean_p_D)
     scale_q_D_D = cholesky("covariance_q_D_D", covariance_q_D_D)
     scale_p_D_D = cholesky("covariance_p_D_D", covariance_p_D_D)
     spread_D_D = torch.linalg.solve_triangular(scale_p_D_D, scale_q_D_D, upper=False)
@@ -43,6 +50,7 @@ def gaussian_kl(mean_q_D: Tensor, covariance_q_D_D: Tensor, mean_p_D: Tensor, co
 
 def cholesky(name: str, covariance_D_D: Tensor) -> Tensor:
     """The lower-triangular L with L Lᵀ = covariance; ValueError where there is none."""
+    check_finite(name, covariance_D_D)
     scale_D_D, failed = torch.linalg.cholesky_ex(covariance_D_D)
     if failed.any() or not torch.allclose(covariance_D_D, covariance_D_D.mT):
         raise ValueError(f"{name}: expected a symmetric positive definite matrix, got {covariance_D_D.tolist()}")
@@ -69,6 +77,8 @@ def monte_carlo_kl(log_q_K: Tensor, log_p_K: Tensor) -> Estimate:
 
     Raises ValueError where there are fewer than two draws, or where q has no mass at one of them.
     """
+    check_floats("log_q_K", log_q_K)
+    check_floats("log_p_K", log_p_K)
     if log_q_K.shape != log_p_K.shape or log_q_K.ndim != 1 or len(log_q_K) < 2:
         shapes = f"{tuple(log_q_K.shape)} and {tuple(log_p_K.shape)}"
         raise ValueError(f"log_q_K, log_p_K: expected two vectors of one length K >= 2, got shapes {shapes}")

@@ -31,9 +31,14 @@ def expected_gradient_length_scores(log_probs_N_K_C: Tensor, features_N_F: Tenso
 
 
 def _expected_error_length(log_probs_n_K_C: Tensor) -> Tensor:
-    """Σ_y p_y ‖p - e_y‖ of the mean prediction p, with |p - e_y|² = |p|² - 2 p_y + 1."""
+    """Σ_y p_y ‖p - e_y‖ of the mean prediction p.
+
+    |p - e_y|² is the square of what the other classes have, (1 - p_y)², and their squares: as |p|² - 2 p_y + 1 it would
+    cancel where a prediction is nearly certain.
+    """
     probs_n_C = log_mean_exp(log_probs_n_K_C, dim=1).exp()
-    lengths_n_C = (probs_n_C.square().sum(dim=-1, keepdim=True) - 2 * probs_n_C + 1).clamp_min(0).sqrt()
+    others_C_C = 1 - torch.eye(probs_n_C.shape[1], dtype=probs_n_C.dtype, device=probs_n_C.device)
+    lengths_n_C = ((probs_n_C @ others_C_C).square() + probs_n_C.square() @ others_C_C).sqrt()
     return (probs_n_C * lengths_n_C).sum(dim=-1)
 
 
@@ -68,4 +73,4 @@ def expected_error_reduction_scores(log_probs_N_K_C: Tensor, target_log_probs_T_
         right_n_T = joint_n_C_T_C.amax(dim=-1).sum(dim=1)
         return now - (1 - right_n_T).mean(dim=-1)
 
-    return in_parts(reduction, log_probs_N_K_C, max(1, ERROR_CHUNK // target_K_T_C[0].numel()), dtype)
+    return in_parts(reduction, log_probs_N_K_C, max(1, ERROR_CHUNK // max(num_samples, target_K_T_C[0].numel())), dtype)

@@ -6,11 +6,23 @@ from scipy import stats
 
 
 def interval(values_S: ndarray) -> tuple[float, float]:
-    """The 95 % interval of a mean over seeds, by Student's t; a single point where all values are equal."""
+    """The 95 % interval of a mean over seeds, by Student's t; a single point where all values are equal.
+
+    Raises ValueError where there are fewer than two values, for one run says nothing of how runs differ (`has_interval`),
+    or where one is not finite.
+    """
+    values_S = np.asarray(values_S, dtype=float)
+    if not has_interval(values_S) or not np.isfinite(values_S).all():
+        raise ValueError(f"values_S: expected two or more finite numbers, one a run, got {values_S}")
     if np.ptp(values_S) == 0:
         return float(values_S[0]), float(values_S[0])
     low, high = stats.t.interval(0.95, len(values_S) - 1, np.mean(values_S), stats.sem(values_S))
     return float(low), float(high)
+
+
+def has_interval(values_S: ndarray) -> bool:
+    """Whether a mean over these runs has an interval at all: one run has none, and none is drawn or printed for it."""
+    return np.ndim(values_S) == 1 and len(values_S) >= 2
 
 
 def quartiles(values_S: ndarray) -> tuple[float, float, float]:

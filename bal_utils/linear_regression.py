@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy import ndarray
 
+from bal_utils.checks import check_number, check_whole
+
 Basis = Callable[..., ndarray]
 
 
@@ -150,8 +152,7 @@ def check_basis(inputs_N: Any, num_features: int, low: float, high: float) -> nd
     inputs_N = np.asarray(inputs_N, dtype=np.float64)
     if inputs_N.ndim != 1:
         raise ValueError(f"inputs_N: expected one dimension, got shape {inputs_N.shape}")
-    if num_features < 1:
-        raise ValueError(f"num_features: expected at least 1, got {num_features!r}")
+    check_whole("num_features", num_features, at_least=1)
     if not low < high:
         raise ValueError(f"low, high: expected low < high, got {low!r} and {high!r}")
     return inputs_N
@@ -163,9 +164,11 @@ def check_data(features_N_D: Any, targets_N: Any) -> tuple[ndarray, ndarray]:
         raise ValueError(
             f"features_N_D, targets_N: expected shapes (N, D) and (N,), got {features_N_D.shape} and {targets_N.shape}"
         )
+    for name, values in (("features_N_D", features_N_D), ("targets_N", targets_N)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
     return features_N_D, targets_N
 
 
 def check_precision(name: str, value: float) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
+    check_number(name, value, above=0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from bal_utils.checks import check_finite, check_labels, check_number, check_whole
 from bal_utils.runtime import stream
 
 NEWTON_STEPS, HALVINGS = 200, 40
@@ -26,8 +27,8 @@ def two_groups(num_each: int, *, distance: float = 3.0, spread: float = 0.5, see
     Returns inputs [2 * num_each, 2] and labels [2 * num_each]. The i-th point is the same whatever the number. Raises
     ValueError where `num_each` is below one or the spread is negative.
     """
-    if num_each < 1 or spread < 0:
-        raise ValueError(f"num_each, spread: expected at least 1 and at least 0, got {num_each} and {spread}")
+    num_each = check_whole("num_each", num_each, at_least=1)
+    check_number("spread", spread, at_least=0)
     labels_N = torch.arange(2 * num_each) % 2
     noise_N_2 = torch.randn(2 * num_each, 2, generator=stream(seed, "clusters"), dtype=torch.float64)
     centres_N_2 = (labels_N - 0.5)[:, None] * torch.tensor([distance, 0.0], dtype=torch.float64)
@@ -39,8 +40,7 @@ def log_likelihood(weights_D: Tensor, inputs_N_D: Tensor, labels_N: Tensor) -> T
 
     `weights_D` may have leading dimensions, which the result keeps. Differentiable, and finite however sure the weights are.
     """
-    check_labels(labels_N)
-    signs_N = (2 * labels_N - 1).to(inputs_N_D.dtype)
+    signs_N = 2 * zeros_and_ones(labels_N, inputs_N_D) - 1
     return logsigmoid((weights_D @ inputs_N_D.T) * signs_N).sum(dim=-1)
 
 
@@ -65,8 +65,7 @@ def fit_map(inputs_N_D: Tensor, labels_N: Tensor, prior_precision: float) -> tup
     ValueError where α is not positive (without a prior, separable data have no most probable weights) or inputs are not finite.
     """
     check_precision(prior_precision)
-    if not inputs_N_D.isfinite().all():
-        raise ValueError("inputs_N_D: expected finite numbers, got some that are not")
+    check_finite("inputs_N_D", inputs_N_D, dims=2)
     weights_D = inputs_N_D.new_zeros(inputs_N_D.shape[1])
     height = log_joint(weights_D, inputs_N_D, labels_N, prior_precision)
     for _ in range(NEWTON_STEPS):
@@ -88,7 +87,7 @@ def slope_and_curvature(
 ) -> tuple[Tensor, Tensor]:
     """Gradient [D] of the log posterior and its negative Hessian [D, D]."""
     probs_N = torch.sigmoid(inputs_N_D @ weights_D)
-    gradient_D = inputs_N_D.T @ (labels_N - probs_N) - prior_precision * weights_D
+    gradient_D = inputs_N_D.T @ (zeros_and_ones(labels_N, inputs_N_D) - probs_N) - prior_precision * weights_D
     curved_N_D = inputs_N_D * (probs_N * (1 - probs_N))[:, None]
     ridge_D_D = prior_precision * torch.eye(len(weights_D), dtype=weights_D.dtype)
     return gradient_D, curved_N_D.T @ inputs_N_D + ridge_D_D
@@ -184,11 +183,12 @@ def moderated_probability(mean_D: Tensor, covariance_D_D: Tensor, inputs_N_D: Te
     return torch.sigmoid(inputs_N_D @ mean_D / torch.sqrt(1 + math.pi / 8 * variance_N))
 
 
-def check_labels(labels_N: Tensor) -> None:
-    if not ((labels_N == 0) | (labels_N == 1)).all():
-        raise ValueError(f"labels_N: expected zeros and ones, got {labels_N.unique().tolist()}")
+def zeros_and_ones(labels_N: Tensor, inputs_N_D: Tensor) -> Tensor:
+    """The labels in the inputs' precision, so that arithmetic with them cannot wrap around; floats that are 0 or 1 will do."""
+    if isinstance(labels_N, Tensor) and labels_N.is_floating_point() and ((labels_N == 0) | (labels_N == 1)).all():
+        labels_N = labels_N.long()
+    return check_labels("labels_N", labels_N, num_inputs=len(inputs_N_D), num_classes=2).to(inputs_N_D.dtype)
 
 
 def check_precision(prior_precision: float) -> None:
-    if not (prior_precision > 0 and math.isfinite(prior_precision)):
-        raise ValueError(f"prior_precision: expected a finite number above 0, got {prior_precision!r}")
+    check_number("prior_precision", prior_precision, above=0)

@@ -1,7 +1,7 @@
 """How good a prediction is: arrays in, a number out.
 
 Dimensions: N inputs, C classes. `log_probs_N_C` is the prediction averaged over posterior samples,
-`log_mean_exp(log_probs_N_K_C, dim=1)`; labels_N are whole numbers from 0 to C - 1.
+`log_mean_exp(log_probs_N_K_C, dim=1)`; labels_N are whole numbers of any type from 0 to C - 1.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bal_utils.checks import check_finite, check_floats, check_labels, check_whole
 from bal_utils.information import check_log_probs
 
 
@@ -18,19 +19,19 @@ def accuracy(log_probs_N_C: Tensor, labels_N: Tensor) -> float:
     Raises TypeError or ValueError where rows are not normalised log-probabilities or labels do not fit them,
     as all functions of this module do.
     """
-    _check(log_probs_N_C, labels_N)
+    labels_N = _checked(log_probs_N_C, labels_N)
     return (log_probs_N_C.argmax(dim=1) == labels_N).double().mean().item()
 
 
 def negative_log_likelihood(log_probs_N_C: Tensor, labels_N: Tensor) -> float:
     """-1/N Σ_n log p(y_n | x_n), in nats, at least 0; infinite where a label was held impossible."""
-    _check(log_probs_N_C, labels_N)
+    labels_N = _checked(log_probs_N_C, labels_N)
     return -log_probs_N_C.gather(1, labels_N[:, None]).double().mean().item()
 
 
 def brier_score(log_probs_N_C: Tensor, labels_N: Tensor) -> float:
     """1/N Σ_n Σ_c (p(c | x_n) - [c = y_n])², summed over classes as Brier did (1950), in [0, 2]."""
-    _check(log_probs_N_C, labels_N)
+    labels_N = _checked(log_probs_N_C, labels_N)
     truth_N_C = torch.nn.functional.one_hot(labels_N, log_probs_N_C.shape[1])
     return (log_probs_N_C.double().exp() - truth_N_C).square().sum(dim=1).mean().item()
 
@@ -49,9 +50,8 @@ def reliability_curve(log_probs_N_C: Tensor, labels_N: Tensor, *, num_bins: int 
 
     Guo et al. 2017 (arXiv:1706.04599, section 2). Bins are [0, 1/B), [1/B, 2/B), ..., [1 - 1/B, 1].
     """
-    _check(log_probs_N_C, labels_N)
-    if isinstance(num_bins, bool) or not isinstance(num_bins, int) or num_bins < 1:
-        raise ValueError(f"num_bins: expected a whole number of at least 1, got {num_bins!r}")
+    labels_N = _checked(log_probs_N_C, labels_N)
+    num_bins = check_whole("num_bins", num_bins, at_least=1)
     log_confidence_N, predicted_N = log_probs_N_C.max(dim=1)
     confidence_N, correct_N = log_confidence_N.double().exp(), (predicted_N == labels_N).double()
     bins_N = (confidence_N * num_bins).long().clamp(max=num_bins - 1)
@@ -78,25 +78,20 @@ def ood_auroc(scores_in_N: Tensor, scores_out_N: Tensor) -> float:
     from sklearn.metrics import roc_auc_score
 
     for name, scores in (("scores_in_N", scores_in_N), ("scores_out_N", scores_out_N)):
-        if scores.dim() != 1 or len(scores) == 0 or not scores.isfinite().all():
+        check_finite(name, scores)
+        if scores.dim() != 1 or len(scores) == 0:
             raise ValueError(f"{name}: expected finite scores, one for each input, got shape {tuple(scores.shape)}")
     is_strange = torch.cat([torch.zeros(len(scores_in_N)), torch.ones(len(scores_out_N))])
     return float(roc_auc_score(is_strange.numpy(), torch.cat([scores_in_N, scores_out_N]).cpu().numpy()))
 
 
-def _check(log_probs_N_C: Tensor, labels_N: Tensor) -> None:
-    if not isinstance(log_probs_N_C, Tensor) or log_probs_N_C.dim() != 2:
-        came = getattr(log_probs_N_C, "shape", type(log_probs_N_C).__name__)
-        raise ValueError(f"log_probs_N_C: expected a tensor of two dimensions (inputs, classes), got {came}")
+def _checked(log_probs_N_C: Tensor, labels_N: Tensor) -> Tensor:
+    """The labels as int64, after all that is refused."""
+    check_floats("log_probs_N_C", log_probs_N_C)
+    if log_probs_N_C.dim() != 2:
+        raise ValueError(
+            f"log_probs_N_C: expected two dimensions (inputs, classes), got shape {tuple(log_probs_N_C.shape)}"
+        )
     check_log_probs(log_probs_N_C[:, None], name="log_probs_N_C")
     num_inputs, num_classes = log_probs_N_C.shape
-    if not isinstance(labels_N, Tensor) or labels_N.dtype != torch.int64:
-        raise TypeError(
-            f"labels_N: expected an int64 tensor, got {getattr(labels_N, 'dtype', type(labels_N).__name__)}"
-        )
-    if labels_N.shape != (num_inputs,):
-        raise ValueError(f"labels_N: expected one for each of {num_inputs} inputs, got shape {tuple(labels_N.shape)}")
-    if labels_N.min() < 0 or labels_N.max() >= num_classes:
-        raise ValueError(
-            f"labels_N: expected numbers from 0 to {num_classes - 1}, got {labels_N.min().item()} to {labels_N.max().item()}"
-        )
+    return check_labels("labels_N", labels_N, num_inputs=num_inputs, num_classes=num_classes)

@@ -13,6 +13,7 @@ import torch
 from numpy import ndarray
 from torch import Generator, Tensor
 
+from bal_utils.checks import check_finite, check_floats, check_number, check_whole
 from bal_utils.information import log_mean_exp
 from bal_utils.runtime import stream
 
@@ -39,10 +40,8 @@ def soundings(num_points: int, noise: float, seed: int) -> tuple[ndarray, ndarra
     Asking for more points keeps the earlier ones, and another `noise` only stretches the same errors. Returns
     places_N and depths_N, float64. Raises ValueError outside 1 to 4096 points, or where the noise is not positive.
     """
-    if isinstance(num_points, bool) or not isinstance(num_points, int) or not 1 <= num_points <= MOST_SOUNDINGS:
-        raise ValueError(f"num_points: expected a whole number from 1 to {MOST_SOUNDINGS}, got {num_points!r}")
-    if not (noise > 0 and math.isfinite(noise)):
-        raise ValueError(f"noise: expected a finite standard deviation above 0, got {noise!r}")
+    num_points = check_whole("num_points", num_points, at_least=1, at_most=MOST_SOUNDINGS)
+    check_number("noise", noise, above=0)
     uniform_2_N = torch.rand(2, MOST_SOUNDINGS, generator=stream(seed, "soundings", "places"), dtype=torch.float64)
     normal_N = torch.randn(MOST_SOUNDINGS, generator=stream(seed, "soundings", "noise"), dtype=torch.float64)
     where_N, along_N = uniform_2_N[:, :num_points].numpy()
@@ -70,6 +69,8 @@ def split_variance(means_N_K: Tensor, variances_N_K: Tensor) -> VarianceParts:
     The samples are the whole committee, so the second part divides by K, not K - 1. Returns two tensors [N], at least 0.
     Raises ValueError where shapes differ, are not (N, K), or a variance is negative or not a number.
     """
+    check_finite("means_N_K", means_N_K)
+    check_floats("variances_N_K", variances_N_K)
     if means_N_K.dim() != 2 or means_N_K.shape != variances_N_K.shape or 0 in means_N_K.shape:
         raise ValueError(
             "means_N_K, variances_N_K: expected one shape (inputs, posterior samples), nothing empty, "
@@ -86,6 +87,8 @@ def gaussian_nll(outputs_N_2: Tensor, targets_N: Tensor) -> Tensor:
     Column 0 of the outputs is the mean μ, column 1 the log-variance s = log σ², which may be any real number.
     Raises ValueError where the outputs are not (N, 2) or the targets not (N,).
     """
+    check_floats("outputs_N_2", outputs_N_2)
+    check_floats("targets_N", targets_N)
     if outputs_N_2.dim() != 2 or outputs_N_2.shape[1] != 2 or targets_N.shape != outputs_N_2.shape[:1]:
         raise ValueError(
             "outputs_N_2, targets_N: expected shapes (N, 2) and (N,), "
@@ -105,14 +108,15 @@ def logit_noise_log_probs(
     probabilities, in log space. Without a generator the noise is that of `stream(0, "logit noise")`. Returns
     log_probs_N_C; `F.nll_loss` of them is the loss. Raises ValueError where shapes or the number of samples do not fit.
     """
+    check_floats("logits_N_C", logits_N_C)
+    check_floats("log_variances_N_C", log_variances_N_C)
     fits = log_variances_N_C.shape in (logits_N_C.shape, (*logits_N_C.shape[:1], 1))
     if logits_N_C.dim() != 2 or not fits:
         raise ValueError(
             "logits_N_C, log_variances_N_C: expected shapes (N, C) and (N, C) or (N, 1), "
             f"got {tuple(logits_N_C.shape)} and {tuple(log_variances_N_C.shape)}"
         )
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-        raise ValueError(f"num_samples: expected a whole number of at least 1, got {num_samples!r}")
+    num_samples = check_whole("num_samples", num_samples, at_least=1)
     generator = generator or stream(0, "logit noise")
     noise_T_N_C = torch.randn(num_samples, *logits_N_C.shape, generator=generator, dtype=logits_N_C.dtype)
     shaken_T_N_C = logits_N_C + torch.exp(log_variances_N_C / 2) * noise_T_N_C.to(logits_N_C.device)

@@ -12,6 +12,8 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
+from bal_utils.checks import check_finite, check_whole
+
 Function = Callable[[Tensor], Tensor]
 
 
@@ -21,8 +23,8 @@ def base_draws(num_draws: int, dims: int, generator: Generator) -> Tensor:
     With them the average of a quadratic function is exact, and others gain accuracy at the price of a small bias, O(1/K).
     Raises ValueError where there are not more draws than dimensions.
     """
-    if num_draws <= dims:
-        raise ValueError(f"num_draws: expected more than the {dims} dimensions, got {num_draws}")
+    dims = check_whole("dims", dims, at_least=1)
+    num_draws = check_whole("num_draws", num_draws, at_least=dims + 1)
     normal_K_D = torch.randn(num_draws, dims, generator=generator, dtype=torch.float64)
     centred_K_D = normal_K_D - normal_K_D.mean(dim=0)
     scale_D_D = torch.linalg.cholesky(centred_K_D.mT @ centred_K_D / num_draws)
@@ -48,6 +50,9 @@ def fit_gaussian(
     comes back depends on the start.
     Raises ValueError where shapes disagree, or where the ELBO is not finite at a place that the climb visits.
     """
+    check_finite("start_D", start_D, dims=1)
+    check_finite("base_K_D", base_K_D)
+    max_steps = check_whole("max_steps", max_steps, at_least=1)
     dims = len(start_D)
     if base_K_D.ndim != 2 or base_K_D.shape[1] != dims or len(base_K_D) <= dims:
         raise ValueError(f"base_K_D: expected shape (K, {dims}) with K > {dims}, got {tuple(base_K_D.shape)}")

@@ -100,3 +100,11 @@ def test_features_that_are_no_numbers_are_refused(bad):
     for other in (features.half(), features.long(), features.numpy()):
         with pytest.raises(TypeError, match="^features_N_F: "):
             expected_gradient_length_scores(pool, other)
+
+
+@pytest.mark.parametrize("doubt", [1e-3, 1e-6, 1e-12])
+def test_the_length_of_a_nearly_certain_prediction_does_not_cancel(doubt):
+    """Two classes, p = (1 - d, d): Σ_y p_y ‖p - e_y‖ = (1 - d) d √2 + d (1 - d) √2. Without features φ the bias remains."""
+    log_probs = torch.tensor([[[math.log1p(-doubt), math.log(doubt)]]])
+    scores = expected_gradient_length_scores(log_probs, torch.zeros(1, 2))
+    assert scores.item() == pytest.approx(2 * math.sqrt(2) * doubt * (1 - doubt), rel=1e-5)

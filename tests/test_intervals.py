@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bal_utils.intervals import interval, quartiles
+from bal_utils.intervals import has_interval, interval, quartiles
 
 
 def test_interval_is_that_of_a_t_test():
@@ -12,6 +12,13 @@ def test_interval_is_that_of_a_t_test():
     expected = stats.ttest_1samp(values_S, 0).confidence_interval(0.95)
     np.testing.assert_allclose(interval(values_S), (expected.low, expected.high))
     assert interval(np.full(3, 0.5)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("values_S", [[0.5], [], [0.5, np.nan], [0.5, np.inf]])
+def test_one_run_has_no_interval(values_S):
+    with pytest.raises(ValueError, match="^values_S: "):
+        interval(np.array(values_S))
+    assert not has_interval(np.array([0.5])) and has_interval(np.array([0.5, 0.5]))
 
 
 def test_quartiles_are_among_the_values():

@@ -182,3 +182,24 @@ def test_mackay_uses_the_whole_covariance():
 def test_bad_input_is_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.bool, torch.int32, torch.float32])
+def test_labels_of_any_type_mean_the_same(dtype):
+    """2·0 - 1 is 255 in uint8."""
+    inputs, labels = two_groups(10, seed=1)
+    weights = torch.tensor([0.5, 0.1], dtype=torch.float64)
+    probs = torch.sigmoid(inputs @ weights)
+    by_hand = torch.where(labels == 1, probs, 1 - probs).log().sum()
+    torch.testing.assert_close(log_likelihood(weights, inputs, labels.to(dtype)), by_hand)
+    for found, expected in zip(fit_map(inputs, labels.to(dtype), 1.0), fit_map(inputs, labels, 1.0), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_arrays_and_missing_labels_are_refused_by_name():
+    inputs, labels = two_groups(10, seed=1)
+    weights = torch.zeros(2, dtype=torch.float64)
+    with pytest.raises(TypeError, match="^labels_N: .*ndarray"):
+        log_likelihood(weights, inputs, labels.numpy())
+    with pytest.raises(ValueError, match="^labels_N: "):
+        log_likelihood(weights, inputs, labels[:1])  # one label must not count for all

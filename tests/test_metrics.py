@@ -54,6 +54,13 @@ def test_values_worked_out_by_hand():
     assert expected_calibration_error(log_probs, BY_HAND_LABELS, num_bins=2) == pytest.approx(0.65 - 0.5, abs=EXACT)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32])
+def test_small_labels_are_labels(dtype):
+    log_probs, labels = BY_HAND_PROBS.log(), BY_HAND_LABELS
+    for metric in (accuracy, negative_log_likelihood, brier_score, expected_calibration_error):
+        assert metric(log_probs, labels.to(dtype)) == metric(log_probs, labels)
+
+
 def test_certain_predictions():
     log_probs = torch.eye(3).log()
     right, wrong = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
@@ -113,14 +120,16 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order():
             BY_HAND_PROBS.log()[:, None],
             BY_HAND_LABELS,
             ValueError,
-            "log_probs_N_C: expected a tensor of two dimensions",
+            "log_probs_N_C: expected two dimensions",
         ),
-        ([[0.0]], BY_HAND_LABELS, ValueError, "log_probs_N_C: expected a tensor of two dimensions"),
+        ([[0.0]], BY_HAND_LABELS, TypeError, "log_probs_N_C: .* got a list"),
         (torch.zeros(0, 3), torch.zeros(0).long(), ValueError, "log_probs_N_C: expected at least one input"),
         (BY_HAND_PROBS.log(), BY_HAND_LABELS[:3], ValueError, "labels_N: expected one for each of 4 inputs"),
         (BY_HAND_PROBS.log(), BY_HAND_LABELS + 1, ValueError, "labels_N: expected numbers from 0 to 2, got 1 to 3"),
         (BY_HAND_PROBS.log(), BY_HAND_LABELS - 1, ValueError, "labels_N: expected numbers from 0 to 2, got -1 to 1"),
-        (BY_HAND_PROBS.log(), BY_HAND_LABELS.float(), TypeError, "labels_N: expected an int64 tensor"),
+        (BY_HAND_PROBS.log(), BY_HAND_LABELS.float(), TypeError, "labels_N: .* got torch.float32"),
+        (BY_HAND_PROBS.log(), BY_HAND_LABELS.numpy(), TypeError, "labels_N: .* got a ndarray"),
+        (BY_HAND_PROBS.log()[:, :1] * 0, BY_HAND_LABELS * 0, ValueError, "log_probs_N_C: .*two classes"),
     ],
 )
 def test_predictions_and_labels_that_do_not_fit_are_refused(metric, log_probs, labels, error, message):
@@ -132,7 +141,7 @@ def test_bins_and_scores_out_of_range_are_refused():
     for num_bins in (0, 2.5, True):
         with pytest.raises(ValueError, match="num_bins: expected a whole number"):
             expected_calibration_error(BY_HAND_PROBS.log(), BY_HAND_LABELS, num_bins=num_bins)
-    with pytest.raises(ValueError, match="scores_out_N: expected finite scores"):
+    with pytest.raises(ValueError, match="scores_out_N: expected finite numbers"):
         ood_auroc(torch.zeros(3), torch.tensor([1.0, math.nan]))
     with pytest.raises(ValueError, match="scores_in_N: expected finite scores"):
         ood_auroc(torch.zeros(0), torch.zeros(3))

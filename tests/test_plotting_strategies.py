@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from scipy import stats
 
@@ -105,3 +107,31 @@ def test_costs_stand_in_the_order_of_what_was_counted(ax):
     np.testing.assert_allclose(counted.get_offsets(), [[1, 0], [30, 1]])
     np.testing.assert_allclose(measured.get_offsets(), [[2, 0], [10, 1]])
     assert ax.get_xscale() == "log" and [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_one_seed_has_no_interval_in_any_picture():
+    """A band of no width, or caps in one place, would say that other seeds gave the same."""
+    from bal_utils.plotting import comparison, ensembles, mc_dropout
+
+    one, few = np.array([0.4]), np.array([0.4, 0.6])
+    drawn = {
+        "mean": (lambda ax, v: pictures.mean_with_interval(ax, np.arange(3), np.tile(v[:, None], 3) + np.arange(3), name="a",
+                                                           colour="#000000"), lambda ax: len(ax.collections)),
+        "shares": (lambda ax, v: pictures.shares(ax, {"BALD": v}, reference=0.5, note="pool"), errors),
+        "price": (lambda ax, v: comparison.price(ax, {"a": 3.0}, {"a": v}), errors),
+        "rows": (lambda ax, v: ensembles.rows(ax, {"a": v}), lambda ax: sum(line.get_marker() == "None" for line in ax.lines)),
+        "sweep": (lambda ax, v: ensembles.sweep(ax, [1, 2], {"a": np.stack([v, v], axis=1)}), errors),
+        "paired": (lambda ax, v: mc_dropout.paired(ax, {"a": v}), errors),
+    }  # fmt: skip
+    for name, (draw, intervals) in drawn.items():
+        counts = []
+        for values in (one, few):
+            figure = Figure()
+            draw(figure.subplots(), values)
+            counts.append(intervals(figure.axes[0]))
+        assert counts == [0, 1], name
+
+
+def errors(ax):
+    """How many error bars are drawn."""
+    return sum(box.has_xerr or box.has_yerr for box in ax.containers if isinstance(box, ErrorbarContainer))

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.intervals import interval
+from bal_utils.intervals import has_interval, interval
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, shade
 from bal_utils.plotting.bayesian_networks import gap
 from bal_utils.plotting.ensembles import rows
@@ -68,12 +68,14 @@ def differences(axes: Sequence[Axes], quantities: Mapping[str, Mapping[str, ndar
 
 
 def price(ax: Axes, costs: Mapping[str, float], values: Mapping[str, ndarray]) -> Axes:
-    """A quantity with its 95 % interval against a cost on a logarithmic axis, one mark a method, named beside it."""
+    """A quantity against a cost on a logarithmic axis, one named mark a method, with the 95 % interval of several runs."""
     for index, name in enumerate(values):
-        low, high = interval(values[name])
         mean = float(np.mean(values[name]))
         colour, marker = CLASS_COLOURS[index % len(CLASS_COLOURS)], CLASS_MARKERS[index % len(CLASS_MARKERS)]
-        error = [[mean - low], [high - mean]]
+        error = None
+        if has_interval(values[name]):
+            low, high = interval(values[name])
+            error = [[mean - low], [high - mean]]
         ax.errorbar(costs[name], mean, yerr=error, color=colour, marker=marker, markersize=8, capsize=3)
         ax.annotate(name, (costs[name], mean), xytext=(7, 5), textcoords="offset points", fontsize=10)
     ax.set_xscale("log")

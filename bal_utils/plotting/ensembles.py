@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.intervals import interval
+from bal_utils.intervals import has_interval, interval
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 
 HALF_WIDTH = 1.96  # standard deviations on either side that hold 95 % of a Gaussian
@@ -52,7 +52,10 @@ def densities(ax: Axes, targets_G: ndarray, members_G_K: ndarray, others: Mappin
 
 
 def rows(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False) -> Axes:
-    """One row a name: a mark for each seed, a black bar for the 95 % interval of their mean. `zero` draws a line at 0."""
+    """One row a name: a mark for each seed, a black bar for the 95 % interval of their mean. `zero` draws a line at 0.
+
+    One seed has no interval and gets no bar.
+    """
     if zero:
         ax.axvline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2, zorder=1)
     for row, value_S in enumerate(values.values()):
@@ -61,22 +64,25 @@ def rows(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False) -> Axes
             "marker": CLASS_MARKERS[row % len(CLASS_MARKERS)]
         }
         ax.scatter(value_S, heights_S, s=26, zorder=2, **style)
-        low, high = interval(value_S)
-        ax.plot([low, high], [row, row], color=PALETTE["black"], linewidth=2.5, zorder=3)
+        if has_interval(value_S):
+            ax.plot(interval(value_S), [row, row], color=PALETTE["black"], linewidth=2.5, zorder=3)
         ax.plot([np.mean(value_S)], [row], "|", color=PALETTE["black"], markersize=14, markeredgewidth=2.5, zorder=3)
     ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5))
     return ax
 
 
 def sweep(ax: Axes, sizes_M: Sequence[int], gains: Mapping[str, ndarray]) -> Axes:
-    """Quantities gain_S_M against the number of members on a logarithmic axis, with 95 % intervals over the seeds."""
+    """Quantities gain_S_M against the number of members on a logarithmic axis, with 95 % intervals over several seeds."""
     ax.axhline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2)
     for index, (name, gain_S_M) in enumerate(gains.items()):
         mean_M = gain_S_M.mean(axis=0)
-        low_M, high_M = np.array([interval(gain_S) for gain_S in gain_S_M.T]).T
+        error = None
+        if has_interval(gain_S_M[:, 0]):
+            low_M, high_M = np.array([interval(gain_S) for gain_S in gain_S_M.T]).T
+            error = [mean_M - low_M, high_M - mean_M]
         style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
         shifted_M = np.asarray(sizes_M) * 1.03 ** (index - (len(gains) - 1) / 2)  # bars beside each other
-        ax.errorbar(shifted_M, mean_M, yerr=[mean_M - low_M, high_M - mean_M], capsize=3, label=name, **style)
+        ax.errorbar(shifted_M, mean_M, yerr=error, capsize=3, label=name, **style)
     ax.set_xscale("log")
     ax.set_xticks(sizes_M, [str(size) for size in sizes_M])
     ax.minorticks_off()

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 from numpy import ndarray
 
+from bal_utils.intervals import has_interval
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 from bal_utils.plotting.regression import observations
 
@@ -77,12 +78,14 @@ def strip(ax: Axes, angles_A: ndarray, images_A_H_W: ndarray) -> Axes:
 
 
 def paired(ax: Axes, differences: Mapping[str, ndarray]) -> Axes:
-    """One row a comparison: a dot for each split's difference, a diamond at the mean, a bar of two standard errors."""
+    """One row a comparison: a dot a split's difference, a diamond at the mean, a bar of two standard errors if several."""
     ax.axvline(0, color=PALETTE["grey"], linewidth=1.2, linestyle="--", zorder=1)
     for row, difference_S in enumerate(differences.values()):
         heights_S = row + 0.22 * np.linspace(-1, 1, len(difference_S))
         ax.scatter(difference_S, heights_S, s=22, color=CLASS_COLOURS[row], alpha=0.6, linewidth=0, zorder=2)
-        mean, error = np.mean(difference_S), np.std(difference_S, ddof=1) / np.sqrt(len(difference_S))
-        ax.errorbar(mean, row, xerr=2 * error, fmt="D", color=PALETTE["black"], capsize=5, markersize=7, zorder=3)
+        error = 2 * np.std(difference_S, ddof=1) / np.sqrt(len(difference_S)) if has_interval(difference_S) else None
+        ax.errorbar(
+            np.mean(difference_S), row, xerr=error, fmt="D", color=PALETTE["black"], capsize=5, markersize=7, zorder=3
+        )
     ax.set(yticks=range(len(differences)), yticklabels=list(differences), ylim=(len(differences) - 0.5, -0.5))
     return ax

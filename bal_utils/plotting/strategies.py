@@ -12,7 +12,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy import ndarray
 
-from bal_utils.intervals import interval
+from bal_utils.intervals import has_interval, interval
 from bal_utils.plotting import CLASS_COLOURS, DASHES, HEAT_MAP, PALETTE, shade
 
 CORNERS_3_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
@@ -109,20 +109,24 @@ def against_random(axes: Sequence[Axes], labels_R: ndarray, values: Mapping[str,
 def mean_with_interval(
     ax: Axes, labels_R: ndarray, value_S_R: ndarray, *, name: str, colour: str, dash: str = "-"
 ) -> Axes:
-    """The mean over seeds and the 95 % interval of that mean, by Student's t."""
-    low_R, high_R = np.array([interval(value_S) for value_S in value_S_R.T]).T
+    """The mean over seeds and the 95 % interval of that mean, by Student's t; one seed has a line and no interval."""
     ax.plot(labels_R, value_S_R.mean(axis=0), color=colour, linestyle=dash, label=name)
-    ax.fill_between(labels_R, low_R, high_R, **shade(colour, 0.2, dash))
+    if has_interval(value_S_R[:, 0]):
+        low_R, high_R = np.array([interval(value_S) for value_S in value_S_R.T]).T
+        ax.fill_between(labels_R, low_R, high_R, **shade(colour, 0.2, dash))
     return ax
 
 
 def shares(ax: Axes, share_S: Mapping[str, ndarray], *, reference: float, note: str) -> Axes:
-    """One bar a strategy: the mean share over seeds with its 95 % interval, and a dashed line at the pool's own share."""
+    """One bar a strategy: the mean share over seeds, the 95 % interval of several, and a dashed line at the pool's share."""
     for row, (name, value_S) in enumerate(share_S.items()):
-        low, high = interval(value_S)
         mean = np.mean(value_S)
         ax.barh(row, mean, height=0.6, color=CLASS_COLOURS[row % len(CLASS_COLOURS)])
-        ax.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=PALETTE["black"], capsize=4, label=name)
+        error = None
+        if has_interval(value_S):
+            low, high = interval(value_S)
+            error = [[mean - low], [high - mean]]
+        ax.errorbar(mean, row, xerr=error, color=PALETTE["black"], capsize=4, label=name)
     ax.axvline(reference, color=PALETTE["black"], linestyle="--", linewidth=1.5)
     ax.text(reference + 0.02, -0.72, note, fontsize=10, va="center")
     ax.set(yticks=range(len(share_S)), yticklabels=list(share_S), ylim=(len(share_S) - 0.5, -1), xlim=(0, 1))
