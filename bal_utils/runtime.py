@@ -4,9 +4,11 @@ import hashlib
 import os
 import platform
 import subprocess
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Generator
 
@@ -19,9 +21,10 @@ def choose_device(name: str | None = None) -> torch.device:
 
     Raises ValueError where the named device is unknown or absent.
     """
-    source, name = ("device", name) if name else ("BAL_DEVICE", os.environ.get("BAL_DEVICE"))
+    given = name is not None and name != ""  # 0 is a device
+    source, name = ("device", name) if given else ("BAL_DEVICE", os.environ.get("BAL_DEVICE"))
     accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if not name:
+    if name is None or name == "":
         return accelerator or torch.device("cpu")
     try:
         torch.zeros(1, device=name).item()  # which "meta" cannot do
@@ -44,10 +47,18 @@ def scale(name: str | None = None) -> Scale:
 
 
 def stream_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed that depends on `seed` and on every word of `purpose`, the same on every machine."""
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    """A 63-bit seed that depends on `seed` and on every word of `purpose`, the same on every machine.
+
+    A whole number of NumPy gives what Python's gives. Raises TypeError where the seed is no whole number, or a word of the
+    purpose is neither a text nor a number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise TypeError(f"seed: expected an integer, got {seed!r}")
-    digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
+    for word in purpose:
+        if not isinstance(word, str | Real):
+            raise TypeError(f"purpose: expected texts and whole numbers, got {word!r}")
+    words = [word.item() if isinstance(word, np.generic) else word for word in purpose]
+    digest = hashlib.sha256(repr((int(seed), *words)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -1,6 +1,7 @@
 import re
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,21 +34,41 @@ def test_seed_must_be_an_integer():
         stream_seed(1.5, "x")
 
 
+def test_numbers_of_numpy_name_the_same_stream():
+    """Their words differ: repr(np.int64(3)) is "np.int64(3)"."""
+    for seed, number in ((np.int64(3), 7), (3, np.int64(7)), (np.uint8(3), np.int32(7))):
+        assert stream_seed(seed, "train", number) == stream_seed(3, "train", 7)
+    with pytest.raises(TypeError, match="^seed: "):
+        stream_seed(True, "x")
+    with pytest.raises(TypeError, match="^purpose: "):
+        stream_seed(0, torch.tensor(3))
+
+
+def test_device_number_zero_is_a_device(monkeypatch):
+    monkeypatch.setenv("BAL_DEVICE", "cpu")
+    if not torch.accelerator.is_available():
+        with pytest.raises(ValueError, match="^device: .* got 0"):
+            choose_device(0)
+
+
 def test_scale(monkeypatch):
     monkeypatch.delenv("BAL_SCALE", raising=False)
     assert scale() == "lecture"
     monkeypatch.setenv("BAL_SCALE", "paper")
     assert scale() == "paper" and scale("lecture") == "lecture"
-    with pytest.raises(ValueError, match="expected one of lecture, paper, got 'huge'"):
+    with pytest.raises(ValueError, match="scale: expected one of lecture, paper, got 'huge'"):
         scale("huge")
 
 
 def test_device(monkeypatch):
     monkeypatch.setenv("BAL_DEVICE", "cpu")
     assert choose_device() == torch.device("cpu")
-    for name in ("abacus", "cuda:99"):
+    for name in ("abacus", "cuda:99", "meta", "hpu", " cpu", "0"):
         with pytest.raises(ValueError, match=f"device: .* got '{name}'"):
             choose_device(name)
+    monkeypatch.setenv("BAL_DEVICE", "abacus")
+    with pytest.raises(ValueError, match="BAL_DEVICE: .* got 'abacus'"):
+        choose_device()
 
 
 def test_machine_is_described():
