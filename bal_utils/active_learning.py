@@ -58,7 +58,7 @@ class Split:
                 f"first, got {config.validation_size}"
             )
         if config.labels < len(start):
-            raise ValueError(f"labels: expected at least the {len(start)} that a run starts with, got {config.labels}")
+            raise ValueError(f"labels: expected at least the {len(start)} first labels, got {config.labels}")
         if config.labels > len(start) + len(self.pool):
             raise ValueError(
                 f"labels: expected at most {len(start) + len(self.pool)} (all but validation_size), got {config.labels}"
