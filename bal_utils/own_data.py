@@ -28,13 +28,8 @@ from bal_utils.runtime import stream
 
 # Decoders that run in this process. Pillow knows more, and would start Ghostscript for what claims to be PostScript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "QOI")
-NOBODYS = {
-    "__macosx",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "@eadir",
-}  # what systems leave in folders, in lower case
+# what systems leave in folders, in lower case
+NOBODYS = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"}
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of TIFF
 ALMOST_BLACK = 17  # of 255: white of 12 bits in a file of 16 comes to 16
 
@@ -127,9 +122,14 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=key))
 
 
+def readable_endings() -> dict[str, str]:
+    """The endings of image files that are opened, each with its format."""
+    return {ending: kind for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
+
+
 def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
     """The images of a folder, by name, and what else lies there in the open."""
-    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
+    endings = readable_endings()
     shown = [
         entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in NOBODYS
     ]
@@ -139,6 +139,8 @@ def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def in_words(left_out: list[Path]) -> str:
     """What is left out, counted by kind; an empty string where that is nothing."""
+    if not left_out:
+        return ""
 
     def kind(entry: Path) -> str:
         if entry.is_dir():
@@ -147,18 +149,19 @@ def in_words(left_out: list[Path]) -> str:
 
     counts = Counter(kind(entry) for entry in left_out).most_common()
     told = ", ".join(f"{count} × {word}" for word, count in counts)
-    first = f"{left_out[0].parent.name}/{left_out[0].name}" if left_out else ""
-    return f"; left out: {told} ({first} first). What is read: {', '.join(FORMATS)}" if left_out else ""
+    first = f"{left_out[0].parent.name}/{left_out[0].name}"
+    return f"; left out: {told} ({first} first). What is read: {', '.join(FORMATS)}"
 
 
 def grey_square(file: Path, size: int) -> Tensor:
     """One image as [1, size, size], uint8. Raises ValueError, naming the file, where it cannot be read."""
     try:
-        with Image.open(file, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as opened:
+        with Image.open(file, formats=list(dict.fromkeys(readable_endings().values()))) as opened:
             grey = upright_grey(opened)
     except Exception as error:  # decoders raise what they happen to meet: SyntaxError, struct.error, IndexError, ...
         raise ValueError(
-            f"path: expected images, but {file.parent.name}/{file.name} cannot be read ({error or type(error).__name__})"
+            f"path: expected images, but {file.parent.name}/{file.name} cannot be read "
+            f"({error!s:.200} [{type(error).__name__}])"
         ) from error
     square = ImageOps.fit(grey, (size, size))
     return torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8).view(1, size, size)
@@ -166,9 +169,8 @@ def grey_square(file: Path, size: int) -> Tensor:
 
 def upright_grey(image: Image.Image) -> Image.Image:
     """The image in 8 bits of grey, on white. Raises ValueError where it holds several, or has no known black and white."""
-    if (
-        getattr(image, "is_animated", False) and image.format != "MPO"
-    ):  # photographs of telephones: previews come second
+    several = getattr(image, "is_animated", False) and image.format != "MPO"  # of telephones: a preview comes second
+    if several:
         raise ValueError(f"{image.n_frames} images in one file: save the one that counts, or each in a file of its own")
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode[0] in "IF":
@@ -192,7 +194,7 @@ def in_eight_bits(image: Image.Image) -> Image.Image:
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # heeded by Pillow in images of 8 bits
         levels = 1 - levels
     levels *= 255
-    return Image.fromarray(levels.round().astype(np.uint8))
+    return Image.fromarray(np.rint(levels, out=levels).astype(np.uint8))
 
 
 def table_from_csv(
