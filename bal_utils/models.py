@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx import symbolic_trace
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bal_utils.checks import check_number, check_whole
 
@@ -113,7 +114,13 @@ class KirschCNN(nn.Sequential):
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode while this is open; afterwards every module has its own flag back."""
+    """Evaluation mode while this is open; afterwards every module has its own flag back.
+
+    Raises ValueError for layers that normalise by the batch even then: an output would depend on its neighbours.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise ValueError(f"model: expected batch normalisation with running statistics, {name!r} keeps none")
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -154,3 +154,14 @@ def test_unequal_numbers_of_samples_are_refused():
 
 def test_nuts_is_the_last_of_the_methods():
     assert METHODS[-1] == NUTS and len(set(METHODS)) == 7
+
+
+def test_nothing_is_counted_as_not_given_and_columns_do_not_spread(fitted):
+    inputs, labels = moons_data(1)
+    for posterior in fitted.values():
+        with pytest.raises(ValueError, match="num_samples: expected a whole number"):
+            posterior.sample_outputs(inputs, 0)
+    with pytest.raises(ValueError, match="num_members: expected a whole number"):
+        fit_networks(MOONS, (inputs, labels), 0, 0)
+    outputs_N, targets_N = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 3.0, 2.0])
+    assert LINE.loss(outputs_N[:, None], targets_N) == LINE.loss(outputs_N, targets_N)

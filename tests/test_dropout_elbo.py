@@ -216,3 +216,13 @@ def test_the_l2_form_bounds_the_divergence_from_below_by_at_most_a_coin_a_row():
         settings = {"keep": 0.2 + 0.15 * seed, "std": 0.15, "length_scale": 1.0}
         gap = kl(mean_R_D, **settings) - l2_form(mean_R_D, **settings)
         assert 0 <= gap <= 6 * dropout_elbo.coin_entropy(settings["keep"])
+
+
+def test_extreme_widths_are_refused_or_exact():
+    with pytest.raises(ValueError, match="length_scale · std"):
+        l2_form(rows(2, 2), keep=0.5, std=1e-200, length_scale=1e-10)
+    with pytest.raises(ValueError, match="keep: expected"):
+        dropout_elbo.coin_entropy(1.5)
+    far_R = torch.tensor([50.0, 1e4, 1e20, 1e200, math.inf], dtype=torch.float64)
+    assert torch.equal(dropout_elbo.overlap(far_R, 0.3), torch.zeros(5, dtype=torch.float64))
+    assert torch.equal(dropout_elbo.overlap(far_R.float(), 0.3), torch.zeros(5))

@@ -74,9 +74,9 @@ def fit_bayes_by_backprop(
     Raises TypeError or ValueError where an argument is out of range or data do not fit the network, FloatingPointError
     where the objective stops being finite.
     """
+    model = snapshot(model)
     check_fit(model, inputs, targets, log_likelihood)
     _check_settings(kl_weight, learning_rate, initial_std, steps, num_draws, batch_size)
-    model = snapshot(model)
     start_D, places_d = weight_vector(model), places_of(model, uncertain_names(model))
     prior_std_d = prior_of(model, prior_std)[places_d]
     mean_d = start_D[places_d].requires_grad_()
@@ -87,11 +87,16 @@ def fit_bayes_by_backprop(
     inputs, targets = inputs.to(start_D.device), targets.to(start_D.device)
     for step in tqdm(range(steps), desc="Bayes by Backprop", unit="step", disable=not progress):
         chosen = slice(None) if batch_size is None else torch.randperm(len(inputs), generator=batches)[:batch_size]
-        weights_K_d = mean_d + log_std_d.exp() * standard_normal(num_draws, mean_d, noise)
+        std_d = log_std_d.exp()
+        if not (std_d.isfinite() & (std_d > 0)).all():
+            raise FloatingPointError(
+                f"learning_rate: too large, a standard deviation is 0 or infinite after step {step}"
+            )
+        weights_K_d = mean_d + std_d * standard_normal(num_draws, mean_d, noise)
         outputs_K_B = outputs_with(model, filled_in(start_D, places_d, weights_K_d), inputs[chosen])
         fit_K = vmap(log_likelihood, in_dims=(0, None))(outputs_K_B, targets[chosen])
         scale = len(inputs) / outputs_K_B.shape[1]
-        kl = diagonal_gaussian_kl(mean_d, log_std_d.exp(), torch.zeros_like(mean_d), prior_std_d)
+        kl = diagonal_gaussian_kl(mean_d, std_d, torch.zeros_like(mean_d), prior_std_d)
         objective = kl_weight * kl - scale * fit_K.mean()
         optimizer.zero_grad()
         objective.backward()

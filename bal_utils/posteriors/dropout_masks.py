@@ -67,8 +67,10 @@ class Call:
 def trace(model: nn.Module, example_1: Tensor) -> list[Call]:
     """The calls of all modules, in the order in which they returned, for a single input.
 
-    Raises TypeError where the model returns anything else than a tensor.
+    Raises TypeError where the model returns anything else than a tensor, or is a script that nobody can look into.
     """
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise TypeError("model: expected a module of Python, not a script of it, got a ScriptModule")
     calls = []
 
     def record(module: nn.Module, args: tuple, output: Tensor) -> None:

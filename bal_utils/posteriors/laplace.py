@@ -131,11 +131,11 @@ def fit_network(
     Raises TypeError or ValueError where data, standard deviations or network do not fit, and where the matrix is not
     positive definite to rounding, as with outputs that are not finite or a prior far too wide for the type of the weights.
     """
+    model = snapshot(model)
     check_fit(model, inputs, targets, None)
     if noise_std is not None:
         check_number("noise_std", noise_std, above=0)
     names = last_layer_names(model, inputs) if last_layer else uncertain_names(model)
-    model = snapshot(model)
     places_d = places_of(model, names)
     prior_std_d = prior_of(model, prior_std)[places_d]
     precision_d_d = prior_std_d.square().reciprocal().diag()

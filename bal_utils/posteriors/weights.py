@@ -152,8 +152,12 @@ def check_logits(outputs_n_C: Tensor) -> None:
 def _are_probabilities(outputs_n_C: Tensor) -> bool:
     if (outputs_n_C < 0).any():
         return False
-    totals_n = outputs_n_C.sum(dim=-1, dtype=torch.float32)
-    return bool((totals_n - 1).abs().max() < 4 * outputs_n_C.shape[-1] ** 0.5 * torch.finfo(outputs_n_C.dtype).eps)
+    half = outputs_n_C.dtype in (torch.float16, torch.bfloat16)
+    totals_n = outputs_n_C.sum(dim=-1, dtype=torch.float32 if half else None)
+    rounding = max(
+        torch.finfo(outputs_n_C.dtype).eps, torch.finfo(torch.float32).eps
+    )  # float64 may come from a float32
+    return bool((totals_n - 1).abs().max() < 4 * outputs_n_C.shape[-1] ** 0.5 * rounding)
 
 
 def check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, log_likelihood: LogLikelihood | None) -> None:
@@ -199,8 +203,8 @@ def log_joint(
     `prior_std` is one number, or one for every weight. Raises TypeError or ValueError where
     it is not positive or the data do not fit. Later training of the model does not change the density.
     """
-    check_fit(model, inputs, targets, log_likelihood)
     model = snapshot(model)  # with dropout on it would be another density at each call
+    check_fit(model, inputs, targets, log_likelihood)
     prior_std_D = prior_of(model, prior_std)
     constant = -prior_std_D.log().sum() - 0.5 * len(prior_std_D) * math.log(2 * math.pi)
 

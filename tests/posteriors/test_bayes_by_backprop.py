@@ -126,3 +126,56 @@ def test_an_objective_that_explodes_is_reported():
     inputs, targets = linear_problem()
     with pytest.raises(FloatingPointError, match="objective: expected a finite number"):
         fit_bayes_by_backprop(linear_network(), inputs, targets * torch.inf, log_likelihood=gaussian(NOISE), steps=5)
+
+
+def test_frozen_weights_stay_certain():
+    """With the first weight frozen at its place, the others have the posterior of the rest."""
+    inputs, targets = linear_problem()
+    model = linear_network()
+    frozen = nn.Sequential(nn.Linear(inputs.shape[1], 2), nn.Linear(2, 1))
+    frozen[0].requires_grad_(False)
+    before = weight_vector(frozen)
+    q = fit_bayes_by_backprop(frozen.to(inputs.dtype), inputs, targets, log_likelihood=gaussian(NOISE), steps=20)
+    count = sum(parameter.numel() for parameter in frozen[0].parameters())
+    assert torch.equal(q.mean_D[:count], before[:count].to(inputs.dtype)) and (q.std_D[:count] == 0).all()
+    assert (q.std_D[count:] > 0).all() and not torch.equal(q.mean_D[count:], before[count:].to(inputs.dtype))
+    assert (q.draw(3).weights_K_D[:, :count] == q.mean_D[:count]).all()
+    with pytest.raises(ValueError, match="model: expected weights that are not frozen"):
+        fit_bayes_by_backprop(model.requires_grad_(False), inputs, targets, log_likelihood=gaussian(NOISE), steps=2)
+
+
+def test_steps_that_leave_the_numbers_are_reported():
+    inputs, targets = linear_problem()
+    with pytest.raises(FloatingPointError, match="learning_rate|objective"):
+        fit_bayes_by_backprop(
+            linear_network(), inputs, targets, log_likelihood=gaussian(NOISE), steps=7, learning_rate=1e30
+        )
+
+
+def test_what_is_trained_later_does_not_change_a_posterior_and_the_mode_is_kept():
+    inputs = torch.randn(20, 2, generator=stream(1, "test inputs"))
+    labels = (inputs[:, 0] > 0).to(torch.uint8)  # whole numbers of any type
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(2), nn.Dropout(), nn.Linear(2, 2))
+    kept = inputs.clone()
+    q = fit_bayes_by_backprop(model, inputs, labels, steps=3)
+    before = sample_outputs(q, inputs, 4)
+    assert all(part.training for part in model.modules()) and torch.equal(inputs, kept)
+    model(inputs + 5)  # moves the running statistics
+    torch.testing.assert_close(sample_outputs(q, inputs, 4), before)
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "error", "message"),
+    [
+        (nn.Linear(2, 1), torch.zeros(20), ValueError, "model: expected logits of at least two classes"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Softmax(dim=1)), torch.zeros(20), ValueError, "model: .*got probabilities"),
+        (nn.Linear(2, 2), torch.full((20,), 2), ValueError, "targets: expected numbers from 0 to 1, got 2 to 2"),
+        (nn.Linear(2, 2), [0] * 20, TypeError, "targets: expected a tensor, got list"),
+        (nn.Linear(2, 2).half(), torch.zeros(20), TypeError, "model: expected weights .* got torch.float16"),
+        (nn.Linear(2, 2).double(), torch.zeros(20), TypeError, "inputs: expected torch.float64, as the weights"),
+    ],
+)
+def test_networks_and_labels_that_do_not_fit_are_refused(model, labels, error, message):
+    labels = labels.long() if isinstance(labels, torch.Tensor) else labels
+    with pytest.raises(error, match=message):
+        fit_bayes_by_backprop(model, torch.randn(20, 2, generator=stream(1, "test inputs")), labels, steps=2)

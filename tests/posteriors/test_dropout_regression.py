@@ -82,6 +82,22 @@ def test_enable_dropout_reaches_attention_and_refuses_a_network_without_dropout(
         enable_dropout(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
 
 
+def test_enable_dropout_reaches_what_a_transformer_layer_would_skip():
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, batch_first=True)
+    layer.self_attn.dropout = 0.0
+    enable_dropout(layer)
+    tokens = torch.randn(1, 3, 4, generator=stream(0, "inputs"))
+    with torch.random.fork_rng(), torch.no_grad():  # without gradients a layer in evaluation mode takes a shorter way
+        assert torch.stack([layer(tokens) for _ in range(20)]).std(dim=0).max() > 0.1
+
+
+def test_a_dropout_of_zero_is_not_left_on():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.0), nn.Linear(8, 2))
+    with pytest.raises(ValueError, match="model: .* got none with p above 0"):
+        enable_dropout(model)
+    assert model.training  # refused before anything was changed
+
+
 def test_random_passes_after_enable_dropout_have_the_moments_of_sample_outputs():
     model, inputs = batch_norm_network(), torch.randn(1, 4, generator=stream(1, "inputs"))
     ours = sample_outputs(model, inputs, 20_000)[0]

@@ -118,3 +118,100 @@ def test_what_cannot_be_is_refused_by_name():
         fit_network(nn.Conv2d(1, 2, 3), inputs, targets, prior_std=1.0, last_layer=True)
     with pytest.raises(ValueError, match="num_samples: expected a whole number"):
         sample_outputs(fit_network(model, inputs, targets, prior_std=1.0, noise_std=1.0), inputs, 0)
+
+
+def small_classifier(*behind):
+    return initialised(lambda: nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3), *behind).double(), 0)
+
+
+def test_frozen_weights_are_certain():
+    """A frozen body makes a linear model of its features, whichever way the head is chosen."""
+    inputs, labels = class_problem()
+    model = small_classifier()
+    model[0].requires_grad_(False)
+    found = fit_network(model, inputs, labels, prior_std=PRIOR)
+    assert found.names == ("2.weight", "2.bias") and len(found.mean_d) == 18
+    last = fit_network(small_classifier(), inputs, labels, prior_std=PRIOR, last_layer=True)
+    torch.testing.assert_close(found.covariance_d_d, last.covariance_d_d)
+    model[2].bias.requires_grad_(False)
+    assert fit_network(model, inputs, labels, prior_std=PRIOR, last_layer=True).names == ("2.weight",)
+    for last_layer in (True, False):
+        with pytest.raises(ValueError, match="model: expected weights .*not frozen"):
+            fit_network(model.requires_grad_(False), inputs, labels, prior_std=PRIOR, last_layer=last_layer)
+
+
+def test_the_last_layer_is_found_by_running():
+    class HeadFirst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.body, self.unused = nn.Linear(5, 3), nn.Linear(2, 5), nn.Linear(3, 3)
+
+        def forward(self, inputs):
+            return self.head(torch.tanh(self.body(inputs)))
+
+    inputs, labels = class_problem()
+    plain, model = small_classifier(), HeadFirst().double()
+    model.head.load_state_dict(plain[2].state_dict()), model.body.load_state_dict(plain[0].state_dict())
+    found = fit_network(model, inputs, labels, prior_std=PRIOR, last_layer=True)
+    expected = fit_network(plain, inputs, labels, prior_std=PRIOR, last_layer=True)
+    assert found.names == ("head.weight", "head.bias")
+    torch.testing.assert_close(found.covariance_d_d, expected.covariance_d_d)
+
+
+def test_what_is_trained_later_does_not_change_a_posterior():
+    inputs, labels = class_problem()
+    layers = [nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Dropout(), nn.ReLU(inplace=True), nn.Linear(5, 3)]
+    model = initialised(lambda: nn.Sequential(*layers).double(), 0)
+    model(inputs)
+    model[1].eval()
+    state, kept = {name: value.clone() for name, value in model.state_dict().items()}, inputs.clone()
+    found = fit_network(model, inputs, labels, prior_std=PRIOR)
+    before = sample_outputs(found, inputs, 3)
+    assert [part.training for part in model] == [True, False, True, True, True] and torch.equal(inputs, kept)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    for value in model.state_dict().values():
+        value.add_(1)
+    torch.testing.assert_close(sample_outputs(found, inputs, 3), before)
+
+
+def test_log_probabilities_are_logits_and_probabilities_are_not():
+    inputs, labels = class_problem()
+    found = fit_network(small_classifier(), inputs, labels, prior_std=PRIOR)
+    behind = fit_network(small_classifier(nn.LogSoftmax(dim=1)), inputs, labels, prior_std=PRIOR)
+    torch.testing.assert_close(behind.covariance_d_d, found.covariance_d_d)  # a shift of all logits changes nothing
+    torch.testing.assert_close(sample_log_probs(behind, inputs, 5), sample_log_probs(found, inputs, 5))
+    with pytest.raises(ValueError, match="model: expected logits or log-probabilities, got probabilities"):
+        fit_network(small_classifier(nn.Softmax(dim=1)), inputs, labels, prior_std=PRIOR)
+    with pytest.raises(ValueError, match="model: expected logits of at least two classes.*Bernoulli"):
+        fit_network(nn.Linear(2, 1).double(), inputs, labels, prior_std=PRIOR)
+
+
+@pytest.mark.parametrize("prior_std", [1e-30, 1e-10, 1e-3, 1.0, 30.0, 1e4, 1e10, 1e30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_at_any_width_of_the_prior_variances_are_positive_or_refused(prior_std, dtype):
+    inputs, labels = class_problem()
+    try:
+        found = fit_network(small_classifier().to(dtype), inputs.to(dtype), labels, prior_std=prior_std)
+    except ValueError as error:
+        assert str(error).startswith("prior_std: expected") and not 1e-20 < prior_std < 1e3
+        return
+    variances = found.covariance_d_d.diagonal()
+    assert (variances > 0).all() and variances.isfinite().all()
+    assert sample_outputs(found, inputs.to(dtype), 5).isfinite().all()
+
+
+def test_networks_that_are_not_finite_or_not_precise_are_refused():
+    inputs, labels = class_problem()
+    broken = small_classifier()
+    broken[0].weight.data[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="outputs that are not finite"):
+        fit_network(broken, inputs, labels, prior_std=PRIOR)
+    with pytest.raises(TypeError, match="model: expected weights that are all torch.float32 .* got torch.float16"):
+        fit_network(small_classifier().half(), inputs.half(), labels, prior_std=PRIOR)
+    mixed = small_classifier()
+    mixed[2].float()
+    with pytest.raises(TypeError, match="got torch.float32 and torch.float64"):
+        fit_network(mixed, inputs, labels, prior_std=PRIOR)
+    by_batch = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, track_running_stats=False)).double()
+    with pytest.raises(ValueError, match="model: expected batch normalisation with running statistics, '1'"):
+        fit_network(by_batch, inputs, labels, prior_std=PRIOR)

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 
 from bal_utils.linear_regression import posterior
 from bal_utils.posteriors.nuts import fit_network, sample_nuts, sample_outputs
 from bal_utils.posteriors.weights import gaussian as gaussian_likelihood
+from bal_utils.posteriors.weights import weight_vector
 from bal_utils.runtime import stream
 
 pytest.importorskip("pyro")
@@ -103,3 +105,15 @@ def test_the_weights_of_a_linear_network():
     for num_samples in (0, 801):
         with pytest.raises(ValueError, match="num_samples: expected a whole number, from 1 to 800"):
             sample_outputs(chain, inputs_N_2, num_samples)
+
+
+def test_frozen_weights_are_the_same_in_every_sample():
+    inputs = torch.randn(12, 2, generator=stream(0, "test inputs"), dtype=torch.float64)
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 2)).double()
+    model[0].requires_grad_(False)
+    start_D = weight_vector(model)
+    samples = fit_network(model, inputs, (inputs[:, 0] > 0).long(), prior_std=1.0, num_samples=4, warmup=4)
+    assert model.training and torch.equal(samples.weights_K_D[:, :6], start_D[:6].expand(4, 6))
+    assert (samples.weights_K_D[:, 6:].std(dim=0) > 0).all()
+    with pytest.raises(ValueError, match="model: expected weights that are not frozen"):
+        fit_network(model.requires_grad_(False), inputs, (inputs[:, 0] > 0).long(), prior_std=1.0)

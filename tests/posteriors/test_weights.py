@@ -190,3 +190,33 @@ def test_one_of_the_networks_stands_alone(number):
     with torch.no_grad():
         next(one.parameters()).zero_()  # neither the samples nor their model are its own
     assert torch.equal(samples.weights_K_D, weights_K_D) and torch.equal(weight_vector(model), before)
+
+
+def test_passes_keep_the_mode_the_inputs_and_the_density():
+    inputs = torch.randn(6, 3, generator=stream(0, "inputs"), dtype=torch.float64)
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2)).double()
+    model[1].eval()
+    kept, point_D, labels = inputs.clone(), weight_vector(model), torch.tensor([0, 1, 1, 0, 1, 0])
+    outputs = sample_outputs(WeightSamples(model, point_D[None]), inputs)[:, 0]
+    density = log_joint(model, inputs, labels, log_likelihood=categorical, prior_std=1.0)
+    value = density(point_D)
+    assert [part.training for part in model] == [True, False, True, True] and torch.equal(inputs, kept)
+    torch.testing.assert_close(outputs, model.eval()(inputs.clone()).detach(), **FLOAT64)
+    assert density(point_D) == value
+    model[1].running_mean.add_(1)
+    assert density(point_D) == value
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_probabilities_are_told_from_logits_in_every_precision(dtype):
+    logits = torch.randn(7, 5, 10, generator=stream(0, "logits")).to(dtype)
+    probs = (3 * logits).softmax(dim=-1)
+    for fine in (logits, logits.log_softmax(dim=-1), torch.zeros_like(logits), logits.abs()):
+        weights.check_logits(fine)
+        assert weights.class_log_probs(fine).dtype == (dtype if dtype == torch.float64 else torch.float32)
+    weights.check_logits(torch.cat([probs, logits]))
+    with pytest.raises(ValueError, match="model: expected logits or log-probabilities, got probabilities"):
+        weights.check_logits(probs)
+    for single in (logits[..., :1], probs[..., :1], logits[:, 0, 0]):
+        with pytest.raises(ValueError, match="model: expected logits of at least two classes"):
+            weights.check_logits(single)
