@@ -87,16 +87,16 @@ def fit_bayes_by_backprop(
     inputs, targets = inputs.to(start_D.device), targets.to(start_D.device)
     for step in tqdm(range(steps), desc="Bayes by Backprop", unit="step", disable=not progress):
         chosen = slice(None) if batch_size is None else torch.randperm(len(inputs), generator=batches)[:batch_size]
-        std_d = log_std_d.exp()
+        std_d = log_std_d.detach().exp()
         if not (std_d.isfinite() & (std_d > 0)).all():
             raise FloatingPointError(
                 f"learning_rate: too large, a standard deviation is 0 or infinite after step {step}"
             )
-        weights_K_d = mean_d + std_d * standard_normal(num_draws, mean_d, noise)
+        weights_K_d = mean_d + log_std_d.exp() * standard_normal(num_draws, mean_d, noise)
         outputs_K_B = outputs_with(model, filled_in(start_D, places_d, weights_K_d), inputs[chosen])
         fit_K = vmap(log_likelihood, in_dims=(0, None))(outputs_K_B, targets[chosen])
         scale = len(inputs) / outputs_K_B.shape[1]
-        kl = diagonal_gaussian_kl(mean_d, std_d, torch.zeros_like(mean_d), prior_std_d)
+        kl = diagonal_gaussian_kl(mean_d, log_std_d.exp(), torch.zeros_like(mean_d), prior_std_d)
         objective = kl_weight * kl - scale * fit_K.mean()
         optimizer.zero_grad()
         objective.backward()
