@@ -253,7 +253,9 @@ def check_labels(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, lo
     if labels.dtype != torch.int64:
         raise TypeError(f"{name}: expected int64 classes or probabilities of classes, got {labels.dtype}")
     with torch.no_grad():
-        num_classes = model.eval()(inputs[:1]).shape[1]
+        num_classes = model.eval()(inputs[:1].clone()).shape[1]  # a copy: a forward pass may change its input
+    if num_classes < 2:
+        raise ValueError("model: expected two outputs or more for classes, got one; a yes and a no are two")
     lowest, highest = labels.min().item(), labels.max().item()
     if lowest < 0 or highest >= num_classes:
         raise ValueError(f"{name}: expected classes from 0 to {num_classes - 1}, got {lowest} to {highest}")

@@ -252,3 +252,15 @@ def test_a_loss_that_is_not_finite_names_the_epoch():
 def test_configurations_out_of_range_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name}: expected"):
         FitConfig(**{name: value})
+
+
+def test_a_single_logit_has_no_classes_to_tell_apart():
+    with pytest.raises(ValueError, match="^model: "):
+        fit(MLP(2, 1), torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64), config=QUICK, seed=0)
+
+
+def test_inputs_stay_as_they_are_under_a_network_that_works_in_place():
+    inputs, labels = blobs(20)
+    before = inputs.clone()
+    fit(nn.Sequential(nn.Hardtanh(inplace=True), nn.Linear(2, 2)), inputs, labels, config=QUICK, seed=0)
+    assert torch.equal(inputs, before)
