@@ -36,7 +36,7 @@ test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared
 
 # what changes where MNIST cannot be had: the data tests, and the notebooks that use it
 test-without-mnist: $(VENV)/.installed-test ## the same on scikit-learn's digits, as where MNIST cannot be had
-	$(WITHOUT_MNIST) $(BIN)/python -m pytest tests/test_data.py tests/test_mnist.py
+	$(WITHOUT_MNIST) $(BIN)/python -m pytest tests/data/test_data.py tests/data/test_mnist.py
 	$(WITHOUT_MNIST) $(NBVAL) $(shell grep -lE 'load_mnist|load_images.{1,4}mnist' $(NOTEBOOKS))
 
 course: $(VENV)/.installed-lab ## run every notebook from top to bottom and store its outputs
@@ -45,7 +45,7 @@ course: $(VENV)/.installed-lab ## run every notebook from top to bottom and stor
 
 page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a file that needs no Python (half a minute)
 	@mkdir -p build
-	$(BIN)/python -m bal_utils.explorers.page bal_utils.explorers.two_moons:TwoMoons --title "Where does each strategy look?" \
+	$(BIN)/python -m bal_scenes.page bal_course.explorers.two_moons:TwoMoons --title "Where does each strategy look?" \
 		--field strategy=bald,margin,entropy,core_set --field posterior=MC-dropout,ensemble,Laplace --field terms=False,True \
 		--field samples=1,5,20,100 --field start=4,8,16 --out build/two_moons.html
 

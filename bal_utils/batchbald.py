@@ -19,8 +19,8 @@ import torch
 from torch import Generator, Tensor
 
 from bal_utils.checks import check_whole
-from bal_utils.information import check_log_probs, in_parts
 from bal_utils.runtime import stream
+from bal_utils.theory.information import check_log_probs, in_parts
 
 CPU_CHUNK_BYTES, ACCELERATOR_CHUNK_BYTES = 2**21, 2**28  # probabilities at once: they stay in a cache, or fill a GPU
 ENUMERABLE_WEIGHTS = 2**25  # posterior weights that exact enumeration may hold: 256 MiB in float64

@@ -92,7 +92,7 @@ def write_explorers(out: Path, back: dict[str, str], cache: Path = CACHE) -> lis
 def compute(kind: str, told: dict, path: Path) -> None:
     """Writes the page of one explorer; says so, because it may take half a minute."""
     print(f"computing the scenes of {kind} ...", file=sys.stderr, flush=True)
-    from bal_utils.explorers.page import write_page  # brings PyTorch: only where scenes are missing
+    from bal_scenes.page import write_page  # brings PyTorch: only where scenes are missing
 
     for old in path.parent.glob(f"{kind}-*.html"):
         old.unlink()

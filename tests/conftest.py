@@ -43,8 +43,8 @@ def labels_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 @pytest.fixture(autouse=True)
 def figures_for_all_eyes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fails a test_plotting*.py whose figures `figure_audit` finds fault with."""
-    if not request.path.name.startswith("test_plotting"):
+    """Fails a test of figures in which `figure_audit` finds fault."""
+    if request.path.parent.name != "figures" and request.path.name != "test_plotting.py":
         yield
         return
     from figure_audit import faults

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bal_utils import explorers
+from bal_course import explorers
+from bal_scenes.base import Explorer
 from bal_utils.active_learning import loop_config, run_active_learning
 from bal_utils.data import load_images
-from bal_utils.explorers.base import Explorer
-from bal_utils.training import FitConfig
+from bal_utils.training.fit import FitConfig
 
 
 def a_short_run() -> Path:

@@ -16,12 +16,12 @@ from every_explorer import explorer_kinds, made
 from figure_audit import GRAPHICS, VISION, WORDS, contrast, difference, faults, outline, over, seen
 from matplotlib.figure import Figure
 
+from bal_scenes import static
 from bal_utils import plotting
-from bal_utils.explorers import static
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
 
 ROOT = Path(__file__).parent.parent
-EXPLORERS = ROOT / "bal_utils" / "explorers"
+EXPLORERS = ROOT / "bal_scenes"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FOR_WORDS = {"blue", "vermillion", "green", "grey", "black"}
 FAR = 12.0  # CIEDE2000, of which 1 is just seen; Okabe and Ito's colours with our grey come to 9.0

@@ -14,14 +14,13 @@ import pytest
 import torch
 
 from bal_utils import active_learning
-from bal_utils.active_learning import LoopConfig, Split, loop_config, run_active_learning
+from bal_utils.active_learning import KIRSCH_START, LoopConfig, Split, loop_config, run_active_learning
 from bal_utils.data import load_images
-from bal_utils.image_sets import ImageSet
-from bal_utils.loop_config import KIRSCH_START
+from bal_utils.data.images import ImageSet
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs
 from bal_utils.records import load_run, save_run
 from bal_utils.sweep import run_sweep
-from bal_utils.training import FitConfig
+from bal_utils.training.fit import FitConfig
 
 SMALL = LoopConfig(
     strategy="bald",

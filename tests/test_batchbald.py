@@ -16,8 +16,8 @@ from bal_utils.batchbald import (
     joint_mutual_information,
     thin,
 )
-from bal_utils.information import mutual_information
 from bal_utils.runtime import stream
+from bal_utils.theory.information import mutual_information
 
 ROUNDING = 1e-10  # float64 sums of a few thousand terms are good to about 1e-13
 

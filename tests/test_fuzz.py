@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from bal_utils import acquisition
+from bal_utils.acquisition.core_set import k_center_greedy
+from bal_utils.acquisition.epig import epig_scores
+from bal_utils.acquisition.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
 from bal_utils.batchbald import batchbald_batch, joint_mutual_information
-from bal_utils.core_set import k_center_greedy
-from bal_utils.epig import epig_scores
-from bal_utils.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
 
 VALID, INVALID = 2000, 500
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}

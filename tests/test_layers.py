@@ -1,4 +1,4 @@
-"""Imports go down only, and the lower layers need nothing that a bare GPU machine lacks."""
+"""The house: imports go down only, by folders, and the library needs nothing that a bare GPU machine lacks."""
 
 import ast
 import subprocess
@@ -7,67 +7,65 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "bal_utils"
-LAYERS = (
-    {"checks", "runtime", "information", "records", "intervals", "workers"},
-    {"mnist", "data", "models", "metrics", "plotting", "batchbald"}
-    | {"linear_regression", "logistic_regression", "uncertainty", "divergence"}
-    | {"expected_change", "core_set", "stochastic_batches", "replication", "cluster", "epig", "label_store"},
-    {"training", "lanes", "posteriors", "acquisition", "variational", "dropout_elbo", "image_sets", "own_data"},
-    {"loop_config", "active_learning", "sweep", "comparison", "runs"},
-    {"explorers", "exercises"},
-)
-# within a layer these may be imported by their neighbours
-FOUNDATIONS = {
+ROOT = Path(__file__).parent.parent
+# each may import what stands before it
+PACKAGES = ("bal_utils", "bal_scenes", "bal_course")
+ROOMS = (
     "checks",
-    "mnist",
-    "batchbald",
+    "runtime",
+    "records",
+    "plotting",
+    "theory",
+    "data",
+    "models",
     "training",
-    "loop_config",
-    "active_learning",
-    "runs",
     "posteriors",
-    "explorers",
-    "exercises",
-}
+    "batchbald",
+    "acquisition",
+    "active_learning",
+    "sweep",
+)
+STYLE = "bal_utils.plotting"  # all that the widget engine may know of the library
 OPTIONAL = ("IPython", "ipywidgets", "anywidget", "pyro", "dask", "distributed", "pooch", "torchmetrics", "jupyterlab")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
-def layer_of(name: str) -> int:
-    return next(number for number, names in enumerate(LAYERS) if name in names)
-
-
-def imported_parts(path: Path) -> set[str]:
-    """The parts of bal_utils (file or folder names) that a file imports anywhere in it."""
-    parts = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "bal_utils":
-            parts |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bal_utils."):
-            parts.add(node.module.split(".")[1])
+def imported_modules(path: Path) -> set[str]:
+    """The modules of the three packages that a file imports anywhere in it, in full."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "absolute imports only"
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            parts |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bal_utils.")}
-    return parts
+            modules |= {alias.name for alias in node.names}
+    return {module for module in modules if module.split(".")[0] in PACKAGES}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_room_has_its_place():
+    rooms = {
+        path.stem for path in (ROOT / "bal_utils").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert rooms - {"__init__"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_down(path):
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if own == "__init__":
-        assert not imported_parts(path)
-        return
-    for part in imported_parts(path):
-        below = layer_of(part) < layer_of(own)
-        assert below or part == own or (layer_of(part) == layer_of(own) and part in FOUNDATIONS), (
-            f"{own} imports {part}"
-        )
+    package, *inside = path.relative_to(ROOT).with_suffix("").parts
+    for module in imported_modules(path):
+        other, room, *_ = *module.split("."), ""
+        if other != package:
+            assert PACKAGES.index(other) < PACKAGES.index(package), f"{package} imports {module}"
+            assert package != "bal_scenes" or module.startswith(STYLE), f"the widget engine imports {module}"
+        elif package == "bal_utils" and inside[0] != "__init__":
+            assert ROOMS.index(room) <= ROOMS.index(inside[0]), f"{inside[0]} imports {module}"
 
 
-def test_lower_layers_import_without_the_optional_packages():
+def test_the_library_imports_without_the_optional_packages():
     modules = [
-        ".".join(("bal_utils", *path.relative_to(PACKAGE).with_suffix("").parts))
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] not in ("explorers", "exercises") and path.stem != "__init__"
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in FILES
+        if path.is_relative_to(ROOT / "bal_utils") and path.stem != "__main__"
     ]
     hide = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r}))"
     code = "; ".join([hide, "import importlib", f"[importlib.import_module(name) for name in {modules!r}]"])

@@ -8,13 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bal_utils.active_learning import LoopConfig, in_json, run_active_learning
+from bal_utils.active_learning import MODELS, PROTOCOLS, LoopConfig, in_json, run_active_learning
 from bal_utils.data import load_images, unit_pixels
-from bal_utils.loop_config import MODELS, PROTOCOLS
 from bal_utils.models import MLP, GalCNN
 from bal_utils.records import load_runs
 from bal_utils.sweep import main
-from bal_utils.training import FitConfig, fit, initialised
+from bal_utils.training.fit import FitConfig, fit, initialised
 
 FIGURES = Path(__file__).parent.parent / "figures"
 DIGITS = load_images("digits")

@@ -13,7 +13,6 @@ from torch.func import vmap
 from tqdm.auto import tqdm
 
 from bal_utils.checks import check_number, check_whole
-from bal_utils.divergence import diagonal_gaussian_kl
 from bal_utils.posteriors import weights
 from bal_utils.posteriors.weights import (
     LogLikelihood,
@@ -30,6 +29,7 @@ from bal_utils.posteriors.weights import (
     weight_vector,
 )
 from bal_utils.runtime import stream
+from bal_utils.theory.divergence import diagonal_gaussian_kl
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from bal_utils.information import log_mean_exp
-from bal_utils.posteriors.masked_passes import check_samples, evaluate
+from bal_utils.posteriors.masked.passes import check_samples, evaluate
 from bal_utils.runtime import stream
+from bal_utils.theory.information import log_mean_exp
 
 PIECE = 2**23  # numbers f_t(x) in memory at a time
 

@@ -20,9 +20,9 @@ from bal_utils.posteriors.dropout_regression import (
     log_likelihood,
     moments_of,
 )
-from bal_utils.posteriors.side_by_side import train_side_by_side
 from bal_utils.runtime import stream
-from bal_utils.training import FitConfig
+from bal_utils.training.fit import FitConfig
+from bal_utils.training.stacked import train_side_by_side
 
 DROPOUT_GRID = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 NOISE_GRID = tuple(np.geomspace(0.01, 2, 40).tolist())  # in standard deviations of the targets

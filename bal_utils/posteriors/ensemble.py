@@ -18,7 +18,7 @@ from bal_utils.checks import check_whole
 from bal_utils.posteriors import weights
 from bal_utils.posteriors.weights import WeightSamples, snapshot
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.training import (
+from bal_utils.training.fit import (
     FUSED_ADAM_DEVICES,
     FitConfig,
     Loss,

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from bal_utils.information import log_mean_exp
 from bal_utils.models import check_inputs, evaluation_mode
-from bal_utils.posteriors.dropout_masks import is_dropout, trace
 from bal_utils.posteriors.dropout_regression import (
     DropoutRegression,
     predictive_log_likelihood,
     root_mean_squared_error,
 )
 from bal_utils.posteriors.dropout_training import fit_regression
-from bal_utils.posteriors.masked_passes import device_of, evaluate, map_chunks
+from bal_utils.posteriors.masked.masks import is_dropout, trace
+from bal_utils.posteriors.masked.passes import device_of, evaluate, map_chunks
 from bal_utils.posteriors.weights import class_log_probs
+from bal_utils.theory.information import log_mean_exp
 
 __all__ = [
     "DropoutRegression", "deterministic_log_probs", "enable_dropout", "fit_regression", "predict_log_probs",

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from bal_utils.acquisition import bald_scores
 from bal_utils.batchbald import batchbald_batch
-from bal_utils.lanes import Lanes
 from bal_utils.models import GalCNN, KirschCNN
 from bal_utils.posteriors.mc_dropout import sample_log_probs
 from bal_utils.runtime import stream
-from bal_utils.training import FitConfig, FitTask, initialised
+from bal_utils.sweep.lanes import Lanes
+from bal_utils.training.fit import FitConfig, FitTask, initialised
 
 EPOCH = FitConfig(epoch_samples=5056, max_epochs=1)
 NETWORKS = {"Gal CNN": GalCNN, "Kirsch CNN": KirschCNN}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from bal_utils.models import GalCNN, KirschCNN
-from bal_utils.posteriors.dropout_masks import draw_masks, dropout_calls, trace
+from bal_utils.posteriors.masked.masks import draw_masks, dropout_calls, trace
 from bal_utils.posteriors.mc_dropout import predict_log_probs, sample_log_probs
 from bal_utils.runtime import stream
 

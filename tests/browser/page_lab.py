@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bal_utils.explorers.base import Choice, Explorer, IntSlider, Slider, Toggle
-from bal_utils.explorers.scene import bars, contour, grid, heat, line, panel, points, scene
+from bal_scenes.base import Choice, Explorer, IntSlider, Slider, Toggle
+from bal_scenes.scene import bars, contour, grid, heat, line, panel, points, scene
 
 PLANE = {"x": (-2, 2), "y": (-2, 2)}
 DOTS = np.random.default_rng(0).normal(size=(300, 2)).clip(-1.9, 1.9)

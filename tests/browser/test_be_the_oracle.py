@@ -10,7 +10,7 @@ from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 CELL = """import os
 from pathlib import Path
-from bal_utils.explorers.be_the_oracle import BeTheOracle
+from bal_course.explorers.be_the_oracle import BeTheOracle
 
 Path("{name}.pid").write_text(str(os.getpid()))
 BeTheOracle(folder="{folder}")"""

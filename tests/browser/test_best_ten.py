@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.best_ten import BestTen\n\nBestTen()"
+CELL = "from bal_course.explorers.best_ten import BestTen\n\nBestTen()"
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bal_utils.explorers.base import Button, Explorer, IntSlider, Slider
-from bal_utils.explorers.scene import contour, grid, heat, panel, points, scene
+from bal_scenes.base import Button, Explorer, IntSlider, Slider
+from bal_scenes.scene import contour, grid, heat, panel, points, scene
 
 PLANE = {"x": (-2, 2), "y": (-2, 2)}
 PLACES = np.array([[-1.0, -1.0], [0.0, 1.0], [1.0, -1.0], [1.5, 1.5]])

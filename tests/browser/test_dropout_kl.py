@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.dropout_kl import DropoutKL\n\nDropoutKL()"
+CELL = "from bal_course.explorers.dropout_kl import DropoutKL\n\nDropoutKL()"
 START = "|m| = 0.2, that is 2.0 σ"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.dropout_left_on import DropoutLeftOn\n\nDropoutLeftOn()"
+CELL = "from bal_course.explorers.dropout_left_on import DropoutLeftOn\n\nDropoutLeftOn()"
 
 
 @pytest.fixture(scope="module")

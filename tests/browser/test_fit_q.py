@@ -10,7 +10,7 @@ CHOICES = {"Target": ("banana", "two bumps"), "Optimiser lowers": ("KL(p ‖ q)"
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook that holds the explorer and nothing else."""
-    return lab.run_cells("fit_q", "from bal_utils.explorers.fit_q import FitQ\nFitQ()")
+    return lab.run_cells("fit_q", "from bal_course.explorers.fit_q import FitQ\nFitQ()")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.how_many_networks import HowManyNetworks\n\nHowManyNetworks()"
+CELL = "from bal_course.explorers.how_many_networks import HowManyNetworks\n\nHowManyNetworks()"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.label_race import LabelRace\n\nLabelRace()"
+CELL = "from bal_course.explorers.label_race import LabelRace\n\nLabelRace()"
 PATIENCE = 60  # seconds, on a machine that runs other tests beside
 NOISE, SEED = range(2)
 

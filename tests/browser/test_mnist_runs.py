@@ -6,7 +6,7 @@ import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
 FOLDER = Path(__file__).parents[2] / "figures" / "mnist_lecture"
-CELL = f"from bal_utils.explorers.mnist_runs import MnistRuns\n\nMnistRuns({str(FOLDER)!r})"
+CELL = f"from bal_course.explorers.mnist_runs import MnistRuns\n\nMnistRuns({str(FOLDER)!r})"
 PATIENCE = 30  # seconds, on a machine that runs other tests beside
 STRATEGY, COMPARE, SEED = range(3)
 

@@ -11,9 +11,9 @@ import pytest
 from browser_lab import Lab
 from page_lab import Wave, WavePage, WaveState, as_source
 
-from bal_utils.explorers.canvas import HERE, SCRIPTS
-from bal_utils.explorers.page import write_page
-from bal_utils.explorers.share import from_text
+from bal_scenes.canvas import HERE, SCRIPTS
+from bal_scenes.page import write_page
+from bal_scenes.share import from_text
 
 FIELDS = {"kind": ["sine", "square"], "pitch": [0.5, 1, 2, 3], "seed": [1, 4, 7], "holes": [False, True]}
 FIRST = "sine 1.0 1 False"

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.pick_the_label import PickTheLabel\n\nPickTheLabel()"
+CELL = "from bal_course.explorers.pick_the_label import PickTheLabel\n\nPickTheLabel()"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.posterior_maps import PosteriorMaps\n\nPosteriorMaps()"
+CELL = "from bal_course.explorers.posterior_maps import PosteriorMaps\n\nPosteriorMaps()"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.prior_to_posterior import PriorToPosterior\n\nPriorToPosterior()"
+CELL = "from bal_course.explorers.prior_to_posterior import PriorToPosterior\n\nPriorToPosterior()"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ SLIDERS = ("Prior width 1/√α", "Lines drawn", "Patients in each group", "Dist
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> NotebookPage:
     """A notebook that holds the explorer alone."""
-    return lab.run_cells("star", "from bal_utils.explorers.star import TheStar\n\nTheStar()")
+    return lab.run_cells("star", "from bal_course.explorers.star import TheStar\n\nTheStar()")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
 
-CELL = "from bal_utils.explorers.three_kinds import ThreeKinds\n\nThreeKinds()"
+CELL = "from bal_course.explorers.three_kinds import ThreeKinds\n\nThreeKinds()"
 
 
 @pytest.fixture(scope="module")

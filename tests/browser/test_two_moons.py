@@ -9,7 +9,7 @@ from latency import key_to_pixels
 
 from bal_utils.acquisition import ACQUISITIONS
 
-CELL = "from bal_utils.explorers.two_moons import TwoMoons\n\nexplorer = TwoMoons()\nexplorer"
+CELL = "from bal_course.explorers.two_moons import TwoMoons\n\nexplorer = TwoMoons()\nexplorer"
 PATIENCE = 90  # seconds: training is quick, a machine that runs other tests beside may not be
 SAMPLES, DROPOUT, NOISE, SEED, START, BATCH = range(6)  # the sliders
 STRATEGY, COMPARE, POSTERIOR = range(3)  # the menus

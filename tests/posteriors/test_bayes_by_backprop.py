@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bal_utils.linear_regression import posterior
 from bal_utils.models import MLP
 from bal_utils.posteriors.bayes_by_backprop import (
     GaussianWeights,
@@ -15,7 +14,8 @@ from bal_utils.posteriors.bayes_by_backprop import (
 )
 from bal_utils.posteriors.weights import gaussian, weight_vector
 from bal_utils.runtime import stream
-from bal_utils.training import initialised
+from bal_utils.theory.linear_regression import posterior
+from bal_utils.training.fit import initialised
 
 ALPHA, NOISE = 1.5, 0.4
 

@@ -21,9 +21,9 @@ from bal_utils.posteriors.mc_dropout import (
     root_mean_squared_error,
     sample_outputs,
 )
-from bal_utils.posteriors.side_by_side import SideBySide, dropout_network, train_side_by_side
 from bal_utils.runtime import stream
-from bal_utils.training import FitConfig
+from bal_utils.training.fit import FitConfig
+from bal_utils.training.stacked import SideBySide, dropout_network, train_side_by_side
 
 QUICK = {"dropout": 0.1, "noise_std": 2.0, "epochs": 30}
 
@@ -238,7 +238,7 @@ def test_a_step_minimises_the_published_objective():
     (trained,) = train_side_by_side(
         inputs_N_D, targets_N, [0.0], hidden=(5,), weight_decays=[0.3], config=config, seed=0
     )
-    from bal_utils.training import initialised
+    from bal_utils.training.fit import initialised
 
     plain = initialised(lambda: dropout_network(3, (5,), 0.0), 0)
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-2)

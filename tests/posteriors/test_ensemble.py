@@ -14,8 +14,8 @@ from bal_utils.models import MLP, KirschCNN
 from bal_utils.posteriors.ensemble import fit_ensemble, member_seed, sample_log_probs, sample_outputs
 from bal_utils.posteriors.weights import WeightSamples, weight_vector
 from bal_utils.runtime import stream
-from bal_utils.training import FitConfig, fit, initialised
-from bal_utils.uncertainty import gaussian_nll
+from bal_utils.theory.uncertainty import gaussian_nll
+from bal_utils.training.fit import FitConfig, fit, initialised
 
 M, SEED = 3, 7
 CONFIG = FitConfig(learning_rate=1e-2, batch_size=16, max_epochs=3, weight_decay=1e-3)

@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bal_utils.information import log_mean_exp
 from bal_utils.models import MLP, GalCNN, KirschCNN
-from bal_utils.posteriors import dropout_masks, masked_passes, thinned_linear
+from bal_utils.posteriors.masked import linear as thinned_linear
+from bal_utils.posteriors.masked import masks as dropout_masks
+from bal_utils.posteriors.masked import passes as masked_passes
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, predict_log_probs, sample_log_probs, sample_outputs
 from bal_utils.runtime import stream
+from bal_utils.theory.information import log_mean_exp
 
 K = 6
 FLOAT32 = {"rtol": 0, "atol": 2e-6}  # the same products on other batch shapes: log-probabilities of order 1, eps 1.2e-7

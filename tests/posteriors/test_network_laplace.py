@@ -5,13 +5,13 @@ import torch
 from torch import nn
 from torch.func import functional_call, jacrev
 
-from bal_utils.linear_regression import posterior
 from bal_utils.models import MLP
 from bal_utils.posteriors import laplace
 from bal_utils.posteriors.laplace import fit_laplace, fit_network, sample_log_probs, sample_outputs
 from bal_utils.posteriors.weights import categorical, log_joint, named_weights, weight_vector
 from bal_utils.runtime import stream
-from bal_utils.training import initialised
+from bal_utils.theory.linear_regression import posterior
+from bal_utils.training.fit import initialised
 
 PRIOR, NOISE = 0.8, 0.3
 

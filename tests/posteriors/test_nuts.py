@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from bal_utils.linear_regression import posterior
 from bal_utils.posteriors.nuts import fit_network, sample_nuts, sample_outputs
 from bal_utils.posteriors.weights import gaussian as gaussian_likelihood
 from bal_utils.posteriors.weights import weight_vector
 from bal_utils.runtime import stream
+from bal_utils.theory.linear_regression import posterior
 
 pytest.importorskip("pyro")
 

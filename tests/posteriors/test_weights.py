@@ -23,7 +23,7 @@ from bal_utils.posteriors.weights import (
     weight_vector,
 )
 from bal_utils.runtime import stream
-from bal_utils.training import initialised
+from bal_utils.training.fit import initialised
 
 K = 4
 FLOAT64 = {"rtol": 0, "atol": 1e-12}  # the same sums in another order

@@ -12,8 +12,8 @@ import nbformat
 import pytest
 from nbconvert.preprocessors import ExecutePreprocessor
 
-from bal_utils import exercises
-from bal_utils.exercises.core import Exercise
+from bal_course import exercises
+from bal_course.exercises.core import Exercise
 from publishing import student
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -31,7 +31,7 @@ def edition(tmp_path_factory):
 def answers():
     """The source of every exercise's answer, without its first line, as one line."""
     for module in pkgutil.iter_modules(exercises.__path__):
-        for name, value in vars(importlib.import_module(f"bal_utils.exercises.{module.name}")).items():
+        for name, value in vars(importlib.import_module(f"bal_course.exercises.{module.name}")).items():
             if isinstance(value, Exercise) and inspect.isfunction(value.answer):
                 lines = textwrap.dedent(inspect.getsource(value.answer)).strip().splitlines()
                 yield f"{module.name}.{name}", squeezed("\n".join(lines))

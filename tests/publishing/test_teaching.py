@@ -60,7 +60,7 @@ def test_objectives_name_every_exercise_and_no_other():
         named |= {(stem, name) for name in listed.split(", ")}
     there = set()
     for stem in STEMS:
-        module = importlib.import_module(f"bal_utils.exercises.{stem[3:]}")
+        module = importlib.import_module(f"bal_course.exercises.{stem[3:]}")
         there |= {(stem, name) for name in vars(module) if re.fullmatch(r"exercise_\d", name)}
     assert named == there
 

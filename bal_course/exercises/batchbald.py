@@ -1,0 +1,259 @@
+"""Exercises of notebook 13: pairs of questions, joint entropy, the conditional gain, a bound on every batch, Gumbel top-k."""
+
+import math
+
+import torch
+from torch.special import entr
+
+from bal_course.exercises.core import Exercise, Mistake
+
+prediction_1 = Exercise(
+    title="Two questions for the witness",
+    answer="town and hand",
+    explanation="Three towns times two hands: each of the six suspects has a pair of answers of his own.",
+    hints=(
+        "For each pair, write the two answers beside every suspect. Do any two suspects end up with the same pair?",
+        "Coat and town: look at the two suspects from the north.",
+    ),
+    mistakes=(
+        Mistake("coat and town", "The two from the north wear the same coat, so this pair cannot tell them apart."),
+        Mistake(
+            "coat and hand", "The two left-handers from east and south both wear red: this pair leaves them apart."
+        ),
+        Mistake("accent and hand", "They do it too, but are not on the list. Which listed pair asks the same?"),
+        Mistake("coat and accent", "The accent is the town again. The two from the north wear the same coat."),
+        Mistake(
+            "town and accent", "The accent says nothing that the town does not say: three pairs of suspects remain."
+        ),
+    ),
+)
+
+prediction_2 = Exercise(
+    title="Different images among BALD's ten",
+    answer=2,
+    explanation="Five copies have one and the same score. The best image fills five places, the second best the other five.",
+    hints=(
+        "Exact copies have exactly the same predictions, hence the same score.",
+        "Sort the pool by score. Where do the five copies of the best image stand?",
+    ),
+    mistakes=(
+        Mistake(10, "That would need ten different scores at the top. Copies share their score: they stand together."),
+        Mistake(1, "One image has only five copies. Who fills the other five places?"),
+        Mistake(5, "Five is the number of copies of each. How many images fill ten places, five at a time?"),
+    ),
+)
+
+prediction_3 = Exercise(
+    title="The most that any batch can tell about twenty networks",
+    answer=math.log(20),
+    explanation="Whatever the batch, the labels can at best tell which of the twenty networks is right: log 20 nats.",
+    hints=(
+        "Suppose that the labels told you everything about the committee. What would you then know?",
+        "You would know which member is right. The entropy of a uniform choice among K is log K.",
+    ),
+    tolerance=0.006,
+    mistakes=(
+        Mistake(
+            100 * math.log(10), "That is the most that 100 labels could say about anything. What is there to be said?"
+        ),
+        Mistake(
+            math.log(100), "That counts the labels. Count what they are to tell apart: the members of the committee."
+        ),
+        Mistake(
+            math.log(10), "That is the most that a single label can tell. A batch can tell more, up to another limit."
+        ),
+        Mistake(20, "Information is a logarithm: one of twenty, in nats."),
+    ),
+)
+
+
+def joint_entropy(first_K_C, second_K_C):
+    joint_C_C = torch.einsum("ka,kb->ab", first_K_C, second_K_C) / len(first_K_C)
+    return entr(joint_C_C).sum()
+
+
+CONTRADICTORY = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+THREE = (
+    torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]]),
+    torch.tensor([[0.2, 0.5, 0.3], [0.8, 0.1, 0.1], [0.3, 0.3, 0.4]]),
+)
+SURE = (torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]))
+PAIRS = ((CONTRADICTORY, CONTRADICTORY), THREE, SURE)
+
+exercise_1 = Exercise(
+    title="The joint entropy of two labels",
+    answer=joint_entropy,
+    explanation="Each member multiplies its two predictions; the tables are averaged; then the entropy of the mean is taken.",
+    hints=(
+        "Under one member the two labels are independent: its table is the outer product of its two rows.",
+        '`torch.einsum("ka,kb->ab", first, second) / K` is the mean of the tables.',
+        "`torch.special.entr(table).sum()`.",
+    ),
+    cases=PAIRS,
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda first, second: entr(first.mean(dim=0)).sum() + entr(second.mean(dim=0)).sum(),
+            "You added the entropies of the two means. The labels are independent under each member, not on average.",
+        ),
+        Mistake(
+            lambda first, second: (entr(first).sum(dim=-1) + entr(second).sum(dim=-1)).mean(),
+            "You averaged after taking the entropy: that is the noise. Average the members' tables first.",
+        ),
+        Mistake(
+            lambda first, second: entr(torch.einsum("ka,kb->ab", first, second)).sum(),
+            "You added the tables instead of averaging them: their sum is K, not 1. Divide by the number of members.",
+        ),
+    ),
+)
+
+
+def conditional_gain(first_K_C, second_K_C):
+    chance_C = first_K_C.mean(dim=0)
+    weights_C_K = first_K_C.T / first_K_C.sum(dim=0)[:, None].clamp_min(1e-30)
+    predicted_C_D = weights_C_K @ second_K_C
+    doubt = (chance_C * entr(predicted_C_D).sum(dim=-1)).sum()
+    return doubt - entr(second_K_C).sum(dim=-1).mean()
+
+
+def alone(first_K_C, second_K_C):
+    return entr(second_K_C.mean(dim=0)).sum() - entr(second_K_C).sum(dim=-1).mean()
+
+
+def unweighted(first_K_C, second_K_C):
+    weights_C_K = first_K_C.T / first_K_C.sum(dim=0)[:, None].clamp_min(1e-30)
+    return entr(weights_C_K @ second_K_C).sum(dim=-1).mean() - entr(second_K_C).sum(dim=-1).mean()
+
+
+exercise_2 = Exercise(
+    title="What the second label adds",
+    answer=conditional_gain,
+    explanation="For each first label: reweight the members, predict the second label, take its entropy. Average, less noise.",
+    hints=(
+        "By Bayes' rule the first label y gives member k the weight p_k(y) / Σ_j p_j(y).",
+        "With these weights predict the second label, for each y in turn; take the entropies.",
+        "Average the entropies with the chances p̄(y) of the first label, and subtract the mean noise of the second.",
+    ),
+    cases=PAIRS,
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            alone,
+            "This is BALD of the second label, as if nothing were known. The first label has moved the members' weights.",
+        ),
+        Mistake(
+            lambda first, second: conditional_gain(first, second) + entr(second).sum(dim=-1).mean(),
+            "This is all the doubt left about the second label. Take off the noise, which no label removes.",
+        ),
+        Mistake(
+            unweighted,
+            "You gave every first label the same weight. Some are likelier than others: weigh each by its chance p̄(y).",
+        ),
+        Mistake(
+            lambda first, second: alone(first, first) + alone(first, second),
+            "This is the sum of the two BALD scores: what both labels share is counted twice.",
+        ),
+    ),
+)
+
+
+def at_most(worth, gains_N, batch_size, num_samples):
+    return min(worth + gains_N.topk(batch_size).values.sum().item(), math.log(num_samples))
+
+
+exercise_3 = Exercise(
+    title="No batch can be worth more",
+    answer=at_most,
+    explanation="The best batch adds at most its b gains, each at most what it is now; and log K is the end of it all.",
+    hints=(
+        "Add the whole best batch to what you have. By submodularity each member adds at most its present gain.",
+        "Nobody knows which members those are, so take the b largest gains. All b: none of your picks need be among them.",
+        "And no batch can tell more than log K.",
+    ),
+    cases=(
+        (1.2, torch.tensor([0.3, 0.05, 0.2, 0.1]), 2, 100),
+        (2.5, torch.tensor([0.4, 0.3, 0.2, 0.35]), 3, 20),
+        (0.0, torch.tensor([0.5, 0.6, 0.1]), 1, 10),
+    ),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: worth + gains_N.topk(batch_size).values.sum().item(),
+            "Where the sum exceeds log K the bound can be better: K samples hold no more than that.",
+        ),
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: min(worth + gains_N.sum().item(), math.log(num_samples)),
+            "You added the gains of the whole pool. The best batch has only b members: add the b largest.",
+        ),
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: min(
+                worth + batch_size * gains_N.max().item(), math.log(num_samples)
+            ),
+            "True, but loose: not all b members can have the largest gain. Take the b largest.",
+        ),
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: min(worth / (1 - math.exp(-1)), math.log(num_samples)),
+            "That holds only for a greedy batch of `batch_size`. Start from what the gains in hand allow.",
+        ),
+    ),
+)
+
+
+def draw_batch(log_weights_N, uniforms_N, batch_size):
+    keys_N = log_weights_N - (-uniforms_N.log()).log()
+    return keys_N.topk(batch_size).indices.tolist()
+
+
+UNIFORMS = torch.tensor([0.10, 0.80, 0.45, 0.05, 0.60])
+WEIGHTS = torch.tensor([3.0, 0.2, 1.0, 8.0, 0.5])
+
+exercise_4 = Exercise(
+    title="Draw a batch with Gumbel noise",
+    answer=draw_batch,
+    explanation="Log-weight plus Gumbel noise, and the b largest: a sort in place of b draws one after the other.",
+    hints=(
+        "If u is uniform on (0, 1), then -log u is exponential, and -log(-log u) is Gumbel noise.",
+        "Add the noise to the log-weights. The largest key is the first draw.",
+        "`keys.topk(batch_size).indices.tolist()`.",
+    ),
+    cases=(
+        (WEIGHTS.log(), UNIFORMS, 3),
+        (torch.zeros(5), UNIFORMS, 2),
+        (torch.tensor([0.0, 1.0, 2.0, 1.5, 0.3]), torch.tensor([0.9, 0.5, 0.2, 0.3, 0.97]), 5),
+        (torch.tensor([-1.0, -3.0, -0.1, -0.2, -4.0]), torch.tensor([0.5, 0.99, 0.3, 0.02, 0.7]), 3),
+    ),
+    mistakes=(
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: log_weights_N.topk(batch_size).indices.tolist(),
+            "There is no chance in this: it is the top of the weights. Add Gumbel noise first.",
+        ),
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: (
+                (log_weights_N - uniforms_N.log()).topk(batch_size).indices.tolist()
+            ),
+            "You added exponential noise, -log u. Gumbel noise takes the logarithm once more: -log(-log u).",
+        ),
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: (
+                (log_weights_N + (-uniforms_N.log()).log()).topk(batch_size).indices.tolist()
+            ),
+            "The sign of the noise is turned: -log(-log u), with a minus in front of both logarithms.",
+        ),
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: (
+                (log_weights_N.exp() - (-uniforms_N.log()).log()).topk(batch_size).indices.tolist()
+            ),
+            "You added the noise to the weights themselves. It belongs to their logarithms.",
+        ),
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: (
+                (-draw_keys(log_weights_N, uniforms_N)).topk(batch_size).indices.tolist()
+            ),
+            "You took the smallest keys. The largest key is the first draw.",
+        ),
+    ),
+)
+
+
+def draw_keys(log_weights_N, uniforms_N):
+    return log_weights_N - (-uniforms_N.log()).log()

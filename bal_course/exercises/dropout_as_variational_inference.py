@@ -1,0 +1,260 @@
+"""Exercises of notebook 05: masks and their scaling, the penalty, the loss of a batch, weight decay, the predictive band."""
+
+import torch
+
+from bal_course.exercises.core import Exercise, Mistake
+
+prediction_1 = Exercise(
+    title="Two programs",
+    answer="A",
+    explanation="On the same masks the two objectives differ by a constant and a factor, so every step is the same step.",
+    hints=(
+        "Both draw the same random numbers. What would Thomas's q have to look like to make the two alike?",
+        "The notebook is called “Why is dropout Bayesian?”, not “Why is it nearly Bayesian?”.",
+    ),
+    mistakes=(
+        Mistake(
+            "B", "Similar for a reason is more than similar: one objective is the other, up to a constant and a factor."
+        ),
+        Mistake("C", "Minus the ELBO contains an error too, under the name of log-likelihood. What else does it hold?"),
+    ),
+)
+
+prediction_2 = Exercise(
+    title="Which estimator scatters more",
+    answer="B",
+    explanation="With one mask all terms go up and down together, and a sum of such terms scatters more.",
+    hints=(
+        "Throw forty dice and add them up. Or throw one die and multiply by forty. Which scatters more?",
+        "A mask that removes an important unit: is it bad for one point, or for all of its neighbours too?",
+    ),
+    mistakes=(
+        Mistake("A", "Forty different networks look messy, but forty independent errors largely cancel in the sum."),
+        Mistake("C", "Each term does scatter alike. The variance of a sum also counts how the terms vary together."),
+    ),
+)
+
+prediction_3 = Exercise(
+    title="Ten copies of the data",
+    answer="C",
+    explanation="The masks fall as before, on weights of the same size. Nothing in the family q can get narrower.",
+    hints=(
+        "q has two bumps for each row, one at zero and one at m. What can more data change about it?",
+        "More data pin down m. The spread of q comes from the distance between the bumps, which is the length of m.",
+    ),
+    mistakes=(
+        Mistake(
+            "A", "A posterior would. But q may only move its bumps, and their distance is the size of the weights."
+        ),
+        Mistake(
+            "B", "Which parameter of q would have to change for that? Not the keep probability: it is set by hand."
+        ),
+    ),
+)
+
+
+def dropped(hidden_N_H, weights_H_O, mask_N_H, drop):
+    return (hidden_N_H * mask_N_H / (1 - drop)) @ weights_H_O
+
+
+HIDDEN = torch.tensor([[1.0, 2.0, 0.5], [0.0, 1.5, 3.0]])
+WEIGHTS = torch.tensor([[0.5, -1.0], [2.0, 0.3], [-0.7, 1.1]])
+MASKS = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+
+exercise_1 = Exercise(
+    title="PyTorch's layer, by hand",
+    answer=dropped,
+    explanation="Mask the units, divide what is kept by the probability of keeping, multiply by the weights.",
+    hints=(
+        "`nn.Dropout` multiplies each unit by 0 or by a number above 1, so that its average stays what it was.",
+        "A unit survives with probability 1 - drop. By what must it be divided?",
+        "`(hidden_N_H * mask_N_H / (1 - drop)) @ weights_H_O`.",
+    ),
+    cases=((HIDDEN, WEIGHTS, MASKS, 0.2), (HIDDEN, WEIGHTS, MASKS, 0.6), (HIDDEN, WEIGHTS, 1 - MASKS, 0.1)),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda h, w, z, drop: (h * z) @ w,
+            "This is the paper's layer, for M. PyTorch's weights are p·M, so it divides what is kept by 1 - drop.",
+        ),
+        Mistake(
+            lambda h, w, z, drop: (h * z / (1 - drop)) @ w / (1 - drop),
+            "The mask is scaled twice: once with the units and once more with the weights.",
+        ),
+        Mistake(
+            lambda h, w, z, drop: (h * z / drop) @ w,
+            "You divided by the drop probability. A unit survives with probability 1 - drop.",
+        ),
+        Mistake(
+            lambda h, w, z, drop: (h * z * (1 - drop)) @ w,
+            "You multiplied by 1 - drop. That is done at test time by those who do not scale in training.",
+        ),
+        Mistake(
+            lambda h, w, z, drop: (h * (1 - z) / (1 - drop)) @ w,
+            "Your mask is upside down: 1 means kept.",
+        ),
+    ),
+)
+
+
+def penalty(weights_H_O, drop, length_scale):
+    return length_scale**2 / (2 * (1 - drop)) * (weights_H_O**2).sum()
+
+
+exercise_2 = Exercise(
+    title="The penalty, from PyTorch's weights",
+    answer=penalty,
+    explanation="p/2 l²|M|² with M = w/p leaves one p below the line.",
+    hints=(
+        "Start from p/2 l² |M|², where p = 1 - drop keeps.",
+        "PyTorch stores w, and M = w / p. What does |M|² become?",
+    ),
+    cases=((WEIGHTS, 0.2, 1.0), (WEIGHTS, 0.7, 3.0), (WEIGHTS, 0.1, 0.5)),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda w, drop, scale: (1 - drop) * scale**2 / 2 * (w**2).sum(),
+            "This is right for the paper's M. PyTorch stores w = p·M: the probability moves below the line.",
+        ),
+        Mistake(
+            lambda w, drop, scale: drop * scale**2 / 2 * (w**2).sum(),
+            "You used the drop probability for the paper's p, and M = w. The paper's p keeps, and M = w / p.",
+        ),
+        Mistake(
+            lambda w, drop, scale: scale**2 / (2 * drop) * (w**2).sum(),
+            "You put the drop probability below the line. The paper's p keeps: 1 - drop belongs there.",
+        ),
+        Mistake(
+            lambda w, drop, scale: scale**2 / (2 * (1 - drop) ** 2) * (w**2).sum(),
+            "You divided by p twice. |M|² brings 1/p², but the penalty has a factor p of its own.",
+        ),
+        Mistake(
+            lambda w, drop, scale: scale**2 / (1 - drop) * (w**2).sum(),
+            "The ½ of the Gaussian prior is missing: -log N(w; 0, 1/l²) is ½ l² w² and a constant.",
+        ),
+        Mistake(
+            lambda w, drop, scale: scale / (2 * (1 - drop)) * (w**2).sum(),
+            "l is a length-scale: the prior's precision is l².",
+        ),
+        Mistake(
+            lambda w, drop, scale: (w**2).sum() / (2 * (1 - drop) * scale**2),
+            "l² is the prior's precision, not its variance. A large l means a strong pull.",
+        ),
+    ),
+)
+
+
+def batch_loss(nll_B, divergence, num_data):
+    return nll_B.mean() + divergence / num_data
+
+
+NLL = torch.tensor([0.5, 1.5, 3.0, 0.2])
+
+exercise_3 = Exercise(
+    title="The loss of a minibatch",
+    answer=batch_loss,
+    explanation="The mean over a random batch estimates the mean over all data; the divergence is paid once for all N.",
+    hints=(
+        "Minus the ELBO is Σ over all N data of the negative log-likelihood, plus the divergence, once.",
+        "Divide by N. The sum becomes a mean over all data, which the mean over a random batch estimates.",
+    ),
+    cases=((NLL, torch.tensor(12.0), 100), (NLL[:3], torch.tensor(7.0), 3), (NLL[:1], torch.tensor(2.0), 50)),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda nll_B, divergence, num_data: nll_B.mean() + divergence,
+            "The divergence is not divided by N. This counts the prior N times, once for each data point.",
+        ),
+        Mistake(
+            lambda nll_B, divergence, num_data: nll_B.mean() + divergence / len(nll_B),
+            "You divided the divergence by the size of the batch. It is shared by all N data.",
+        ),
+        Mistake(
+            lambda nll_B, divergence, num_data: nll_B.sum() + divergence / num_data,
+            "You summed over the batch. An estimate of the mean over all data is the mean over the batch.",
+        ),
+        Mistake(
+            lambda nll_B, divergence, num_data: num_data * nll_B.mean() + divergence,
+            "This is minus the ELBO itself. The exercise asks for it divided by N.",
+        ),
+        Mistake(
+            lambda nll_B, divergence, num_data: nll_B.mean() - divergence / num_data,
+            "The sign of the divergence: the ELBO subtracts it, so minus the ELBO adds it.",
+        ),
+    ),
+)
+
+exercise_4 = Exercise(
+    title="The decay for a colleague",
+    answer=2 * 3**2 / (2000 * 0.9 * 4),
+    explanation="2 l² / (N p τ) = 2·9 / (2000 · 0.9 · 4) = 0.0025, with τ = 1/0.5² = 4 and p = 0.9.",
+    hints=(
+        "`F.mse_loss` is the last row of the table.",
+        "τ is the precision of the noise, one over its variance. p keeps.",
+        "`weight_decay(length_scale=3, num_data=2000, drop=0.1, noise_precision=4, loss='squared error')`.",
+    ),
+    tolerance=2e-6,
+    mistakes=(
+        Mistake(2 * 9 / (2000 * 0.1 * 4), "You put the drop probability for p. The paper's p keeps: it is 0.9 here."),
+        Mistake(9 / (2000 * 0.9 * 4), "Half of it. This goes with ½(y - f)²; `F.mse_loss` has no ½."),
+        Mistake(9 / (2 * 2000 * 0.9 * 4), "A factor of 4: the optimiser's penalty has a ½, and `F.mse_loss` has none."),
+        Mistake(0.9 * 9 / (2 * 2000 * 4), "This is the paper's λ, for M and ½(y - f)². An optimiser wants w's decay."),
+        Mistake(0.9 * 9 / (2000 * 4), "This goes with M and ½(y - f)². PyTorch stores w = p·M; `F.mse_loss` has no ½."),
+        Mistake(2 * 0.9 * 9 / (2000 * 4), "The p is above the line, as for M. PyTorch stores w = p·M."),
+        Mistake(2 * 9 / (0.9 * 4), "N is forgotten. The loss is a mean over the data, so the prior is divided by N."),
+        Mistake(2 * 9 / (2000 * 0.9 * 0.25), "0.25 is the variance of the noise. τ is its precision, 1/0.25 = 4."),
+        Mistake(2 * 9 / (2000 * 4), "p is missing: the layer comes after a dropout layer that keeps with 0.9."),
+        Mistake(2 * 9 / (2000 * 0.9), "τ is missing: `F.mse_loss` is a log-likelihood without its precision."),
+        Mistake(2 * 3 / (2000 * 0.9 * 4), "You used l in place of l²."),
+        Mistake(2 * 9 / (2000 * 0.9 * 2), "1/0.5 is one over the standard deviation. τ is one over the variance, 4."),
+    ),
+)
+
+
+def predictive_std(outputs_N_T, noise_precision):
+    return (1 / noise_precision + outputs_N_T.var(dim=1, correction=0)).sqrt()
+
+
+PASSES = torch.tensor([[0.0, 1.0, 2.0, 1.5], [-1.0, -1.0, -1.2, 3.0], [0.3, 0.3, 0.3, 0.3]])
+
+exercise_5 = Exercise(
+    title="The band",
+    answer=predictive_std,
+    explanation="Two variances add, that of the noise and that of the passes; the root comes last.",
+    hints=(
+        "Var[y] = 1/τ + Var[f]. The second is the variance over the passes, dim=1.",
+        "Divide by T (`correction=0`): these passes are the whole committee. Then take the square root.",
+    ),
+    cases=((PASSES, 4.0), (PASSES, 25.0)),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda f, tau: f.std(dim=1, correction=0) + 1 / tau,
+            "τ⁻¹ is outside the root: you added a variance to a standard deviation. Add variances, then take the root.",
+        ),
+        Mistake(
+            lambda f, tau: f.std(dim=1, correction=0) + tau**-0.5,
+            "Standard deviations do not add. Add the variances, then take the root.",
+        ),
+        Mistake(
+            lambda f, tau: 1 / tau + f.var(dim=1, correction=0),
+            "This is the variance. The question asks for its root.",
+        ),
+        Mistake(
+            lambda f, tau: (tau + f.var(dim=1, correction=0)).sqrt(),
+            "τ is a precision. The noise has variance 1/τ.",
+        ),
+        Mistake(
+            lambda f, tau: f.std(dim=1, correction=0),
+            "This is the spread of the function. A new observation has noise besides.",
+        ),
+        Mistake(
+            lambda f, tau: (1 / tau + f.var(dim=1)).sqrt(),
+            "`.var()` divides by T - 1. The passes are the whole committee here: `correction=0`.",
+        ),
+        Mistake(
+            lambda f, tau: (1 / tau + f.var(dim=1, correction=0) / f.shape[1]).sqrt(),
+            "You divided by the number of passes. That is the error of the mean, not the spread of the functions.",
+        ),
+    ),
+)

@@ -1,0 +1,251 @@
+"""Exercises of notebook 06: dropout left on, its variance, its likelihood, its masks and its price."""
+
+import math
+
+import torch
+
+from bal_course.exercises.core import Exercise, Mistake
+
+prediction_1 = Exercise(
+    title="Sixteen times the data",
+    answer="C",
+    explanation="The masks are as random with 1,280 points as with 80. The width of the band is set by p.",
+    hints=(
+        "The standard error of a mean of N numbers is σ/√N. Is there anything like N in a dropout mask?",
+        "A mask drops a unit with probability p in each pass, whatever the network was trained on.",
+    ),
+    mistakes=(
+        Mistake("A", "That is what a posterior does: 1/√16. Ask yourself which step of dropout would know N."),
+        Mistake("B", "That would be a slow posterior. Ask yourself which step of dropout would know N at all."),
+    ),
+)
+
+prediction_2 = Exercise(
+    title="A thousand passes against one",
+    answer="B",
+    explanation="The mean of the passes is nearly the pass with dropout off. Only the likelihood sees their spread.",
+    hints=(
+        "Dropout divides what it keeps by 1 - p, so that the expected input of the next layer is the one without dropout.",
+        "If the last layers were linear, the mean of the passes would be exactly the one pass. They nearly are.",
+    ),
+    mistakes=(
+        Mistake("A", "The passes are not new networks with new ideas: their mean is nearly the pass with dropout off."),
+        Mistake("C", "Averaging takes the noise of the masks away again. It does no harm."),
+    ),
+)
+
+
+def predictive_std(outputs_N_T, noise_precision):
+    return (1 / noise_precision + outputs_N_T.var(dim=1, correction=0)).sqrt()
+
+
+exercise_1 = Exercise(
+    title="The standard deviation of a new target",
+    answer=predictive_std,
+    explanation="Variances add: τ⁻¹ for the noise, the variance of the passes for the function. The root comes last.",
+    hints=(
+        "There are two reasons to be unsure: the function, and the noise around it. Each has a variance.",
+        "τ is a precision. The variance of the noise is 1/τ.",
+        "Add the two variances, then take the square root. Divide by T in the variance: `correction=0`.",
+    ),
+    cases=(
+        (torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 3.0]]), 25.0),
+        (torch.tensor([[1.0, 1.0, 1.0, 1.0]]), 4.0),
+        (torch.tensor([[-2.0, 0.5]]), 0.5),
+    ),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0) + 1 / tau,
+            "You added τ⁻¹, a variance, to a standard deviation. It belongs inside the square root.",
+        ),
+        Mistake(
+            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0) + tau,
+            "You added the precision τ to the standard deviation. Its inverse is a variance, and belongs inside the root.",
+        ),
+        Mistake(
+            lambda f_N_T, tau: (f_N_T.var(dim=1, correction=0) + tau).sqrt(),
+            "τ is a precision: large where noise is small. The variance of the noise is 1/τ.",
+        ),
+        Mistake(
+            lambda f_N_T, tau: 1 / tau + f_N_T.var(dim=1, correction=0),
+            "This is the variance. As a standard deviation it would be in the wrong units: take the root.",
+        ),
+        Mistake(
+            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0) + tau**-0.5,
+            "You added two standard deviations. Variances add; take one root at the end.",
+        ),
+        Mistake(
+            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0),
+            "This is the doubt about the function alone. A new target also carries noise.",
+        ),
+        Mistake(
+            lambda f_N_T, tau: (1 / tau + f_N_T.var(dim=1)).sqrt(),
+            "`.var()` divides by T - 1. The formula of the paper divides by T: `correction=0`.",
+        ),
+    ),
+)
+
+
+def normal_log_density(target, mean, variance):
+    return -0.5 * ((target - mean) ** 2 / variance + torch.log(variance) + math.log(2 * math.pi))
+
+
+def log_predictive(outputs_T, target, noise_precision):
+    log_density_T = 0.5 * math.log(noise_precision / (2 * math.pi)) - 0.5 * noise_precision * (target - outputs_T) ** 2
+    return torch.logsumexp(log_density_T, dim=0) - math.log(len(outputs_T))
+
+
+exercise_2 = Exercise(
+    title="The log-likelihood of a target under T passes",
+    answer=log_predictive,
+    explanation="T normal densities, averaged as densities, and the logarithm last, all of it in log space.",
+    hints=(
+        "Each pass says N(f_t, 1/τ). Write the logarithm of its density at the target: there are three terms.",
+        "The prediction is the mean of the T densities. In log space: `torch.logsumexp`, minus log T.",
+        "-½ τ (y - f)² + ½ log τ - ½ log 2π is the log density of one pass.",
+    ),
+    cases=(
+        (torch.tensor([1.0, 2.0, 3.0]), 2.5, 4.0),
+        (torch.tensor([0.0, 0.1]), 0.2, 25.0),
+        (torch.tensor([0.0, 5.0]), 60.0, 4.0),
+    ),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda f_T, y, tau: normal_log_density(y, f_T, torch.tensor(1 / tau)).mean(),
+            "You averaged the logarithms. The prediction is a mixture: average the densities, take the logarithm last.",
+        ),
+        Mistake(
+            lambda f_T, y, tau: torch.logsumexp(normal_log_density(y, f_T, torch.tensor(1 / tau)), dim=0),
+            "This is the sum of the densities. Subtract log T to make it their mean.",
+        ),
+        Mistake(
+            lambda f_T, y, tau: normal_log_density(y, f_T.mean(), 1 / tau + f_T.var(correction=0)),
+            "One normal with the mixture's mean and variance is another distribution. Average the T densities themselves.",
+        ),
+        Mistake(
+            lambda f_T, y, tau: normal_log_density(y, f_T.mean(), torch.tensor(1 / tau)),
+            "You averaged the outputs first, and the doubt about the function is gone. Average the densities.",
+        ),
+        Mistake(
+            lambda f_T, y, tau: torch.logsumexp(-0.5 * tau * (y - f_T) ** 2, dim=0) - math.log(len(f_T)),
+            "The constants are missing: ½ log τ - ½ log 2π. Without the first, more noise would never cost anything.",
+        ),
+        Mistake(
+            lambda f_T, y, tau: (
+                torch.logsumexp(normal_log_density(y, f_T, torch.tensor(tau)), dim=0) - math.log(len(f_T))
+            ),
+            "You used τ as the variance. It is the precision: multiply the squared error by it.",
+        ),
+        Mistake(
+            lambda f_T, y, tau: normal_log_density(y, f_T, torch.tensor(1 / tau)).exp().mean().log(),
+            "Right on paper, but the third case underflows to log 0. Stay in log space: `torch.logsumexp`.",
+        ),
+    ),
+)
+
+
+def class_probabilities(logits_T_C):
+    return logits_T_C.softmax(dim=-1).mean(dim=0)
+
+
+exercise_3 = Exercise(
+    title="What T passes predict about a class",
+    answer=class_probabilities,
+    explanation="Each pass makes its own probabilities; the prediction is their mean.",
+    hints=(
+        "Each row of the logits is the opinion of one network. What does that network predict?",
+        "Softmax along the classes first, then the mean over the passes.",
+    ),
+    cases=(
+        (torch.tensor([[6.0, 0.0, 0.0], [0.0, 2.0, 0.0]]),),
+        (torch.tensor([[1.0, 0.5], [4.0, -4.0], [-1.0, 0.0]]),),
+    ),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            lambda logits_T_C: logits_T_C.mean(dim=0).softmax(dim=-1),
+            "You averaged the logits: one loud pass then drowns the others. Softmax first, average the probabilities.",
+        ),
+        Mistake(
+            lambda logits_T_C: logits_T_C.log_softmax(dim=-1).mean(dim=0).exp(),
+            "You averaged log-probabilities, a geometric mean: the result does not even sum to one.",
+        ),
+        Mistake(
+            lambda logits_T_C: logits_T_C.softmax(dim=0).mean(dim=0),
+            "Your softmax runs over the passes. It belongs along the classes, `dim=-1`.",
+        ),
+        Mistake(
+            lambda logits_T_C: logits_T_C.softmax(dim=-1).sum(dim=0),
+            "This is the sum over the passes. Divide by their number.",
+        ),
+        Mistake(
+            lambda z_T_C: torch.nn.functional.one_hot(z_T_C.argmax(dim=-1), z_T_C.shape[-1]).float().mean(dim=0),
+            "These are votes. A pass that is sure and one that barely leans count the same; average the probabilities.",
+        ),
+    ),
+)
+
+
+def masked(hidden_N_H, num_passes, p, seed):
+    generator = torch.Generator().manual_seed(seed)
+    kept_T_H = torch.rand(num_passes, hidden_N_H.shape[1], generator=generator) >= p
+    return hidden_N_H[:, None] * kept_T_H / (1 - p)
+
+
+def fresh(h_N_H, T, p, seed):
+    kept_N_T_H = torch.rand(len(h_N_H), T, h_N_H.shape[1], generator=torch.Generator().manual_seed(seed)) >= p
+    return h_N_H[:, None] * kept_N_T_H / (1 - p)
+
+
+exercise_4 = Exercise(
+    title="One mask a pass, for every input",
+    answer=masked,
+    explanation="A mask has no input index. Pass t is then one function, and two inputs can be compared under it.",
+    hints=(
+        "A mask is a number for each pass and each hidden unit. Which of the three dimensions does it lack?",
+        "`hidden_N_H[:, None]` has shape (N, 1, H); a mask of shape (T, H) multiplies it to (N, T, H).",
+        "Keep where the uniform number is at least p, and divide by 1 - p, so that the mean stays.",
+    ),
+    cases=((torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]), 3, 0.3, 0), (torch.ones(3, 6), 5, 0.8, 1)),
+    tolerance=1e-5,
+    mistakes=(
+        Mistake(
+            fresh,
+            "You drew fresh masks for every input. Then pass t is no one function, and joint quantities fall apart.",
+        ),
+        Mistake(
+            lambda h_N_H, T, p, seed: masked(h_N_H, T, p, seed) * (1 - p),
+            "Divide by 1 - p. Without it the mean shrinks with p, and training expected that it does not.",
+        ),
+        Mistake(
+            lambda h_N_H, T, p, seed: h_N_H[:, None] / (1 - p) - masked(h_N_H, T, p, seed),
+            "You kept what should be dropped. p is the probability of dropping: keep where the number is at least p.",
+        ),
+        Mistake(
+            lambda h_N_H, T, p, seed: masked(h_N_H, T, p, seed) * (1 - p) / p,
+            "You divided by p. A unit is kept with probability 1 - p; divide by that.",
+        ),
+    ),
+)
+
+exercise_5 = Exercise(
+    title="What the trunk saves",
+    answer=50 * (9 + 1) / (9 + 50 * 1),
+    explanation="500 million multiplications for fifty whole passes, 59 million with the trunk once: 8.5 times fewer.",
+    hints=(
+        "Count whole passes first: 50 times everything.",
+        "Then the trunk once and the tail 50 times. Divide.",
+    ),
+    tolerance=1e-2,
+    mistakes=(
+        Mistake(50.0, "Fifty would be right if the tail cost nothing. It has to run in every pass."),
+        Mistake(10.0, "That is the limit for very many passes. With fifty the one run of the trunk still counts."),
+        Mistake(50 * 9 - 9, "You took a difference, in millions. The question asks for a ratio."),
+        Mistake(500 / (9 + 50 * 10), "You ran the whole network fifty times and the trunk once more."),
+        Mistake(
+            (9 + 50) / 500, "This is the share that remains. The question asks how many times fewer: turn it over."
+        ),
+    ),
+)

@@ -1,0 +1,158 @@
+"""The guessing game: which images will BALD ask for?"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bal_scenes.base import Button, Event, Explorer, Scene
+from bal_scenes.layers import numbers, same_length
+from bal_scenes.scene import Layer, Panel, bar_axis, bars, images, line, panel, points, rects, scene, text
+
+COLUMNS = 5
+CARD, IMAGE = 0.92, 0.62  # sides, in a cell of side 1
+YOURS = {"colour": "blue", "width": 4}
+ASKED = {"shape": "circle", "size": 25, "colour": "vermillion"}
+BADGE = {"colour": "#ffffff", "bold": True, "halo": False}
+SQUARE_2_5 = np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]]) / 2
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessState:
+    """The images chosen so far, in order, and whether the answer is shown."""
+
+    chosen: tuple[int, ...] = ()
+    revealed: bool = False
+
+
+def in_words(count: int) -> str:
+    """A small number as a word."""
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
+class GuessTheQuery(Explorer):
+    """The learner chooses the images whose labels would teach the model most; *Reveal* shows BALD's choice.
+
+    `images_N_H_W` hold ink in [0, 1]; `scores_N` are the BALD scores in nats. Nothing of the scores is in the scene
+    before *Reveal*. Raises ValueError where sizes do not fit, ink is outside [0, 1], or a score is negative or not
+    finite.
+    """
+
+    State = GuessState
+    controls: ClassVar = (Button("reveal", label="Reveal", primary=True),)
+
+    def __init__(self, images_N_H_W: Any, scores_N: Any, *, picks: int = 5, state: GuessState | None = None) -> None:
+        self.images_N_H_W = numbers("images_N_H_W", images_N_H_W, 3)
+        self.scores_N = numbers("scores_N", scores_N, 1, np.float64)
+        same_length(images_N_H_W=self.images_N_H_W, scores_N=self.scores_N)
+        low, high = self.images_N_H_W.min(), self.images_N_H_W.max()
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"images_N_H_W: expected ink from 0 to 1, got values from {low:g} to {high:g}")
+        if not (np.isfinite(self.scores_N).all() and self.scores_N.min() >= 0):
+            raise ValueError(f"scores_N: expected finite scores of at least 0, got {self.scores_N.min():g}")
+        if not 0 < picks < len(self.scores_N):
+            raise ValueError(f"picks: expected 1 to {len(self.scores_N) - 1}, got {picks}")
+        self.picks = picks
+        super().__init__(state)
+
+    @property
+    def asked(self) -> list[int]:
+        """BALD's choice: the images of the highest scores, best first."""
+        return np.argsort(-self.scores_N, kind="stable")[: self.picks].tolist()
+
+    def on_click(self, state: GuessState, event: Event) -> GuessState:
+        """Chooses an image, or takes it back."""
+        if event.point is None:
+            return state
+        if state.revealed:
+            raise ValueError("The answer is out. Press Reset to play again.")
+        if event.point in state.chosen:
+            return replace(state, chosen=tuple(i for i in state.chosen if i != event.point))
+        if len(state.chosen) == self.picks:
+            raise ValueError(f"You have chosen {in_words(self.picks)}. Click one of them to take it back.")
+        return replace(state, chosen=(*state.chosen, event.point))
+
+    def reveal(self, state: GuessState) -> GuessState:
+        """Shows BALD's choice and the score."""
+        if missing := self.picks - len(state.chosen):
+            raise ValueError(f"Choose {in_words(missing)} more, then press Reveal.")
+        return replace(state, revealed=True)
+
+    def check(self, state: GuessState) -> None:
+        """Raises ValueError for images that are not there, chosen twice or too many, or an answer before its time."""
+        count, chosen = len(self.scores_N), state.chosen
+        if len(set(chosen)) < len(chosen) or len(chosen) > self.picks or not set(chosen) <= set(range(count)):
+            raise ValueError(f"chosen: expected up to {self.picks} different numbers below {count}, got {chosen}")
+        if state.revealed and len(chosen) < self.picks:
+            raise ValueError(f"revealed: expected {self.picks} chosen images first, got {len(chosen)}")
+
+    def compute(self, state: GuessState) -> Scene:
+        """The images with frames around the chosen ones; after *Reveal* BALD's ranks, the scores and the totals."""
+        right = (self._totals(state), self._key()) if state.revealed else (self._question(),)
+        alt = f"{len(self.scores_N)} small grey images in a grid; {in_words(len(state.chosen))} of them chosen"
+        return scene(self._pictures(state), *right, width=860, height=450, alt=alt, status=self._status(state))
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        index_N = np.arange(len(self.scores_N))
+        return index_N % COLUMNS + 0.5, index_N // COLUMNS + 0.5
+
+    def _pictures(self, state: GuessState) -> Panel:
+        x_N, y_N = self._places()
+        count, rows = len(x_N), int(y_N[-1] + 0.5)
+        names = [f"image {i + 1} of {count}" + ", chosen" * (i in state.chosen) for i in range(count)]
+        cards = (x_N - CARD / 2, x_N + CARD / 2, y_N - CARD / 2, y_N + CARD / 2)
+        layers = [rects(*cards, colour="#ffffff", ids=range(count), names=names)]
+        layers.append(images(self.images_N_H_W, x=x_N, y=y_N - 0.1, width=IMAGE, height=IMAGE))
+        layers.append(self._frames(range(count), colour="#8a8a8a", width=1))
+        layers.append(self._frames(state.chosen, **YOURS))
+        words = [f"{score:.2f}" if state.revealed else str(i + 1) for i, score in enumerate(self.scores_N)]
+        layers.append(text(x_N, y_N + 0.33, words, colour="black" if state.revealed else "grey", halo=False))
+        if state.revealed:
+            best = self.asked
+            x, y = x_N[best] + 0.39, y_N[best] - 0.38
+            layers += [points(x, y, **ASKED), text(x, y, [str(rank + 1) for rank in range(self.picks)], **BADGE)]
+        edges = {"x": (0, COLUMNS), "y": (rows, 0), "x_ticks": (), "y_ticks": ()}
+        title = f"Which {in_words(self.picks)} labels would teach the model most?"
+        return panel(*layers, **edges, box=(0, 0, 0.62, 1), title=title, equal=True)
+
+    def _frames(self, which: Any, **style: Any) -> Layer:
+        x_N, y_N = self._places()
+        which = list(which)
+        return line(x_N[which, None] + CARD * SQUARE_2_5[0], y_N[which, None] + CARD * SQUARE_2_5[1], **style)
+
+    def _question(self) -> Panel:
+        words = (
+            "The model has seen a few labels.",
+            f"Choose {in_words(self.picks)} images to have labelled,",
+            "then press Reveal to compare",
+            "your choice with BALD's.",
+        )
+        lines = text(np.zeros(len(words)), 0.85 - 0.065 * np.arange(len(words)), words, align="left", halo=False)
+        return panel(lines, x=(0, 1), y=(0, 1), x_ticks=(), y_ticks=(), box=(0.62, 0, 0.38, 1))
+
+    def _sums(self, chosen: tuple[int, ...]) -> tuple[float, float, float]:
+        """Information in BALD's choice, in the learner's, and in a random one on average (its size times the mean)."""
+        scores_N = self.scores_N
+        return scores_N[self.asked].sum(), scores_N[list(chosen)].sum(), self.picks * scores_N.mean()
+
+    def _totals(self, state: GuessState) -> Panel:
+        sums = self._sums(state.chosen)
+        axes = bar_axis(["BALD", "you", "random"]) | {"x": (0, 1.3 * max(*sums, 1e-9)), "x_label": "information (nats)"}
+        layers = bars(np.diag(sums), segments=[""] * 3, colours=["vermillion", "blue", "grey"], totals="{:.2f}")
+        return panel(*layers, **axes, box=(0.62, 0, 0.38, 0.7), title=f"In {in_words(self.picks)} labels")
+
+    def _key(self) -> Panel:
+        layers = line([], [], label="your choice", **YOURS), points([], [], label="BALD's choice, by rank", **ASKED)
+        return panel(*layers, box=(0.62, 0.7, 0.38, 0.3), x_ticks=(), y_ticks=(), legend="top left")
+
+    def _status(self, state: GuessState) -> str:
+        if not state.revealed:
+            return f"You have chosen {in_words(len(state.chosen))} of {in_words(self.picks)}."
+        best, yours, random = self._sums(state.chosen)
+        five, common = in_words(self.picks), len(set(state.chosen) & set(self.asked))
+        share = f", {100 * yours / best:.0f} % of BALD's {best:.2f}" if best > 0 else ""
+        return (
+            f"{in_words(common).capitalize()} of your {five} {'is' if common == 1 else 'are'} among BALD's. "
+            f"Your labels carry {yours:.2f} nats{share}; {five} random ones carry {random:.2f} on average."
+        )

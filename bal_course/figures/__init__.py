@@ -1,0 +1,1 @@
+"""Figures of single lessons: arrays to axes."""

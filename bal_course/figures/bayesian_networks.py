@@ -1,0 +1,127 @@
+"""Pictures of distributions over networks: bundles of functions, bands over a gap, what grows with width, maps of methods.
+
+Dimensions: N data points, G places of a fine grid, K draws, W widths, D weights, R C rows and columns of a map.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy import ndarray
+
+from bal_course.figures.classification import probability_map
+from bal_course.figures.regression import curves, observations
+from bal_utils import plotting
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+
+SHOWN = 12  # curves of a bundle; more would be a blur
+CONFIDENCE_LINES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def bundle(ax: Axes, places_G: ndarray, outputs_G_K: ndarray, *, label: str = "drawn from the prior") -> Axes:
+    """The first dozen of K functions as thin curves."""
+    curves(ax, np.asarray(places_G), np.asarray(outputs_G_K)[:, :SHOWN].T, label=label)
+    ax.set(xlabel="input x", xlim=(float(places_G[0]), float(places_G[-1])))
+    return ax
+
+
+def gap(ax: Axes, ends: tuple[float, float]) -> Axes:
+    """Shades the inputs that no data come from."""
+    ax.axvspan(*ends, **shade(PALETTE["grey"], 0.15), zorder=0)
+    return ax
+
+
+def band(
+    ax: Axes, places_G: ndarray, outputs_G_K: ndarray, inputs_N: ndarray, targets_N: ndarray, *, few: int = 4
+) -> Axes:
+    """The mean of K functions with ±2 standard deviations, a few of the functions, and the data."""
+    places_G, outputs_G_K = np.asarray(places_G), np.asarray(outputs_G_K)
+    mean_G, half_G = outputs_G_K.mean(axis=1), 2 * outputs_G_K.std(axis=1)
+    ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, color=PALETTE["blue"], alpha=0.2, lw=0, label="±2 sd")
+    for side in (-1, 1):
+        ax.plot(places_G, mean_G + side * half_G, color=PALETTE["blue"], linewidth=0.8, linestyle="--")
+    if few:
+        chosen = np.linspace(0, outputs_G_K.shape[1] - 1, few).astype(int)
+        curves(ax, places_G, outputs_G_K[:, chosen].T, label="draws")
+    ax.plot(places_G, mean_G, color=PALETTE["blue"], label="mean")
+    observations(ax, np.ravel(inputs_N), np.ravel(targets_N), label="data")
+    ax.set(xlabel="input x", xlim=(places_G[0], places_G[-1]))
+    return ax
+
+
+def spreads(ax: Axes, places_G: ndarray, stds: Mapping[str, ndarray], *, reference: str) -> Axes:
+    """The standard deviation of the function along the line, one line a method; the reference is thick and black."""
+    index = 0
+    for name, std_G in stds.items():
+        if name == reference:
+            ax.plot(places_G, std_G, color=PALETTE["black"], linewidth=4, alpha=0.75, label=name)
+            continue
+        ax.plot(places_G, std_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
+        index += 1
+    ax.set(xlabel="input x", ylabel="sd of f(x)", xlim=(float(places_G[0]), float(places_G[-1])))
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=10)
+    return ax
+
+
+def relative_widths(ax: Axes, ratios_S_M_2: ndarray, names: Sequence[str]) -> Axes:
+    """Widths of bands as multiples of a reference, one row a method: in the gap and at the data, a mark a start S."""
+    for column, (label, marker) in enumerate((("in the gap", "D"), ("at the data", "o"))):
+        for row in range(len(names)):
+            rows_S = np.full(len(ratios_S_M_2), row + 0.14 * (2 * column - 1))
+            style = {"color": CLASS_COLOURS[column], "marker": marker, "s": 70, "edgecolor": "white"}
+            ax.scatter(ratios_S_M_2[:, row, column], rows_S, label="" if row else label, **style)
+    ax.axvline(1, color=PALETTE["black"], linewidth=1)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.set_xlim(left=0)
+    ax.legend(fontsize=10)
+    return ax
+
+
+def covariances(ax: Axes, places_G: ndarray, lines: Mapping[str, ndarray], marks: Mapping[str, ndarray]) -> Axes:
+    """Covariances of a function's values along the line: a formula as a line, networks as marks of the same colour."""
+    for index, (name, values_G) in enumerate(lines.items()):
+        colour = CLASS_COLOURS[index]
+        ax.plot(places_G, values_G, color=colour, linestyle=DASHES[index], label=name)
+        ax.scatter(places_G[::5], marks[name][::5], color=colour, marker=CLASS_MARKERS[index], s=35, zorder=4)
+    ax.set(xlabel="input x", ylabel="covariance")
+    ax.legend(fontsize=10)
+    return ax
+
+
+def values_at_a_place(ax: Axes, values: Mapping[str, ndarray], places_G: ndarray, density_G: ndarray) -> Axes:
+    """Histograms of a function's value, in its own standard deviations, against a normal density."""
+    for index, (name, values_K) in enumerate(values.items()):
+        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index], "linewidth": 2}
+        ax.hist(values_K, bins=np.linspace(-4, 4, 49), density=True, histtype="step", label=name, **style)
+    ax.plot(places_G, density_G, color=PALETTE["black"], linewidth=4, alpha=0.6, label="normal", zorder=0)
+    ax.set(xlabel="value, in standard deviations", ylabel="density")
+    ax.legend(fontsize=10)
+    return ax
+
+
+def traces(ax: Axes, chains: Mapping[str, ndarray]) -> Axes:
+    """One number along each chain; a chain is a colour and a marker."""
+    for index, (name, values_K) in enumerate(chains.items()):
+        style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "markersize": 3, "linewidth": 0.8}
+        ax.plot(values_K, label=name, **style)
+    ax.set_xlabel("sample")
+    ax.legend(fontsize=10, markerscale=2)
+    return ax
+
+
+def class_maps(
+    axes: Sequence[Axes],
+    x_C: ndarray,
+    y_R: ndarray,
+    maps: Mapping[str, ndarray],
+    inputs_N_2: ndarray,
+    labels_N: ndarray,
+) -> Sequence[Axes]:
+    """The probability of class 1 in the plane, one panel a method, with the data."""
+    for ax, (name, probs_R_C) in zip(axes, maps.items(), strict=True):
+        probability_map(ax, x_C, y_R, probs_R_C, CONFIDENCE_LINES)
+        plotting.class_points(ax, inputs_N_2, labels_N, size=22)
+        ax.set(title=name, xlabel="x₁", aspect="equal")
+    axes[0].set_ylabel("x₂")
+    return axes

@@ -1,0 +1,112 @@
+"""Pictures of two moons: scores over the plane with the boundary and the labels, the three terms, batches, noise of BALD.
+
+Dimensions: R C rows and columns of a map, P pool points, L labelled points, B points of a batch, Q places.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullFormatter
+from numpy import ndarray
+
+from bal_course.figures.strategies import outline
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, HEAT_MAP, PALETTE, centres, class_points
+
+Plane = Mapping[str, tuple[float, float]]
+BOUNDARY = {0.25: 0.8, 0.5: 2.0, 0.75: 0.8}  # probability of class 1 -> width of its line
+LETTERS = {"color": "white", "weight": "bold", "size": 15, "ha": "center", "va": "center"}
+
+
+def score_map(
+    ax: Axes,
+    values_R_C: ndarray,
+    probs_R_C: ndarray,
+    plane: Plane,
+    *,
+    high: float | None = None,
+    low: float | None = None,
+) -> Axes:
+    """A score over the plane, bright where it is high, and lines where class 1 has probability 1/4, 1/2 (thick), 3/4.
+
+    Without `low` and `high` the map runs from its own least to its own greatest value.
+    """
+    values_R_C, probs_R_C = np.asarray(values_R_C), np.asarray(probs_R_C)
+    rows, columns = values_R_C.shape
+    x_C, y_R = (centres(*plane[axis], count) for axis, count in (("x", columns), ("y", rows)))
+    ax.imshow(values_R_C, extent=(*plane["x"], *plane["y"]), origin="lower", interpolation="bilinear", cmap=HEAT_MAP,
+              vmin=low, vmax=high)  # fmt: skip
+    if probs_R_C.min() < 0.75 and probs_R_C.max() > 0.25:
+        lines = ax.contour(x_C, y_R, probs_R_C, levels=list(BOUNDARY), linewidths=list(BOUNDARY.values()),
+                           colors=PALETTE["black"], linestyles="-")  # fmt: skip
+        lines.set_path_effects([withStroke(linewidth=3, foreground="white", alpha=0.5)])  # seen on dark and on bright
+    ax.set(xlim=plane["x"], ylim=plane["y"], xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    return ax
+
+
+def moons(ax: Axes, pool_P_2: ndarray, labelled_L_2: ndarray, labels_L: ndarray, *, size: float = 70) -> Axes:
+    """The pool as small white dots, the labelled points large, each class with its own colour and marker."""
+    ax.scatter(*np.asarray(pool_P_2).T, s=7, color="white", edgecolor=PALETTE["grey"], linewidth=0.4, zorder=3)
+    for drawn in class_points(ax, labelled_L_2, labels_L, size=size).collections[-len(np.unique(labels_L)) :]:
+        drawn.set_zorder(4)
+    return ax
+
+
+def asked(ax: Axes, places_B_2: ndarray, *, label: str = "asked for", numbered: bool = False) -> Axes:
+    """Rings around the points that a strategy asks for, in white on a dark edge, with their order where wanted."""
+    ax.scatter(*np.asarray(places_B_2).T, s=150, facecolor="none", edgecolor=PALETTE["black"], linewidth=3.6, zorder=5)
+    ax.scatter(
+        *np.asarray(places_B_2).T, s=150, facecolor="none", edgecolor="white", linewidth=2, zorder=6, label=label
+    )
+    if numbered:
+        for order, (x, y) in enumerate(places_B_2, start=1):
+            ax.annotate(str(order), (x, y), xytext=(9, 7), textcoords="offset points", color="white", weight="bold",
+                        path_effects=outline(), zorder=7)  # fmt: skip
+    return ax
+
+
+def lettered(ax: Axes, places: Mapping[str, tuple[float, float]]) -> Axes:
+    """The first letter of each place's name, at the place."""
+    for name, (x, y) in places.items():
+        ax.text(x, y, name[0], path_effects=outline(), zorder=7, **LETTERS)
+    return ax
+
+
+def three_terms(axes: Sequence[Axes], maps_4_R_C: ndarray, plane: Plane) -> Sequence[Axes]:
+    """All doubt, noise, and what a label teaches, on one scale in nats, so that the subtraction can be seen.
+
+    `maps_4_R_C` holds the three and the probability of class 1, whose lines are drawn on each.
+    """
+    titles = "All doubt", "− noise", "= what a label teaches"
+    for ax, values_R_C, title in zip(axes, maps_4_R_C[:3], titles, strict=True):
+        score_map(ax, values_R_C, maps_4_R_C[3], plane, low=0.0, high=float(np.log(2)))
+        ax.set_title(title)
+        ax.label_outer()
+    axes[0].figure.colorbar(axes[-1].images[-1], ax=list(axes), label="nats", shrink=0.75)
+    return axes
+
+
+def term_bars(ax: Axes, places: Sequence[str], noise_Q: ndarray, taught_Q: ndarray) -> Axes:
+    """One bar a place: noise, then what a label teaches on top of it; the whole bar is all the doubt."""
+    rows = np.arange(len(places))
+    ax.barh(rows, noise_Q, height=0.6, color=PALETTE["orange"], hatch="//", edgecolor="white", label="noise")
+    ends = ax.barh(rows, taught_Q, left=noise_Q, height=0.6, color=PALETTE["blue"], hatch="\\\\", edgecolor="white",
+                   label="what a label teaches")  # fmt: skip
+    ax.bar_label(ends, [f"{value:.2f}" for value in taught_Q], padding=4)
+    ax.set(yticks=rows, yticklabels=list(places), ylim=(len(places) - 0.4, -0.6), xlabel="nats", xlim=(0, 0.85))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    return ax
+
+
+def falling(ax: Axes, counts_M: Sequence[int], measured: Mapping[str, ndarray], theory: Mapping[str, ndarray]) -> Axes:
+    """Measured values as marks and predicted ones as lines of the same colour, on two logarithmic axes."""
+    for index, (name, values_M) in enumerate(measured.items()):
+        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index]}
+        ax.loglog(counts_M, theory[name], **style)
+        ax.loglog(counts_M, values_M, label=name, **style | {"marker": CLASS_MARKERS[index], "linestyle": "none"})
+    ax.set_xticks(counts_M, [str(count) for count in counts_M])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set(xlabel="posterior samples T")
+    ax.legend()
+    return ax

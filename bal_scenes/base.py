@@ -1,0 +1,247 @@
+"""What all explorers share: a state, a pure function from state to scene, controls, and what a click does.
+
+An explorer is about this long. Copy it:
+
+    from dataclasses import dataclass, replace
+
+    import numpy as np
+
+    from bal_scenes.base import Event, Explorer, Scene, Slider, stage
+    from bal_scenes.scene import contour, grid, heat, panel, points, scene
+
+    PLANE = {"x": (-3, 3), "y": (-3, 3)}
+
+    @dataclass(frozen=True, kw_only=True)
+    class HillState:
+        width: float = 1.0
+        top: tuple[float, float] = (0.0, 0.0)
+
+    @stage
+    def heights(width: float, top: tuple[float, float]) -> np.ndarray:
+        return np.exp(-((grid(**PLANE, columns=60) - top) ** 2).sum(axis=1) / (2 * width**2)).reshape(60, 60)
+
+    class Hill(Explorer):
+        State = HillState
+        controls = (Slider("width", label="Width", low=0.2, high=2.0, step=0.1),)
+
+        def compute(self, state: HillState) -> Scene:
+            values = heights(state.width, state.top)
+            layers = heat(values, **PLANE, bar="height"), contour(values, 0.5, **PLANE, colour="black")
+            top = points([state.top[0]], [state.top[1]], shape="star", size=18, colour="vermillion")
+            plane = panel(*layers, top, **PLANE, title="A hill", equal=True, click_anywhere=True)
+            return scene(plane, alt="A hill as a heat map, its top a star", status=f"The hill is {state.width} wide.")
+
+        def on_click(self, state: HillState, event: Event) -> HillState:
+            return replace(state, top=(round(event.x, 2), round(event.y, 2)))
+
+`Hill()` at the end of a cell shows it; `Hill().picture()` is the same picture as a Matplotlib figure.
+
+**Stages.** Split what is costly into pure functions of hashable arguments (fit, sample, score) and mark each `@stage`:
+it remembers its last results. A stage that takes `state.width` and not the whole state is not recomputed when another
+field moves. Stages must not change the arrays they hand on. JupyterLab may call an explorer from another thread than
+the cells', one call at a time: `torch.no_grad()` belongs inside a stage, where it holds for the thread that computes.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache, wraps
+from threading import RLock
+from typing import Any, ClassVar
+
+from bal_scenes.controls import Button, Choice, Control, IntSlider, Slider, Toggle
+from bal_scenes.events import HANDLERS, Event
+from bal_scenes.scene import Scene
+from bal_scenes.share import check_copyable, from_text, to_text
+
+__all__ = ["Button", "Choice", "Event", "Explorer", "IntSlider", "Scene", "Slider", "Toggle", "stage"]
+
+stage = lru_cache(maxsize=64)
+BUSY = "computing…"
+
+
+def _alone(method: Callable) -> Callable:
+    """Makes a method wait for its turn: JupyterLab hands the messages of different widgets to different threads."""
+
+    @wraps(method)
+    def in_turn(self: "Explorer", *args: Any, **options: Any) -> Any:
+        with self.lock:
+            return method(self, *args, **options)
+
+    return in_turn
+
+
+class Explorer:
+    """A picture that answers. Subclasses give `State`, `controls`, `compute` and any of the handlers
+    `on_click`, `on_drag`, `on_hover`, `on_key`, each `(state, event) -> state`.
+
+    A handler or an action that cannot do what is asked raises ValueError with a sentence for the learner. No exception
+    leaves the explorer: it becomes a sentence in the status line, the picture stays, and `error` holds it.
+    """
+
+    State: ClassVar[type]  # frozen, keyword-only, a default for every field; fields of JSON types and tuples of them
+    controls: ClassVar[tuple[Control, ...]] = ()
+    keys: ClassVar[tuple[str, ...]] = ()  # those that `on_key` wants, as the browser names them
+    slow_fields: ClassVar[frozenset[str]] = frozenset()  # a change of these shows "computing…" first
+    beside: ClassVar[bool] = False  # controls beside the picture instead of above it
+
+    def __init__(self, state: Any = None) -> None:
+        self.lock = RLock()
+        self._state = self._start = self.State() if state is None else self._checked(state)
+        self._history: list[dict[str, Any]] = []
+        self._dragging: dict[str, Any] | None = None  # the entry of the history that the present drag writes to
+        self._view: Any = None
+        self.scene: Scene | None = None
+        self.status = ""
+        self.error: Exception | None = None
+        self._redraw()
+
+    def compute(self, state: Any) -> Scene:
+        """The scene of a state. Depends on nothing but the state and what `__init__` stored; changes nothing."""
+        raise NotImplementedError(f"{type(self).__name__} has no compute(state)")
+
+    def check(self, state: Any) -> None:
+        """Raises ValueError for a state that cannot be shown; the ranges of the controls are checked besides."""
+
+    @property
+    def state(self) -> Any:
+        """The present state. Assigning another one moves controls and picture; ValueError where it is out of range."""
+        return self._state
+
+    @state.setter
+    @_alone
+    def state(self, state: Any) -> None:
+        self._go(self._checked(state))
+
+    @_alone
+    def set(self, **values: Any) -> None:
+        """Changes some fields of the state; ValueError where a value is out of range."""
+        self.state = replace(self._state, **values)
+
+    @_alone
+    def move(self, field: str, value: Any) -> None:
+        """Does what the control of this field does: as `set`, but a refusal becomes a sentence in the status line."""
+        self._try(lambda state: replace(state, **{field: value}), remember=False)
+
+    def state_as_text(self) -> str:
+        """The state as one line of text, for `restore`."""
+        return to_text(type(self).__name__, self._state)
+
+    def restore(self, text: str) -> None:
+        """Goes to a state written by `state_as_text`. Raises ValueError, with a sentence, where the text is no such."""
+        self.state = from_text(type(self).__name__, self.State, text)
+
+    @_alone
+    def undo(self) -> None:
+        """Takes back the last click, drag, key or button; sliders moved since then stay where they are."""
+        if self._history:
+            self._go(replace(self._state, **self._history.pop()))
+        else:
+            self._say("There is nothing to undo.")
+
+    @_alone
+    def reset(self) -> None:
+        """Back to the first state. Can be undone."""
+        self._go(self._start, remember=True)
+
+    @_alone
+    def press(self, action: str, *, slow: bool = False) -> None:
+        """Does what the button of this action does."""
+        if slow:
+            self._say(BUSY, busy=True)
+        self._try(getattr(self, action), remember=True)
+
+    @_alone
+    def dispatch(self, event: Event) -> None:
+        """Does what the explorer's handler says to an event; a drag is one step of `undo` from start to drop."""
+        handler = getattr(self, HANDLERS[event.kind], None)
+        if handler is None:
+            return
+        drag = event.kind in ("drag", "drop")
+        self._try(lambda state: handler(state, event), remember=event.kind != "hover", drag=drag)
+        if event.kind == "drop":
+            self._dragging = None
+
+    def picture(self) -> Any:
+        """The present picture as a Matplotlib figure."""
+        from bal_scenes.static import picture
+
+        if self.scene is None:
+            raise ValueError(f"There is no picture: {self.status}")
+        return picture(self.scene)
+
+    @property
+    @_alone
+    def widget(self) -> Any:
+        """The ipywidgets box of controls, picture and status; built when first asked for."""
+        if self._view is None:
+            from bal_scenes.view import View
+
+            self._view = View(self)
+        return self._view.box
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        # the plain text is the same in every run, so that stored outputs can be compared
+        return self.widget._repr_mimebundle_() | {
+            "text/plain": f"{type(self).__name__} explorer (runs in a live notebook)"
+        }
+
+    def _checked(self, state: Any) -> Any:
+        if not isinstance(state, self.State):
+            raise TypeError(f"state: expected {self.State.__name__}, got {type(state).__name__}")
+        for name, value in vars(state).items():
+            check_copyable(name, value)
+        for control in self.controls:
+            if not isinstance(control, Button):
+                control.check(getattr(state, control.field))
+        self.check(state)
+        return state
+
+    def _try(self, act: Callable[[Any], Any], *, remember: bool, drag: bool = False) -> None:
+        try:
+            state = self._checked(act(self._state))
+        except Exception as error:  # whatever an author's handler raises must not reach the notebook
+            if self._view is not None:
+                self._view.follow(self._state)  # a slider that was refused goes back
+            self._refuse(error)
+        else:
+            self._go(state, remember=remember, drag=drag)
+
+    def _go(self, state: Any, *, remember: bool = False, drag: bool = False) -> None:
+        if not drag:
+            self._dragging = None
+        before = {name: old for name, old in vars(self._state).items() if getattr(state, name) != old}
+        if not before:
+            if remember:  # a click that changes nothing still clears what the status line complained of
+                self._redraw()
+            return
+        if self._dragging is not None:
+            self._dragging |= before | self._dragging  # the oldest values win
+        elif remember:
+            self._history.append(before)
+            self._dragging = before if drag else None
+        self._state = state
+        if self._view is not None:
+            self._view.follow(state)
+        if self.slow_fields & before.keys():
+            self._say(BUSY, busy=True)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        try:
+            self.scene = self.compute(self._state)
+        except Exception as error:  # the learner's notebook shows a sentence; `error` keeps the rest
+            self._refuse(error)
+            return
+        self.error, self.status = None, self.scene["status"]
+        if self._view is not None:
+            self._view.canvas.show(self.scene)
+
+    def _refuse(self, error: Exception) -> None:
+        self.error = error
+        told = str(error) if isinstance(error, ValueError) else f"This did not work ({type(error).__name__}: {error})."
+        self._say(told, failed=True)
+
+    def _say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:
+        self.status = status
+        if self._view is not None:
+            self._view.canvas.say(status, busy=busy, failed=failed)

@@ -1,0 +1,68 @@
+"""The shared picture in the browser: Python computes a scene, a canvas draws it and reports what the learner does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from bal_scenes.events import Event
+from bal_scenes.scene import Scene
+
+HERE = Path(__file__).parent
+SCRIPTS = ("layers.js", "draw.js", "canvas.js", "input.js")  # one module, in this order
+
+
+def packed(scene: Any) -> Any:
+    """A scene with its arrays as buffers, which travel as binary beside the message."""
+    if isinstance(scene, np.ndarray):
+        return memoryview(np.ascontiguousarray(scene)).cast("B") if scene.size else b""
+    if isinstance(scene, dict):
+        return {key: packed(value) for key, value in scene.items()}
+    if isinstance(scene, (list, tuple)):
+        return [packed(value) for value in scene]
+    return scene
+
+
+class Canvas(anywidget.AnyWidget):
+    """One scene, its status line, and events. `on_event` is called with each `Event`."""
+
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    _css = HERE / "canvas.css"
+    scene = traitlets.Dict().tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    failed = traitlets.Bool(False).tag(sync=True)
+    listens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    wanted_keys = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(self, on_event: Callable[[Event], None], **traits: Any) -> None:
+        super().__init__(**traits)
+        self._on_event = on_event
+        self.on_msg(self._receive)
+
+    def show(self, scene: Scene) -> None:
+        """Draws a scene and its status, sent as one message; a scene that equals the present one is not sent again."""
+        with self.hold_sync():
+            self.scene = packed(scene)
+            self.say(scene["status"])
+
+    def say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:
+        """Shows a sentence in the status line; a busy one dims the picture."""
+        with self.hold_sync():
+            self.status, self.busy, self.failed = status, busy, failed
+
+    def copy(self, words: str) -> None:
+        """Puts words on the browser's clipboard where it allows that."""
+        self.send({"copy": words})
+
+    def _receive(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
+        """Passes a message on as an event. A paced one is answered, and only then does the browser send the next."""
+        paced = message.pop("paced", False)
+        try:
+            self._on_event(Event(**message))
+        finally:
+            if paced:
+                self.send({"answered": True})

@@ -1,0 +1,238 @@
+"""An explorer as one HTML file that works without Python: the scenes of chosen states, computed beforehand.
+
+    write_page(ThreeKinds(), "three_kinds.html", fields={"place": [0, 4, 7], "count": [5, 40]}, title="Three kinds of doubt")
+
+or, from a shell,
+
+    python -m bal_scenes.page bal_course.explorers.three_kinds:ThreeKinds --field place=0,4,7 --out page.html
+
+The page needs no network and opens from a disk as well as from a web site. Its address may end in `#` and a copied scene.
+"""
+
+import argparse
+import base64
+import hashlib
+import html
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from string import Template
+from typing import Any, get_type_hints
+
+import numpy as np
+from tqdm import tqdm
+
+from bal_scenes.base import Button, Choice, Control, Explorer, Toggle
+from bal_scenes.canvas import HERE, SCRIPTS
+from bal_scenes.scene import Scene
+from bal_scenes.share import typed
+from bal_scenes.shelf import Shelf
+
+MOST = 2000  # combinations; more would make a page that nobody waits for
+MANY = 20  # scenes from which on a progress bar is shown
+Fields = dict[str, list[Any]]
+
+# The policy makes the browser itself refuse whatever is not in the file, and every script but the one named by its sum.
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-$sum'; style-src 'unsafe-inline'; base-uri 'none'">
+<title>$title</title>
+<style>
+$style
+</style>
+</head>
+<body>
+<main style="--ratio: $ratio">
+<h1>$title</h1>
+<form class="page-controls" autocomplete="off"></form>
+<div class="page-picture"><noscript>The picture needs JavaScript.</noscript><div></div><div class="page-tip" aria-hidden="true" hidden></div></div>
+<form class="page-share" autocomplete="off"><button type="button">Copy scene</button><button>Paste scene</button>
+<input aria-label="Scene" placeholder="a copied scene, one line of text"></form>
+<p class="page-note">$count. Clicks, drags and all other settings: live in the notebook.</p>
+</main>
+<script type="text/plain" id="scenes">$scenes</script>
+<script type="module">$script</script>
+</body>
+</html>
+""")  # noqa: E501
+
+
+def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Sequence], title: str) -> Path:
+    """Writes the scenes of every combination of the given field values as one HTML page; gives its path.
+
+    Other fields are as in the explorer's state, which is also the page's first scene as far as `fields` hold it. A field
+    with one value gets no control. Raises ValueError, with a sentence, for a field without a control, a value that its
+    control refuses, more than 2,000 combinations, a state of which there is no scene, or a folder that does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():  # said before the scenes are computed, not after
+        raise ValueError(f"path: there is no folder {path.parent}")
+    chosen = _checked(explorer, fields)
+    shelf = Shelf()
+    scenes = [shelf.scene(scene) for scene in _computed(explorer, chosen)]
+    first = scenes[0]
+    script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.js"))
+    page = PAGE.substitute(
+        title=html.escape(title),
+        style="\n".join((HERE / name).read_text(encoding="utf-8") for name in ("canvas.css", "page.css")),
+        ratio=f"{first['width'] / first['height']:.3f}",
+        count=f"{len(scenes):,} stored scenes" if len(scenes) > 1 else "One stored scene",
+        scenes=shelf.folded(scenes=scenes, **_described(explorer, chosen)),
+        script=script,
+        sum=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _checked(explorer: Explorer, fields: Mapping[str, Sequence]) -> Fields:
+    """The values of each field as their control wants them; slow fields first, so that they change least often."""
+    kind, hints = type(explorer).__name__, get_type_hints(explorer.State)
+    controls = {control.field: control for control in _field_controls(explorer)}
+    chosen: Fields = {}
+    for name in sorted(fields, key=lambda name: name not in explorer.slow_fields):
+        if name not in controls:
+            raise ValueError(f"fields: {kind} has no control for {name!r}; it has controls for {', '.join(controls)}")
+        values = fields[name].tolist() if isinstance(fields[name], np.ndarray) else list(fields[name])
+        values = list(dict.fromkeys(typed(name, value, hints[name]) for value in values))
+        if not values:
+            raise ValueError(f"fields: expected at least one value of {name}, got none")
+        for value in values:
+            controls[name].check(value)
+        chosen[name] = values if isinstance(controls[name], Choice) else sorted(values)
+    if (count := math.prod(map(len, chosen.values()))) > MOST:
+        sizes = " × ".join(f"{name} {len(values)}" for name, values in chosen.items())
+        raise ValueError(f"fields: expected at most {MOST:,} combinations, got {count:,} ({sizes})")
+    return chosen
+
+
+def _field_controls(explorer: Explorer) -> list[Control]:
+    return [control for control in explorer.controls if not isinstance(control, Button)]
+
+
+def _computed(explorer: Explorer, chosen: Fields) -> Iterator[Scene]:
+    combinations = list(product(*chosen.values()))
+    for values in tqdm(combinations, desc="scenes", unit="scene", disable=len(combinations) < MANY):
+        named = dict(zip(chosen, values, strict=True))
+        state = replace(explorer.state, **named)
+        try:
+            explorer.check(state)
+            yield explorer.compute(state)
+        except ValueError as error:
+            words = ", ".join(f"{name} {value!r}" for name, value in named.items())
+            raise ValueError(f"fields: there is no scene with {words}: {error}") from error
+
+
+def _described(explorer: Explorer, chosen: Fields) -> dict[str, Any]:
+    """What the page knows besides its scenes: the first state, and the controls with the place of each value."""
+    state = asdict(explorer.state)
+    first = {name: values.index(state[name]) if state[name] in values else 0 for name, values in chosen.items()}
+    state |= {name: values[first[name]] for name, values in chosen.items()}
+    strides, stride = {}, 1
+    for name in reversed(chosen):
+        strides[name], stride = stride, stride * len(chosen[name])
+    shown = [control for control in _field_controls(explorer) if len(chosen.get(control.field, ())) > 1]
+    return {
+        "kind": type(explorer).__name__,
+        "state": state,
+        "first": [first[control.field] for control in shown],
+        "controls": [_native(control, chosen[control.field]) | {"stride": strides[control.field]} for control in shown],
+    }
+
+
+def _native(control: Control, values: list[Any]) -> dict[str, Any]:
+    """A control for page.js: its type, and the words of each value as the notebook's control shows them."""
+    told = {"field": control.field, "label": control.label, "values": values}
+    if isinstance(control, Toggle):
+        return told | {"type": "checkbox", "words": []}
+    if isinstance(control, Choice):
+        words = {value: word for word, value in control.options.items()} if isinstance(control.options, Mapping) else {}
+        return told | {"type": "select", "words": [str(words.get(value, value)) for value in values]}
+    spec = control.build().readout_format
+    return told | {"type": "range", "words": [_number(value, spec) for value in values]}
+
+
+def _number(value: float, spec: str) -> str:
+    """A number as the slider writes it, or with as many digits as it has where the slider would round it."""
+    word = format(value, spec)
+    return word if spec.endswith("%") or math.isclose(float(word), value) else f"{value:.10g}"
+
+
+def _explorer(place: str) -> Explorer:
+    """A new explorer of the class at `MODULE:CLASS`."""
+    module, _, name = place.partition(":")
+    if not name:
+        raise ValueError(f"explorer: expected MODULE:CLASS, got {place!r}")
+    kind = getattr(import_module(module), name, None)
+    if not (isinstance(kind, type) and issubclass(kind, Explorer)):
+        raise ValueError(f"explorer: there is no explorer {name} in {module}")
+    return kind()
+
+
+def _read_fields(explorer: Explorer, texts: Sequence[str]) -> Fields:
+    """Names and values of texts such as `place=0,4,7`, or `word=["a, b", "c"]` where a value holds a comma."""
+    fields: Fields = {}
+    hints = get_type_hints(explorer.State)
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        if not equals:
+            raise ValueError(f"--field: expected NAME=VALUE,VALUE,…, got {text!r}")
+        if name in fields:
+            raise ValueError(f"--field: {name} is given twice")
+        words = _value(listed) if listed.startswith("[") else listed.split(",")
+        if not isinstance(words, list):
+            raise ValueError(f"--field: expected a list [VALUE, VALUE, …] of {name}, got {listed!r}")
+        fields[name] = words if listed.startswith("[") or hints.get(name) is str else [_value(word) for word in words]
+    return fields
+
+
+def _value(word: str) -> Any:
+    known = {"True": True, "False": False, "None": None}
+    try:
+        return known[word] if word in known else json.loads(word)
+    except json.JSONDecodeError:
+        return word
+
+
+HELP = """Writes an explorer as one HTML page that needs neither Python nor a network.
+
+The page holds the picture of every combination of the given values; each field with two or more values gets the control
+that it has in the notebook. All other fields stay as they are in a new explorer, or in the scene given with --state."""
+EXAMPLES = """examples:
+  python -m bal_scenes.page bal_course.explorers.three_kinds:ThreeKinds \\
+      --field place=0,4,7,11 --field count=5,40,320 --out page.html
+  --field terms=False,True            a box to tick
+  --field 'word=["a, b", "c"]'        values that hold commas, as JSON"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; see `--help`."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m bal_scenes.page", None, HELP, EXAMPLES, formatter_class=raw)
+    add = parser.add_argument
+    add("explorer", metavar="MODULE:CLASS", help="for example bal_course.explorers.three_kinds:ThreeKinds")
+    add("--field", action="append", default=[], metavar="NAME=VALUE,…", help="a field and its values; may be repeated")
+    add("--state", metavar="SCENE", help="a copied scene, for the other fields and for the page's first scene")
+    add("--title", help="heading of the page (default: the first line of the explorer's description)")
+    add("--out", required=True, type=Path, metavar="FILE", help="the HTML file to write")
+    told = parser.parse_args(arguments)
+    try:
+        explorer = _explorer(told.explorer)
+        if told.state:
+            explorer.restore(told.state)
+        title = told.title or (type(explorer).__doc__ or type(explorer).__name__).strip().splitlines()[0].rstrip(".")
+        path = write_page(explorer, told.out, fields=_read_fields(explorer, told.field), title=title)
+    except (ValueError, ImportError) as error:
+        parser.error(str(error))
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""All posteriors of the course behind one door: the same network, prior and data, asked alike, costs counted alike.
+
+Dimensions: N inputs, K samples, C outputs, D weights, S data sets or seeds; * any further dimensions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import vmap
+
+from bal_utils.models import one_pass
+from bal_utils.posteriors import bayes_by_backprop, ensemble, laplace, mc_dropout, nuts
+from bal_utils.posteriors.weights import (
+    LogLikelihood,
+    WeightSamples,
+    categorical,
+    class_log_probs,
+    gaussian,
+    named_weights,
+)
+from bal_utils.runtime import stream
+from bal_utils.theory.information import log_mean_exp, predictive_entropy
+from bal_utils.theory.metrics import brier_score, expected_calibration_error, negative_log_likelihood, ood_auroc
+from bal_utils.training.fit import FitConfig, fit, initialised
+
+BACKWARD = 2  # forward passes that a backward pass is worth, the usual rule of thumb
+ONE, DROPOUT, ENSEMBLE, BACKPROP = "one network", "MC-dropout", "deep ensemble", "Bayes by Backprop"
+LAST, FULL, NUTS = "Laplace, last layer", "Laplace, all weights", "NUTS"
+METHODS = (ONE, DROPOUT, ENSEMBLE, BACKPROP, LAST, FULL, NUTS)
+
+Data = tuple[Tensor, Tensor]  # inputs and targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all methods share, and the few numbers that belong to one of them.
+
+    The prior is N(0, prior_std²) for every weight; a network trained by gradient steps meets it as the weight decay
+    1/(N prior_std²) on the mean loss, so that all methods have one posterior to approximate.
+    """
+
+    network: Callable[[float], nn.Module]  # dropout probability -> a new network
+    prior_std: float = 1.0
+    noise_std: float | None = None  # of the targets; None where they are classes
+    dropout: float = 0.1
+    epochs: int = 600
+    batch_size: int = 64
+    learning_rate: float = 1e-2
+    num_members: int = 5
+    backprop_steps: int = 1500  # of Bayes by Backprop
+    backprop_draws: int = 4
+    backprop_rate: float = 3e-2  # a third of it leaves the ELBO of a small network lower after as many steps
+    num_samples: int = 100
+
+    @property
+    def log_likelihood(self) -> LogLikelihood:
+        """log p(targets | outputs), summed over the inputs."""
+        return categorical if self.noise_std is None else gaussian(self.noise_std)
+
+    def loss(self, outputs_N: Tensor, targets_N: Tensor) -> Tensor:
+        """Minus the log-likelihood as a mean over the inputs, up to a constant."""
+        if self.noise_std is None:
+            return F.cross_entropy(outputs_N, targets_N)
+        return (outputs_N.reshape(targets_N.shape) - targets_N).square().mean() / (2 * self.noise_std**2)
+
+    def schedule(self, num_points: int) -> FitConfig:
+        """How one network is trained on this many points."""
+        return FitConfig(
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            max_epochs=self.epochs,
+            weight_decay=1 / (num_points * self.prior_std**2),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posterior:
+    """One fitted method, whichever it is.
+
+    `gradients` is what training took, in gradients of the loss at one input for one set of weights. `passes` is what a
+    prediction takes, in forward passes of the network for one input, a backward pass being worth BACKWARD of them.
+    """
+
+    sampler: ModuleType  # of `bal_utils.posteriors`
+    fitted: Any
+    num_samples: int
+    gradients: float
+    passes: float
+
+    def sample_outputs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
+        """outputs_N_K_C, sample k the same function for all inputs; the same draws at every call."""
+        count, masks = self.num_samples if num_samples is None else num_samples, stream(0, "comparison")
+        return self.sampler.sample_outputs(self.fitted, inputs, count, generator=masks)
+
+    def sample_log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
+        """log_probs_N_K_C, as `acquisition`, `batchbald` and `information` take them."""
+        return class_log_probs(self.sample_outputs(inputs, num_samples))
+
+
+def fit_networks(recipe: Recipe, data: Data, seed: int, num_members: int | None = None) -> WeightSamples:
+    """The members of the ensemble. The first is the "one network", and the network of both Laplaces."""
+    members = recipe.num_members if num_members is None else num_members
+    config = recipe.schedule(len(data[0]))
+    return ensemble.fit_ensemble(
+        lambda: recipe.network(0.0), *data, num_members=members, config=config, seed=seed, loss=recipe.loss
+    )
+
+
+def committee_of(recipe: Recipe, networks: WeightSamples, num_points: int, num_members: int) -> Posterior:
+    """The first members of an ensemble: one of them is the deterministic network."""
+    chosen = WeightSamples(networks.model, networks.weights_K_D[:num_members])
+    cost = num_members * recipe.epochs * num_points
+    return Posterior(sampler=ensemble, fitted=chosen, num_samples=num_members, gradients=cost, passes=num_members)
+
+
+def fit_dropout(recipe: Recipe, data: Data, seed: int) -> Posterior:
+    """MC-dropout, trained like the one network, from the same first weights."""
+    model = initialised(lambda: recipe.network(recipe.dropout), ensemble.member_seed(seed, 0))
+    fit(model, *data, config=recipe.schedule(len(data[0])), seed=seed, loss=recipe.loss)
+    count = recipe.num_samples
+    return Posterior(
+        sampler=mc_dropout, fitted=model, num_samples=count, gradients=recipe.epochs * len(data[0]), passes=count
+    )
+
+
+def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> Posterior:
+    """Bayes by Backprop on all data at once, from the one network: from random weights it ends at a lower ELBO."""
+    q = bayes_by_backprop.fit_bayes_by_backprop(
+        networks.network(0),
+        *data,
+        prior_std=recipe.prior_std,
+        log_likelihood=recipe.log_likelihood,
+        learning_rate=recipe.backprop_rate,
+        steps=recipe.backprop_steps,
+        num_draws=recipe.backprop_draws,
+        seed=seed,
+    )
+    cost = (recipe.epochs + recipe.backprop_steps * recipe.backprop_draws) * len(data[0])
+    count = recipe.num_samples
+    return Posterior(sampler=bayes_by_backprop, fitted=q, num_samples=count, gradients=cost, passes=count)
+
+
+def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_layer: bool) -> Posterior:
+    """Laplace's approximation around the one network, linearised."""
+    model = networks.network(0)
+    fitted = laplace.fit_network(
+        model, *data, prior_std=recipe.prior_std, noise_std=recipe.noise_std, last_layer=last_layer
+    )
+    num_outputs = list(model.parameters())[-1].numel()
+    # one forward pass, and for all weights a backward pass for each output; those of the last layer are its inputs
+    passes = 1 if last_layer else 1 + BACKWARD * num_outputs
+    cost = (recipe.epochs + num_outputs) * len(data[0])
+    return Posterior(sampler=laplace, fitted=fitted, num_samples=recipe.num_samples, gradients=cost, passes=passes)
+
+
+def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: WeightSamples) -> Posterior:
+    """One of METHODS but NUTS; `networks` are those of `fit_networks`. Raises KeyError for another name."""
+    num_points = len(data[0])
+    return {
+        ONE: lambda: committee_of(recipe, networks, num_points, 1),
+        DROPOUT: lambda: fit_dropout(recipe, data, seed),
+        ENSEMBLE: lambda: committee_of(recipe, networks, num_points, recipe.num_members),
+        BACKPROP: lambda: fit_backprop(recipe, networks, data, seed),
+        LAST: lambda: fit_laplace(recipe, networks, data, last_layer=True),
+        FULL: lambda: fit_laplace(recipe, networks, data, last_layer=False),
+    }[name]()
+
+
+def fit_all(recipe: Recipe, data: Data, seed: int, own: Mapping[str, Recipe] | None = None) -> dict[str, Posterior]:
+    """Every method but NUTS, by the names of METHODS. `own` holds recipes of methods that have one of their own."""
+    networks, own = fit_networks(recipe, data, seed), own or {}
+    return {name: fit_method(name, own.get(name, recipe), data, seed, networks) for name in METHODS if name != NUTS}
+
+
+def fit_nuts(
+    recipe: Recipe,
+    data_S: Sequence[Data],
+    networks_S: Sequence[WeightSamples],
+    *,
+    num_samples: int = 300,
+    warmup: int = 150,
+    max_tree_depth: int = 6,
+    seed: int = 0,
+) -> list[Posterior]:
+    """NUTS for several data sets in one chain, from the one network of each.
+
+    The posteriors are independent, so the log density of all weights together is the sum of theirs, and a chain for the
+    sum is a chain for each. One long vector costs little more than a short one where calling the network is what costs.
+    """
+    model, calls = recipe.network(0.0).eval(), 0
+    starts_S_D = torch.stack([networks.weights_K_D[0] for networks in networks_S])
+    inputs_S_N, targets_S_N = (torch.stack(parts_S) for parts_S in zip(*data_S, strict=True))
+
+    def log_density(weights_SD: Tensor) -> Tensor:  # `weights.log_joint` of each, up to a constant
+        nonlocal calls
+        calls += 1
+        weights_S_D = weights_SD.reshape(starts_S_D.shape)
+        outputs_S_N = vmap(lambda parts, inputs: one_pass(model, inputs, parts))(
+            named_weights(model, weights_S_D), inputs_S_N
+        )
+        fit_S = vmap(recipe.log_likelihood)(outputs_S_N, targets_S_N)
+        return fit_S.sum() - 0.5 * (weights_S_D / recipe.prior_std).square().sum()
+
+    samples_K_SD = nuts.sample_nuts(
+        log_density, starts_S_D.flatten(), num_samples=num_samples, warmup=warmup, max_tree_depth=max_tree_depth, seed=seed
+    )  # fmt: skip
+    chains_S = samples_K_SD.reshape(num_samples, *starts_S_D.shape).unbind(dim=1)
+    return [
+        Posterior(
+            sampler=nuts,
+            fitted=WeightSamples(model, weights_K_D),
+            num_samples=recipe.num_samples,
+            gradients=calls * len(data[0]),
+            passes=recipe.num_samples,
+        )
+        for weights_K_D, data in zip(chains_S, data_S, strict=True)
+    ]
+
+
+def score(log_probs_N_K_C: Tensor, labels_N: Tensor, strangers_N_K_C: Tensor) -> dict[str, float]:
+    """NLL, Brier score and ECE of the averaged prediction, and the AUROC with which its entropy finds the strangers."""
+    mean_N_C = log_mean_exp(log_probs_N_K_C, dim=1)
+    return {
+        "NLL": negative_log_likelihood(mean_N_C, labels_N),
+        "Brier": brier_score(mean_N_C, labels_N),
+        "ECE": expected_calibration_error(mean_N_C, labels_N),
+        "AUROC": ood_auroc(predictive_entropy(log_probs_N_K_C), predictive_entropy(strangers_N_K_C)),
+    }
+
+
+def total_variation(log_probs_N_C: Tensor, others_N_C: Tensor) -> Tensor:
+    """½ Σ_c |p(c) - q(c)|, the largest difference that two predictions make in the probability of any event: [N] in [0, 1]."""
+    return 0.5 * (log_probs_N_C.exp() - others_N_C.exp()).abs().sum(dim=-1)
+
+
+def wasserstein_1(samples_N_K: Tensor, others_N_K: Tensor) -> Tensor:
+    """∫ |F⁻¹(t) - G⁻¹(t)| dt of two empirical distributions for each input, [N], in the units of the samples.
+
+    With equally many samples it is the mean distance of the k-th smallest to the k-th smallest. A single sample, the same
+    for all weights, may stand for K. Raises ValueError where the numbers of samples are different and neither is 1.
+    """
+    counts = samples_N_K.shape[-1], others_N_K.shape[-1]
+    if counts[0] != counts[1] and 1 not in counts:
+        raise ValueError(f"others_N_K: expected {counts[0]} samples, as there are in samples_N_K, got {counts[1]}")
+    return (samples_N_K.sort(dim=-1).values - others_N_K.sort(dim=-1).values).abs().mean(dim=-1)

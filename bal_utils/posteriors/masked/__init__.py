@@ -1,0 +1,1 @@
+"""Dropout masks kept for a whole pool, and the fast evaluation of networks under them."""

@@ -1,0 +1,1 @@
+"""Networks fitted to data: one, or many small ones at once."""

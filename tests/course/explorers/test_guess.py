@@ -1,0 +1,100 @@
+"""The guessing game: choosing, the score, and no answer before its time."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from bal_course.explorers.guess import GuessState, GuessTheQuery
+from bal_scenes.base import Event
+from bal_scenes.canvas import packed
+
+IMAGES = np.random.default_rng(0).random((20, 8, 8))
+SCORES = np.random.default_rng(1).random(20)
+BEST = sorted(range(20), key=lambda i: -SCORES[i])[:5]
+
+
+@pytest.fixture
+def game():
+    return GuessTheQuery(IMAGES, SCORES)
+
+
+def choose(game, *images):
+    for image in images:
+        game.dispatch(Event(kind="click", panel=0, point=image))
+
+
+def test_images_are_chosen_counted_and_taken_back(game):
+    choose(game, 3, 7)
+    assert game.status == "You have chosen two of five."
+    choose(game, 3)
+    assert game.state.chosen == (7,)
+    game.undo()
+    assert game.state.chosen == (3, 7)
+    choose(game, None)
+    assert game.state.chosen == (3, 7)
+
+
+def test_nothing_of_the_scores_shows_before_the_answer(game):
+    other = GuessTheQuery(IMAGES, SCORES[::-1])
+    for chosen in ((), (1, 2), (1, 2, 3, 4, 5)):
+        state = GuessState(chosen=chosen)
+        assert packed(game.compute(state)) == packed(other.compute(state))
+    revealed = GuessState(chosen=(1, 2, 3, 4, 5), revealed=True)
+    assert packed(game.compute(revealed)) != packed(other.compute(revealed))
+
+
+def test_the_answer_waits_for_five(game):
+    choose(game, 1, 2, 3)
+    game.press("reveal")
+    assert game.status == "Choose two more, then press Reveal."
+    assert not game.state.revealed
+    choose(game, 4, 5, 6)
+    assert "take it back" in game.status
+    assert game.state.chosen == (1, 2, 3, 4, 5)
+    game.press("reveal")
+    assert game.state.revealed
+    choose(game, 9)
+    assert "Reset" in game.status
+
+
+def test_bald_itself_scores_everything(game):
+    choose(game, *BEST)
+    game.press("reveal")
+    total = sum(SCORES[i] for i in BEST)
+    assert game.status.startswith("Five of your five are among BALD's.")
+    assert f"carry {total:.2f} nats, 100 % of BALD's {total:.2f}" in game.status
+
+
+def test_the_random_score_is_the_mean_over_all_choices():
+    scores = np.array([0.0, 0.1, 0.5, 0.2, 0.9, 0.3, 0.05])
+    game = GuessTheQuery(IMAGES[:7], scores, picks=3, state=GuessState(chosen=(0, 1, 4), revealed=True))
+    expected = np.mean([sum(chosen) for chosen in combinations(scores, 3)])
+    assert f"three random ones carry {expected:.2f} on average" in game.status
+    assert game.status.startswith("One of your three is among BALD's.")
+
+
+def test_scores_of_zero_are_no_error():
+    game = GuessTheQuery(IMAGES, np.zeros(20), state=GuessState(chosen=(0, 1, 2, 3, 9), revealed=True))
+    assert game.error is None
+    assert "0.00 nats;" in game.status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"images_N_H_W": IMAGES[:19]}, "images_N_H_W 19, scores_N 20"),
+        ({"images_N_H_W": IMAGES[None]}, "images_N_H_W: expected 3 dimension"),
+        ({"images_N_H_W": 255 * IMAGES}, "expected ink from 0 to 1"),
+        ({"scores_N": np.where(SCORES > 0.5, np.nan, SCORES)}, "scores_N: expected finite scores"),
+        ({"scores_N": SCORES - 2}, "scores_N: expected finite scores of at least 0, got -"),
+        ({"picks": 20}, "picks: expected 1 to 19, got 20"),
+        ({"picks": 0}, "picks: expected 1 to 19, got 0"),
+        ({"state": GuessState(chosen=(1, 1))}, "different numbers below 20"),
+        ({"state": GuessState(chosen=(25,))}, "different numbers below 20"),
+        ({"state": GuessState(chosen=(1,), revealed=True)}, "expected 5 chosen images first, got 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        GuessTheQuery(**{"images_N_H_W": IMAGES, "scores_N": SCORES} | arguments)

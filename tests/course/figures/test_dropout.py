@@ -1,0 +1,58 @@
+"""What the figures of notebook 05 draw."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from bal_course.figures import dropout
+
+
+@pytest.fixture
+def ax():
+    yield plt.figure().subplots()
+    plt.close("all")
+
+
+def test_matrices_share_one_scale_with_zero_in_the_middle():
+    axes = plt.figure().subplots(1, 2)
+    dropout.matrices(axes, [np.array([[1.0, -3.0]]), np.zeros((1, 2))], ["M", "draw 1"])
+    assert {panel.images[0].get_clim() for panel in axes} == {(-3.0, 3.0)}
+    assert [panel.get_title(loc="center") for panel in axes] == ["M", "draw 1"]
+    plt.close("all")
+
+
+def test_the_bend_shows_both_curves_and_the_points_with_two_standard_errors(ax):
+    norms_G = np.linspace(0, 1, 5)
+    dropout.bend(ax, norms_G, norms_G + 1, norms_G, [0.5], [1.4], [0.1])
+    np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:2]], [norms_G + 1, norms_G])
+    (bars,) = (found for found in ax.collections if hasattr(found, "get_segments"))
+    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [1.2, 1.6])
+    assert ax.get_xlabel() and ax.get_ylabel()
+
+
+def test_fading_gap_has_a_tick_a_dimension_and_may_be_measured_for_the_first_few_only(ax):
+    dims_M = np.array([1, 2, 4])
+    dropout.fading_gap(ax, dims_M, {"a": dims_M / 10}, {"a": [(0.1, 0.01)]}, ceiling=0.5)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "4"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.1, 0.2, 0.4])
+
+
+def test_the_band_is_two_standard_deviations_wide(ax):
+    line_G = np.linspace(0, 1, 4)
+    dropout.function_draws(ax, line_G, np.zeros((4, 3)), line_G, np.full(4, 0.5))
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(-1.0) and band[:, 1].max() == pytest.approx(2.0)
+    assert len(ax.lines) == 4
+
+
+def test_spread_starts_at_zero_and_ticks_the_data(ax):
+    dropout.spread_along(ax, np.arange(3.0), {"a": np.ones(3)}, gap=(0.5, 1.5), data=np.array([0.1, 2.0]))
+    assert ax.get_ylim()[0] == 0
+    np.testing.assert_allclose(ax.lines[1].get_xdata(), [0.1, 2.0])
+
+
+def test_each_bound_is_marked_at_its_best(ax):
+    stds_G = np.array([0.01, 0.1, 1.0])
+    dropout.bound_over_std(ax, stds_G, {"a": np.array([-9.0, -2.0, -3.0]), "b": np.array([-8.0, -4.0, -1.0])}, 0.0)
+    assert [line.get_xdata()[0] for line in ax.lines[1:4:2]] == [0.1, 1.0]
+    assert ax.get_xscale() == "log"

@@ -1,0 +1,1386 @@
+"""Every exercise's answer against an oracle that shares no line with it: the library, SciPy, scikit-learn, counting.
+
+A function is compared on the exercise's own cases and on random arguments; a value is derived again. Each entry says by
+what, and an exercise without an entry fails.
+"""
+
+import functools
+import importlib
+import inspect
+import itertools
+import json
+import math
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+import torch
+from scipy import stats
+from scipy.spatial import cKDTree
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import ShuffleSplit
+from sklearn.neural_network import MLPClassifier
+from torch import Tensor, nn
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
+
+from bal_course import exercises
+from bal_course.exercises.core import Exercise, as_array, own
+from bal_utils import acquisition, batchbald, data, records
+from bal_utils.acquisition import core_set, epig, expected_change
+from bal_utils.models import MLP, GalCNN, penultimate
+from bal_utils.posteriors import comparison, dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
+from bal_utils.runtime import stream
+from bal_utils.sweep import replication
+from bal_utils.theory import (
+    divergence,
+    information,
+    linear_regression,
+    logistic_regression,
+    metrics,
+    uncertainty,
+    variational,
+)
+from bal_utils.training.fit import FitConfig, fit, initialised
+
+RANDOM_CASES = 25
+
+
+def course_exercises() -> dict[str, Exercise]:
+    found = {}
+    for module in pkgutil.iter_modules(exercises.__path__):
+        for name, value in vars(importlib.import_module(f"bal_course.exercises.{module.name}")).items():
+            if isinstance(value, Exercise):
+                found[f"{module.name}.{name}"] = value
+    return found
+
+
+EXERCISES = course_exercises()
+
+
+class Oracle(NamedTuple):
+    """`by` names what stands behind it; `draw` makes random arguments."""
+
+    by: str
+    function: Callable
+    draw: Callable
+
+
+FUNCTIONS: dict[str, Oracle] = {}
+VALUES: dict[str, Oracle] = {}
+
+
+def oracle(name: str, by: str, draw: Callable) -> Callable:
+    def enter(function: Callable) -> Callable:
+        assert name not in FUNCTIONS
+        FUNCTIONS[name] = Oracle(by, function, draw)
+        return function
+
+    return enter
+
+
+def derived(name: str, by: str) -> Callable:
+    """A value that a function of no arguments derives."""
+
+    def enter(function: Callable) -> Callable:
+        assert name not in VALUES
+        VALUES[name] = Oracle(by, function, None)
+        return function
+
+    return enter
+
+
+# Random arguments
+
+
+def tensor(values) -> Tensor:
+    return torch.as_tensor(np.asarray(values), dtype=torch.float64)
+
+
+def probs(g: np.random.Generator, *shape: int, positive: bool = False) -> Tensor:
+    """Rows that sum to one, some of them with exact zeros, no two numbers alike."""
+    table = g.dirichlet(np.full(shape[-1], 0.7), shape[:-1])
+    if not positive and g.random() < 0.5:
+        table[..., 0] *= g.random(table.shape[:-1]) < 0.5
+        table /= table.sum(axis=-1, keepdims=True)
+    return tensor(table)
+
+
+def sizes(g: np.random.Generator, *upper: int) -> list[int]:
+    return [int(g.integers(2, one + 1)) for one in upper]
+
+
+def covariance(g: np.random.Generator, size: int) -> np.ndarray:
+    root = g.normal(size=(size, size + 2))
+    return root @ root.T / size
+
+
+def normal(g: np.random.Generator, *shape: int) -> Tensor:
+    return tensor(3 * g.normal(size=shape))
+
+
+# 00 Start here
+
+
+def curve(g):
+    size = int(g.integers(2, 9))
+    return (
+        sorted(g.choice(200, size, replace=False).tolist()),
+        g.integers(70, 100, size) / 100,
+        g.integers(75, 100) / 100,
+    )
+
+
+@oracle("start_here.exercise_1", "bal_utils.records", curve)
+def _(labels, accuracy, threshold):
+    return records.labels_to_reach(np.array(labels), np.array(accuracy), threshold)
+
+
+@oracle("start_here.exercise_2", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 5, 6)),))
+def _(probs_N_C):
+    return acquisition.least_confidence_scores(probs_N_C.log()[:, None])
+
+
+@oracle("start_here.exercise_3", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 5, 6)),))
+def _(probs_K_C):
+    return acquisition.bald_scores(probs_K_C.log()[None])[0]
+
+
+# 01 MLE, MAP, Bayes
+
+
+@oracle(
+    "mle_map_bayes_regression.exercise_1", "bal_utils.theory.linear_regression", lambda g: tuple(g.uniform(0.1, 3, 2))
+)
+def _(prior_std, noise_std):
+    """One feature of 1 and one target of 1: the ridge weight is 1 / (1 + λ)."""
+    (weight,) = linear_regression.maximum_a_posteriori(
+        [[1.0]], [1.0], prior_precision=prior_std**-2, noise_precision=noise_std**-2
+    )
+    return 1 / weight - 1
+
+
+def features_and_covariance(g):
+    size = int(g.integers(1, 5))
+    return g.normal(size=size), covariance(g, size), g.uniform(0.1, 2)
+
+
+@oracle("mle_map_bayes_regression.exercise_2", "bal_utils.theory.linear_regression", features_and_covariance)
+def _(features_D, covariance_D_D, noise_std):
+    belief = linear_regression.Belief(mean_D=0 * features_D, covariance_D_D=covariance_D_D)
+    return linear_regression.predict(belief, features_D[None], noise_precision=noise_std**-2).std_N[0]
+
+
+def belief_and_trial(g):
+    size = int(g.integers(1, 5))
+    return g.normal(size=size), covariance(g, size), g.normal(size=size), g.normal(), g.uniform(0.5, 30)
+
+
+@oracle("mle_map_bayes_regression.exercise_3", "bal_utils.theory.linear_regression", belief_and_trial)
+def _(mean_D, precision_D_D, features_D, target, noise_precision):
+    belief = linear_regression.Belief(mean_D=mean_D, covariance_D_D=np.linalg.inv(precision_D_D))
+    return linear_regression.update(belief, features_D[None], [target], noise_precision=noise_precision).mean_D
+
+
+def regression_data(g):
+    points, size = int(g.integers(1, 6)), int(g.integers(1, 5))
+    return g.normal(size=(points, size)), g.normal(size=points), g.uniform(0.2, 3), g.uniform(0.2, 1)
+
+
+@oracle("mle_map_bayes_regression.exercise_4", "bal_utils.theory.linear_regression", regression_data)
+def _(features_N_D, targets_N, prior_std, noise_std):
+    return linear_regression.log_evidence(
+        features_N_D, targets_N, prior_precision=prior_std**-2, noise_precision=noise_std**-2
+    )
+
+
+# 02 Bayesian classification
+
+
+def labelled_points(g):
+    points, size = sizes(g, 8, 4)
+    return normal(g, size), normal(g, points, size), torch.as_tensor(g.integers(0, 2, points)), g.uniform(0.05, 5)
+
+
+@oracle("bayesian_classification.exercise_1", "bal_utils.theory.logistic_regression", labelled_points)
+def _(w, x, y, alpha):
+    constant = len(w) / 2 * math.log(alpha / (2 * math.pi))
+    return logistic_regression.log_joint(w, x, y.to(w.dtype), alpha) - constant
+
+
+def grid(g):
+    size = int(g.integers(2, 9))
+    return normal(g, size) - g.choice([0, 3000]), tensor(g.uniform(0.1, 3, size)), normal(g, size)
+
+
+@oracle("bayesian_classification.exercise_2", "SciPy", grid)
+def _(log_joint, areas, values):
+    return scipy.special.softmax(log_joint.numpy() + np.log(areas.numpy())) @ values.numpy()
+
+
+def draws_and_place(g):
+    draws, size = sizes(g, 6, 4)
+    return normal(g, draws, size), normal(g, size)
+
+
+@oracle("bayesian_classification.exercise_3", "bal_utils.theory.logistic_regression", draws_and_place)
+def _(draws, x):
+    return logistic_regression.average_probability(draws, x[None])[0]
+
+
+def gaussian_and_place(g):
+    size = int(g.integers(1, 5))
+    return normal(g, size), tensor(covariance(g, size)), normal(g, size)
+
+
+@oracle("bayesian_classification.exercise_4", "bal_utils.theory.logistic_regression", gaussian_and_place)
+def _(mean, covariance_D_D, x):
+    return logistic_regression.moderated_probability(mean, covariance_D_D, x[None])[0]
+
+
+# 03 Kinds of uncertainty
+
+
+def committee(g):
+    members = int(g.integers(1, 7))
+    return normal(g, members), tensor(g.uniform(0.05, 4, members))
+
+
+@oracle("kinds_of_uncertainty.exercise_1", "bal_utils.theory.uncertainty", committee)
+def _(means_K, variances_K):
+    return uncertainty.split_variance(means_K[None], variances_K[None]).total_N[0].sqrt()
+
+
+@oracle("kinds_of_uncertainty.exercise_2", "SciPy", lambda g: (normal(g, 3), normal(g, 3), normal(g, 3)))
+def _(mean, log_variance, target):
+    return -stats.norm.logpdf(target.numpy(), mean.numpy(), np.exp(log_variance.double().numpy() / 2))
+
+
+@oracle("kinds_of_uncertainty.exercise_3", "bal_utils.theory.information", lambda g: (probs(g, *sizes(g, 5, 6)),))
+def _(probs_K_C):
+    log_probs_1_K_C = probs_K_C.log()[None]
+    return torch.cat([information.expected_entropy(log_probs_1_K_C), information.mutual_information(log_probs_1_K_C)])
+
+
+def shaken(g):
+    draws, classes = sizes(g, 6, 5)
+    return normal(g, draws, classes) * g.choice([1, 200]), int(g.integers(classes))
+
+
+@oracle("kinds_of_uncertainty.exercise_4", "SciPy", shaken)
+def _(shaken_T_C, label):
+    log_probs_T = scipy.special.log_softmax(shaken_T_C.double().numpy(), axis=1)[:, label]
+    return scipy.special.logsumexp(log_probs_T, b=1 / len(log_probs_T))
+
+
+@derived("kinds_of_uncertainty.exercise_5", "bal_utils.theory.linear_regression")
+def _():
+    """A constant depth with a wide prior, 0.3²/50·k of ignorance: as many soundings as leave 0.04 m², then four times."""
+    soundings, noise = (
+        50,
+        math.sqrt(0.04 * 50),
+    )  # each sounding as noisy about the unknown depth as 0.04 m² after 50 says
+    later = linear_regression.posterior(
+        np.ones((4 * soundings, 1)), np.zeros(4 * soundings), prior_precision=1e-9, noise_precision=noise**-2
+    )
+    return math.sqrt(0.3**2 + later.covariance_D_D[0, 0])
+
+
+# 04 Variational inference
+
+
+@oracle(
+    "variational_inference.exercise_1",
+    "bal_utils.theory.divergence",
+    lambda g: (g.normal(), g.uniform(0.1, 3), g.normal(), g.uniform(0.1, 3)),
+)
+def _(mean_q, std_q, mean_p, std_p):
+    return divergence.diagonal_gaussian_kl(*(tensor([one]) for one in (mean_q, std_q, mean_p, std_p)))
+
+
+def bound(g):
+    up, down = g.integers(0, 5, 2)
+    log_joint = (
+        EXERCISES["variational_inference.exercise_2"].cases[0][0].__class__(int(up), int(down), g.uniform(0.5, 3))
+    )
+    return log_joint, g.normal(), g.uniform(0.2, 3), tensor(g.normal(size=int(g.integers(2, 40))))
+
+
+@oracle("variational_inference.exercise_2", "bal_utils.theory.variational", bound)
+def _(log_joint, mean, std, base):
+    q = MultivariateNormal(tensor([mean]), tensor([[std**2]]))
+    return variational.elbo(q, lambda weights_K_1: log_joint(weights_K_1[:, 0]), base.double()[:, None])
+
+
+@oracle("variational_inference.exercise_3", "a second derivation", lambda g: (tensor(covariance(g, *sizes(g, 5))),))
+def _(covariance_D_D):
+    """The standard deviation of each weight once all others are known, by Schur's complement."""
+    S, found = covariance_D_D.numpy(), []
+    for place in range(len(S)):
+        others = np.arange(len(S)) != place
+        known = S[place, others] @ np.linalg.solve(S[np.ix_(others, others)], S[others, place])
+        found.append(math.sqrt(S[place, place] - known))
+    return np.array(found)
+
+
+def minibatch(g):
+    size = int(g.integers(1, 8))
+    return tensor(g.exponential(size=size)), tensor(g.exponential(20)), int(g.integers(size, 1000))
+
+
+@oracle("variational_inference.exercise_4", "bal_utils.posteriors.dropout_elbo", minibatch)
+@oracle("dropout_as_variational_inference.exercise_3", "bal_utils.posteriors.dropout_elbo", minibatch)
+def _(nll_B, kl, num_data):
+    without_kl = dropout_elbo.negative_elbo(-nll_B, [], num_data=num_data, std=1.0, length_scale=1.0)
+    return (without_kl + kl) / num_data
+
+
+# 05 Dropout as variational inference
+
+
+def layer(g):
+    inputs, hidden, outputs = sizes(g, 4, 5, 3)
+    mask_N_H = tensor(g.integers(0, 2, (inputs, hidden)))
+    return normal(g, inputs, hidden), normal(g, hidden, outputs), mask_N_H, g.uniform(0, 0.9)
+
+
+@oracle("dropout_as_variational_inference.exercise_1", "counting", layer)
+def _(hidden_N_H, weights_H_O, mask_N_H, drop):
+    """Unit by unit, and only those that are kept."""
+    out_N_O = np.zeros((len(hidden_N_H), weights_H_O.shape[1]))
+    for n, h in zip(*np.nonzero(mask_N_H.numpy()), strict=True):
+        out_N_O[n] += hidden_N_H[n, h].item() * weights_H_O[h].numpy() / (1 - drop)
+    return out_N_O
+
+
+@oracle(
+    "dropout_as_variational_inference.exercise_2",
+    "bal_utils.posteriors.dropout_elbo",
+    lambda g: (normal(g, *sizes(g, 4, 3)), g.uniform(0, 0.9), g.uniform(0.2, 4)),
+)
+def _(weights_H_O, drop, length_scale):
+    mean_R_D, rest = weights_H_O.double() / (1 - drop), {"keep": 1 - drop, "std": 0.01, "length_scale": length_scale}
+    return dropout_elbo.l2_form(mean_R_D, **rest) - dropout_elbo.l2_form(torch.zeros_like(mean_R_D), **rest)
+
+
+@derived("dropout_as_variational_inference.exercise_4", "bal_utils.posteriors.dropout_elbo")
+def _():
+    return dropout_elbo.weight_decay(
+        length_scale=3, num_data=2000, drop=0.1, noise_precision=0.5**-2, loss="squared error"
+    )
+
+
+def passes(g):
+    return normal(g, *sizes(g, 4, 6)), g.uniform(0.2, 30)
+
+
+@oracle("dropout_as_variational_inference.exercise_5", "bal_utils.theory.uncertainty", passes)
+@oracle("mc_dropout.exercise_1", "bal_utils.theory.uncertainty", passes)
+def _(outputs_N_T, noise_precision):
+    noise_N_T = torch.full_like(outputs_N_T, 1 / noise_precision)
+    return uncertainty.split_variance(outputs_N_T, noise_N_T).total_N.sqrt()
+
+
+# 06 MC-dropout
+
+
+@oracle(
+    "mc_dropout.exercise_2",
+    "bal_utils.posteriors.dropout_regression",
+    lambda g: (normal(g, *sizes(g, 6)), g.normal() * g.choice([1, 100]), g.uniform(0.2, 30)),
+)
+def _(outputs_T, target, noise_precision):
+    return dropout_regression.log_likelihood(outputs_T.double()[None], tensor([target]), noise_precision**-0.5)[0]
+
+
+@oracle("mc_dropout.exercise_3", "SciPy", lambda g: (normal(g, *sizes(g, 6, 5)),))
+def _(logits_T_C):
+    return np.mean([scipy.special.softmax(row) for row in logits_T_C.double().numpy()], axis=0)
+
+
+@oracle(
+    "mc_dropout.exercise_4",
+    "counting",
+    lambda g: (normal(g, *sizes(g, 4, 6)), *sizes(g, 5), g.uniform(0.1, 0.9), int(g.integers(1000))),
+)
+def _(hidden_N_H, num_passes, p, seed):
+    uniform_T_H = torch.rand(num_passes, hidden_N_H.shape[1], generator=torch.Generator().manual_seed(seed)).tolist()
+    return [
+        [[0.0 if u < p else value / (1 - p) for u, value in zip(row, hidden, strict=True)] for row in uniform_T_H]
+        for hidden in hidden_N_H.tolist()
+    ]
+
+
+@derived("mc_dropout.exercise_5", "counting")
+def _():
+    whole = sum(9 + 1 for _ in range(50))
+    return whole / (9 + sum(1 for _ in range(50)))
+
+
+# 07 Deep ensembles
+
+
+@oracle("deep_ensembles.exercise_1", "torch.distributions", committee)
+def _(means_K, variances_K):
+    mixture = MixtureSameFamily(Categorical(logits=torch.zeros_like(means_K)), Normal(means_K, variances_K.sqrt()))
+    return torch.stack([mixture.mean, mixture.variance.sqrt()])
+
+
+@oracle(
+    "deep_ensembles.exercise_2",
+    "bal_utils.theory.information",
+    lambda g: (normal(g, *sizes(g, 5, 5)) * g.choice([1, 200]),),
+)
+def _(logits_K_C):
+    return information.log_mean_exp(logits_K_C.double().log_softmax(dim=-1), dim=0)
+
+
+def predictions_and_labels(g):
+    inputs, members, classes = sizes(g, 5, 5, 5)
+    return probs(g, inputs, members, classes, positive=True).log(), torch.as_tensor(g.integers(0, classes, inputs))
+
+
+@oracle("deep_ensembles.exercise_3", "bal_utils.theory.metrics", predictions_and_labels)
+def _(log_probs_N_K_C, labels_N):
+    return metrics.negative_log_likelihood(information.log_mean_exp(log_probs_N_K_C, dim=1), labels_N)
+
+
+@oracle(
+    "deep_ensembles.exercise_4",
+    "torch.distributions",
+    lambda g: (*committee(g), tensor(3 * g.normal() * g.choice([1, 100]))),
+)
+def _(means_K, variances_K, target):
+    mixture = MixtureSameFamily(Categorical(logits=torch.zeros_like(means_K)), Normal(means_K, variances_K.sqrt()))
+    return -mixture.log_prob(target)
+
+
+# 08 Bayesian neural networks
+
+
+@oracle(
+    "bayesian_neural_networks.exercise_1", "SciPy", lambda g: (10 ** g.uniform(-5, -1), int(g.integers(1, 100_000)))
+)
+def _(weight_decay, num_data):
+    """The s at which moving one weight from 0 to s costs as much under the prior as under the penalty."""
+
+    def difference(log_s):
+        s = math.exp(log_s)
+        by_prior = stats.norm.logpdf(0, scale=s) - stats.norm.logpdf(s, scale=s)
+        return num_data * weight_decay / 2 * s**2 - by_prior
+
+    return math.exp(scipy.optimize.brentq(difference, -20, 20, xtol=1e-14))
+
+
+def independent_weights(g):
+    size = int(g.integers(1, 6))
+    return normal(g, size), normal(g, size), g.uniform(0.2, 3)
+
+
+@oracle("bayesian_neural_networks.exercise_2", "bal_utils.theory.divergence", independent_weights)
+def _(mean_D, rho_D, prior_std):
+    mean_D, std_D = mean_D.double(), rho_D.double().exp().log1p()
+    return divergence.diagonal_gaussian_kl(mean_D, std_D, torch.zeros_like(mean_D), torch.full_like(mean_D, prior_std))
+
+
+def draws_of_a_batch(g):
+    draws, size = sizes(g, 4, 6)
+    return -tensor(g.exponential(size=(draws, size))), tensor(g.exponential(5)), int(g.integers(size, 1000))
+
+
+@oracle("bayesian_neural_networks.exercise_3", "bal_utils.posteriors.dropout_elbo", draws_of_a_batch)
+def _(log_lik_K_B, kl, num_data):
+    rest = {"num_data": num_data, "std": 1.0, "length_scale": 1.0}
+    return kl + torch.stack([dropout_elbo.negative_elbo(row_B, [], **rest) for row_B in log_lik_K_B]).mean()
+
+
+@oracle(
+    "bayesian_neural_networks.exercise_4", "bal_utils.posteriors", lambda g: (normal(g, *sizes(g, 5), 3), g.normal())
+)
+def _(weights_K_3, x):
+    network = nn.Sequential(nn.Linear(1, 1), nn.Tanh(), nn.Linear(1, 1, bias=False)).to(weights_K_3.dtype)
+    return weights.outputs_with(network, weights_K_3, torch.tensor([[x]], dtype=weights_K_3.dtype)).mean()
+
+
+@derived("bayesian_neural_networks.exercise_5", "counting")
+def _():
+    """All orders and flips of four random units, those that compute the same function and are different settings."""
+    g = np.random.default_rng(0)
+    units_H_3, grid_G = g.normal(size=(4, 3)), g.normal(size=9)
+
+    def function(units_H_3):
+        return np.tanh(grid_G[:, None] * units_H_3[:, 0] + units_H_3[:, 1]) @ units_H_3[:, 2]
+
+    settings = set()
+    for order in itertools.permutations(range(4)):
+        for flips in itertools.product([1, -1], repeat=4):
+            copy_H_3 = units_H_3[list(order)] * np.array(flips)[:, None]
+            if np.allclose(function(copy_H_3), function(units_H_3)):
+                settings.add(tuple(copy_H_3.ravel()))
+    return len(settings)
+
+
+# 09 Which posterior
+
+
+def paired_scores(g):
+    size = int(g.integers(2, 9))
+    return g.normal(size=size), g.normal(size=size)
+
+
+@oracle("which_posterior.exercise_1", "SciPy", paired_scores)
+def _(method_S, baseline_S):
+    return tuple(stats.ttest_rel(method_S, baseline_S).confidence_interval(0.95))
+
+
+@oracle("which_posterior.exercise_2", "counting", lambda g: tuple(int(one) for one in g.integers(1, 9, 5)))
+def _(points, epochs, networks, predictions, passes):
+    forward_and_backward = 1 + 2
+    trainings = sum(points * forward_and_backward for _ in range(networks) for _ in range(epochs))
+    return trainings + sum(passes for _ in range(predictions))
+
+
+@oracle("which_posterior.exercise_3", "scikit-learn", lambda g: (g.integers(5, 10, 6) / 10, g.integers(3, 9, 4) / 10))
+def _(familiar_N, strange_M):
+    is_strange = [0] * len(familiar_N) + [1] * len(strange_M)
+    return roc_auc_score(is_strange, 1 - np.concatenate([familiar_N, strange_M]))
+
+
+def confidences(g):
+    size = int(g.integers(1, 30))
+    return g.uniform(0.02, 1, size), g.integers(0, 2, size).astype(float), int(g.integers(1, 12))
+
+
+@oracle("which_posterior.exercise_4", "bal_utils.theory.metrics", confidences)
+def _(confidence_N, correct_N, num_bins):
+    """Class 0 has the confidence, and 99 others share the rest."""
+    rest_N_99 = np.repeat((1 - confidence_N)[:, None] / 99, 99, axis=1)
+    log_probs_N_C = tensor(np.concatenate([confidence_N[:, None], rest_N_99], axis=1)).log()
+    labels_N = torch.as_tensor(1 - correct_N, dtype=torch.long)
+    return metrics.expected_calibration_error(log_probs_N_C, labels_N, num_bins=num_bins)
+
+
+# 10 Strategies
+
+
+@oracle("active_learning_strategies.exercise_1", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 5, 6)),))
+def _(probs_N_C):
+    return acquisition.margin_scores(probs_N_C.log()[:, None])
+
+
+@oracle("active_learning_strategies.exercise_2", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 7, 5)),))
+def _(probs_K_C):
+    return acquisition.vote_entropy_scores(probs_K_C.log()[None])[0]
+
+
+@oracle(
+    "active_learning_strategies.exercise_3",
+    "SciPy",
+    lambda g: (probs(g, *sizes(g, 5, 6), positive=True).clamp_min(1e-9),),
+)
+def _(probs_K_C):
+    table = probs_K_C.double().numpy()
+    return np.mean([stats.entropy(row, table.mean(axis=0)) for row in table])
+
+
+def prediction_and_features(g):
+    classes, size = sizes(g, 5, 4)
+    return probs(g, classes), normal(g, size)
+
+
+@oracle("active_learning_strategies.exercise_4", "bal_utils.acquisition.expected_change", prediction_and_features)
+def _(probs_C, features_F):
+    return expected_change.expected_gradient_length_scores(probs_C.log()[None, None], features_F[None])[0]
+
+
+def places(g):
+    points, labelled = sizes(g, 12, 5)
+    return normal(g, points, 2), normal(g, labelled, 2), int(g.integers(1, points + 1))
+
+
+@oracle("active_learning_strategies.exercise_5", "bal_utils.acquisition.core_set", places)
+def _(points_N_2, labelled_L_2, batch_size):
+    return core_set.k_center_greedy(points_N_2, labelled_L_2, batch_size).indices
+
+
+# 11 Two moons
+
+
+@oracle("two_moons_explorer.exercise_1", "bal_utils.theory.information", lambda g: (probs(g, *sizes(g, 5, 5, 4)),))
+def _(probs_G_K_C):
+    return information.mutual_information(probs_G_K_C.log())
+
+
+@derived("two_moons_explorer.exercise_2", "bal_utils.acquisition")
+def _():
+    return acquisition.bald_scores(tensor([[[0.7, 0.3]]]).log())[0]
+
+
+def two_terms(g):
+    size = int(g.integers(1, 6))
+    all_doubt = g.uniform(0.1, 0.7, size)
+    return tensor(all_doubt), tensor(all_doubt * g.random(size))
+
+
+@oracle("two_moons_explorer.exercise_3", "a second derivation", two_terms)
+def _(all_doubt_G, noise_G):
+    """The largest factor under which no brightness exceeds one."""
+    factor = min(1 / value for value in all_doubt_G.tolist() + noise_G.tolist() if value > 0)
+    return np.array([[factor * value for value in part.tolist()] for part in (all_doubt_G, noise_G)])
+
+
+@oracle("two_moons_explorer.exercise_4", "SciPy", lambda g: (normal(g, *sizes(g, 12), 2),))
+def _(batch_B_2):
+    distances_B_2, _ = cKDTree(batch_B_2.numpy()).query(batch_B_2.numpy(), k=2)
+    return distances_B_2[:, 1].mean()
+
+
+# 12 MNIST
+
+
+@oracle("mnist_bald.exercise_1", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 9, 5)),))
+def _(probs_K_C):
+    return acquisition.variation_ratio_scores(probs_K_C.log()[None])[0]
+
+
+def records_of(labels_R, accuracy_S_R) -> list[dict]:
+    """A record a seed, the first round of which is the start."""
+    return [
+        {
+            "config": {"seed": seed},
+            "start": list(range(labels_R[0])),
+            "rounds": [
+                {"labels": labels, "accuracy": float(accuracy)}
+                for labels, accuracy in zip(labels_R, accuracy_R, strict=True)
+            ],
+        }
+        for seed, accuracy_R in enumerate(accuracy_S_R)
+    ]
+
+
+def curves(g):
+    seeds, rounds = sizes(g, 8, 7)
+    return list(range(20, 20 + 10 * rounds, 10)), g.integers(60, 100, (seeds, rounds)) / 100, g.integers(80, 100) / 100
+
+
+@oracle("mnist_bald.exercise_2", "bal_utils.sweep.replication", curves)
+def _(labels_R, accuracy_S_R, threshold):
+    return replication.labels_quartiles(records_of(labels_R, accuracy_S_R), threshold)
+
+
+def two_tables(g):
+    shape = sizes(g, 6, 6)
+    return g.random(shape), g.random(shape)
+
+
+@oracle("mnist_bald.exercise_3", "bal_utils.sweep.replication", two_tables)
+def _(mine_S_R, theirs_S_R):
+    labels_R = list(range(20, 20 + 10 * mine_S_R.shape[1], 10))
+    mean, ends, _ = replication.paired_lead(records_of(labels_R, mine_S_R), records_of(labels_R, theirs_S_R))
+    return mean, *ends
+
+
+@oracle("mnist_bald.exercise_4", "counting", lambda g: tuple(int(one) for one in g.integers(1, 50, 3)))
+def _(before, after, num_samples):
+    return (before + sum(after for _ in range(num_samples))) / (before + after)
+
+
+# 13 BatchBALD
+
+
+def two_predictions(g):
+    members, classes = sizes(g, 5, 4)
+    return probs(g, members, classes), probs(g, members, classes)
+
+
+def log_pair(first_K_C, second_K_C):
+    return torch.stack([first_K_C, second_K_C]).double().log()
+
+
+@oracle("batchbald.exercise_1", "bal_utils.batchbald", two_predictions)
+def _(first_K_C, second_K_C):
+    log_probs_2_K_C = log_pair(first_K_C, second_K_C)
+    noise = information.expected_entropy(log_probs_2_K_C).sum()
+    return batchbald.joint_mutual_information(log_probs_2_K_C) + noise
+
+
+@oracle("batchbald.exercise_2", "bal_utils.batchbald", two_predictions)
+def _(first_K_C, second_K_C):
+    log_probs_2_K_C = log_pair(first_K_C, second_K_C)
+    both, one = (batchbald.joint_mutual_information(log_probs_2_K_C[:size]) for size in (2, 1))
+    return both - one
+
+
+def gains(g):
+    size = int(g.integers(2, 9))
+    return g.uniform(0, 3), tensor(g.uniform(0, 0.7, size)), int(g.integers(1, size + 1)), int(g.integers(2, 30))
+
+
+@oracle("batchbald.exercise_3", "a second derivation", gains)
+def _(worth, gains_N, batch_size, num_samples):
+    """The largest sum over all batches, by trying them; no more than K samples can be told apart."""
+    best = max(sum(batch) for batch in itertools.combinations(gains_N.tolist(), batch_size))
+    return min(worth + best, stats.entropy(np.ones(num_samples)))
+
+
+def weights_and_uniforms(g):
+    size = int(g.integers(2, 9))
+    return normal(g, size), tensor(g.random(size)), int(g.integers(1, size + 1))
+
+
+@oracle("batchbald.exercise_4", "SciPy", weights_and_uniforms)
+def _(log_weights_N, uniforms_N, batch_size):
+    keys_N = log_weights_N.double().numpy() + stats.gumbel_r.ppf(uniforms_N.double().numpy())
+    return np.argsort(-keys_N)[:batch_size]
+
+
+@derived("batchbald.prediction_1", "counting")
+def _():
+    """The table of the six suspects, question by question."""
+    answers = {"town": "nneess", "accent": "nneess", "hand": "lrlrlr", "coat": "ggrbrw"}
+    pairs = ["town and hand", "coat and town", "coat and hand", "coat and accent", "town and accent"]
+    told = {pair: len(set(zip(*(answers[one] for one in pair.split(" and ")), strict=True))) for pair in pairs}
+    (best,) = [pair for pair, suspects in told.items() if suspects == 6]
+    return best
+
+
+@derived("batchbald.prediction_2", "bal_utils.acquisition")
+def _():
+    """A pool of forty images, five copies each, and BALD's ten."""
+    log_probs_N_K_C = probs(np.random.default_rng(0), 40, 20, 10, positive=True).log().repeat(5, 1, 1)
+    batch = acquisition.highest_scores(acquisition.bald_scores(log_probs_N_K_C), 10, stream(0, "ties"))
+    return len({index % 40 for index in batch.indices})
+
+
+@derived("batchbald.prediction_3", "bal_utils.batchbald")
+def _():
+    """Twenty members, each sure of a number of two digits of its own: two labels tell them apart, and more add nothing."""
+    digits_3_K = torch.tensor([[member // 10, member % 10, member % 7] for member in range(20)]).T
+    log_probs_3_K_C = torch.nn.functional.one_hot(digits_3_K, 10).double().log()
+    two, three = (batchbald.joint_mutual_information(log_probs_3_K_C[:size]) for size in (2, 3))
+    assert math.isclose(two, three)
+    return three
+
+
+# 14 In practice
+
+
+def values_and_patience(g):
+    return (g.integers(50, 60, int(g.integers(1, 12))) / 100).tolist(), int(g.integers(1, 4))
+
+
+@oracle("in_practice.exercise_1", "a second derivation", values_and_patience)
+def _(values_R, patience):
+    """The first round whose last `patience` values are none above the best before them."""
+    for number in range(patience, len(values_R)):
+        before, last = values_R[: number - patience + 1], values_R[number - patience + 1 : number + 1]
+        if max(last) <= max(before):
+            return number
+    return len(values_R) - 1
+
+
+@oracle("in_practice.exercise_2", "counting", lambda g: (g.random(), int(g.integers(2, 12))))
+def _(error, num_classes):
+    """All pairs of answers about an image of class 0."""
+    chance_C = [1 - error] + [error / (num_classes - 1)] * (num_classes - 1)
+    pairs = itertools.product(range(num_classes), repeat=2)
+    return sum(chance_C[first] * chance_C[second] * (2 + (first != second)) for first, second in pairs)
+
+
+@oracle("in_practice.exercise_3", "bal_utils.acquisition.epig", two_predictions)
+def _(probs_K_C, target_probs_K_C):
+    return epig.epig_scores(probs_K_C.double().log()[None], target_probs_K_C.double().log()[None])[0]
+
+
+@derived("in_practice.prediction_1", "SciPy")
+def _():
+    return stats.binom.std(50, 0.9) / 50
+
+
+@derived("in_practice.prediction_2", "bal_utils.acquisition.epig")
+def _():
+    """The score needs predictions for the targets' images, changes with them, and has no place for their labels."""
+    g = np.random.default_rng(0)
+    candidates, some, others = (probs(g, 3, 5, 4).log() for _ in range(3))
+    assert not torch.allclose(epig.epig_scores(candidates, some), epig.epig_scores(candidates, others))
+    takes = list(inspect.signature(epig.epig_scores).parameters)
+    return "images" if takes == ["log_probs_N_K_C", "target_log_probs_T_K_C"] else "labels"
+
+
+# Predictions: what a lesson shows by its own run is found again here by a smaller one, or by counting
+
+
+def nearest(value: float, **choices: float) -> str:
+    """The letter of the choice that is nearest, on a scale of ratios."""
+    return min(choices, key=lambda letter: abs(math.log(value / choices[letter])))
+
+
+@functools.cache
+def digits() -> tuple[Tensor, Tensor]:
+    pixels_N_64, labels_N = load_digits(return_X_y=True)
+    return torch.as_tensor(pixels_N_64 / 16).float(), torch.as_tensor(labels_N)
+
+
+def network_on(pixels_N_64: Tensor, labels_N: Tensor) -> nn.Module:
+    """A network with dropout, as in the lessons."""
+    network = initialised(lambda: MLP(64, 10, hidden=(100,), dropout=0.25), seed=0)
+    fit(network, pixels_N_64, labels_N, config=FitConfig(learning_rate=5e-3, batch_size=20, max_epochs=60), seed=0)
+    return network
+
+
+@functools.cache
+def after_sixty_labels() -> tuple[Tensor, Tensor]:
+    """What fifty masks of a network that knows sixty digits say about all others, and which those are."""
+    pixels_N_64, labels_N = digits()
+    network = network_on(pixels_N_64[:60], labels_N[:60])
+    return mc_dropout.sample_log_probs(network, pixels_N_64[60:], 50).double(), labels_N[60:]
+
+
+@derived("start_here.prediction_1", "a small experiment")
+def _():
+    """How far each label moves the weights of the members, by Bayes' rule, on average over the labels."""
+    log_probs_N_K_C, _ = after_sixty_labels()
+    noise_N = information.expected_entropy(log_probs_N_K_C)
+    information_N = information.mutual_information(log_probs_N_K_C)
+    images = {"A": (noise_N + information_N).argmin(), "B": information_N.argmax(), "C": noise_N.argmax()}
+
+    def change(place) -> float:
+        probs_K_C = log_probs_N_K_C[place].exp().numpy()
+        weights_K_C = probs_K_C / probs_K_C.sum(axis=0)
+        return probs_K_C.mean(axis=0) @ [stats.entropy(weights_K, np.ones(50)) for weights_K in weights_K_C.T]
+
+    return max(images, key=lambda letter: change(images[letter]))
+
+
+@derived("start_here.exercise_4", "a small experiment")
+def _():
+    log_probs_N_K_C, labels_N = after_sixty_labels()
+    right_N = (information.log_mean_exp(log_probs_N_K_C, dim=1).argmax(dim=1) == labels_N).double()
+    asked_for = acquisition.bald_scores(log_probs_N_K_C).topk(200).indices
+    difference = right_N[asked_for].mean() - right_N.mean()
+    return "C" if abs(difference) < 0.05 else "A" if difference < 0 else "B"
+
+
+STICK_N, TURN_N = np.array([-0.60, -0.45, -0.30, -0.20, -0.05]), np.array([-0.77, -0.59, -0.39, -0.26, -0.17])
+
+
+@derived("mle_map_bayes_regression.prediction_1", "SciPy")
+def _():
+    """How far the height at full right can be pushed while the likelihood stays at 60 % of the best."""
+    features_N_2, noise_std = np.stack([np.ones(5), STICK_N], axis=1), 0.2
+
+    def log_likelihood(line_2):
+        return stats.norm.logpdf(TURN_N, features_N_2 @ line_2, noise_std).sum()
+
+    best_2, *_ = np.linalg.lstsq(features_N_2, TURN_N, rcond=None)
+    limit = {"type": "ineq", "fun": lambda line_2: log_likelihood(line_2) - log_likelihood(best_2) - math.log(0.6)}
+    pushed = scipy.optimize.minimize(lambda line_2: -line_2.sum(), best_2, constraints=limit)
+    return nearest(-pushed.fun - best_2.sum(), A=0.1, B=0.2, C=0.6)
+
+
+@derived("mle_map_bayes_regression.prediction_2", "bal_utils.theory.linear_regression")
+def _():
+    """The widths of the belief along its two axes, the prior's being one."""
+    belief = linear_regression.posterior([[1.0, 0.4]], [0.5], prior_precision=1.0, noise_precision=0.2**-2)
+    narrow, wide = np.sqrt(np.linalg.eigvalsh(belief.covariance_D_D))
+    return "C" if wide < 0.3 else "B" if narrow < 0.3 else "A"
+
+
+@derived("mle_map_bayes_regression.prediction_3", "bal_utils.theory.linear_regression")
+def _():
+    def gain_std(trials):
+        features_N_2 = np.stack([np.ones(trials), np.linspace(-1, 1, trials)], axis=1)
+        belief = linear_regression.posterior(features_N_2, np.zeros(trials), prior_precision=1, noise_precision=25)
+        return math.sqrt(belief.covariance_D_D[1, 1])
+
+    return nearest(gain_std(400) / gain_std(100), A=1, B=1 / 2, C=1 / 4, D=1 / 16)
+
+
+@derived("mle_map_bayes_regression.prediction_4", "SciPy")
+def _():
+    """The density of the harbour's readings under each size, the weights integrated out."""
+    hours_N, levels_N = (part[:, 0].double().numpy() for part in data.sine_with_gap(20, 0.2, seed=3))
+
+    def evidence(size):
+        features_N_D = linear_regression.gaussian_bumps(hours_N, size, low=-4, high=4)
+        return stats.multivariate_normal.logpdf(levels_N, cov=features_N_D @ features_N_D.T + 0.04 * np.eye(20))
+
+    return {3: "A", 8: "B", 14: "C"}[max(range(1, 15), key=evidence)]
+
+
+def star_and_ray(factor: float) -> tuple[float, float]:
+    """What the best line and the average over all say about the star, moved away by a factor; by importance sampling."""
+    inputs_N_2, labels_N = logistic_regression.two_groups(5, seed=12)
+    inputs_N_2, star_2 = inputs_N_2.double().numpy(), factor * np.array([1.0, 8.0])
+
+    def log_joint(weights_K_2):
+        signs_N = 2 * labels_N.numpy() - 1
+        return -np.logaddexp(0, -signs_N * (weights_K_2 @ inputs_N_2.T)).sum(axis=-1) - 0.05 * (weights_K_2**2).sum(
+            axis=-1
+        )
+
+    best_2 = scipy.optimize.minimize(lambda one_2: -log_joint(one_2), np.zeros(2)).x
+    draws_K_2 = np.random.default_rng(0).normal(size=(400_000, 2)) / math.sqrt(0.1)  # from the prior
+    shares_K = scipy.special.softmax(log_joint(draws_K_2) + 0.05 * (draws_K_2**2).sum(axis=1))
+    return scipy.special.expit(best_2 @ star_2), shares_K @ scipy.special.expit(draws_K_2 @ star_2)
+
+
+@derived("bayesian_classification.prediction_1", "counting over draws")
+def _():
+    _, average = star_and_ray(1)
+    return "A" if average >= 0.95 else "C" if average < 0.51 else "B"
+
+
+@derived("bayesian_classification.prediction_2", "counting over draws")
+def _():
+    (_, near), (best, far) = star_and_ray(1), star_and_ray(10)
+    assert best > 0.99
+    return "A" if far > 0.99 else "B" if abs(far - 0.5) < abs(far - near) else "C"
+
+
+@derived("kinds_of_uncertainty.prediction_1", "a second derivation")
+def _():
+    """The lake as a Gaussian process, its covariance that of the bumps, before and after the boat's next round."""
+
+    def features(places_N):
+        return linear_regression.gaussian_bumps(places_N, 23, low=-1, high=13)[:, 1:]
+
+    def variance(count):
+        places_N, _ = uncertainty.soundings(count, 0.5, 5)
+        asked_3 = np.array([2.0, 7.0, 11.0])
+        between = features(asked_3) @ features(places_N).T
+        known_N_N = features(places_N) @ features(places_N).T + np.diag(uncertainty.sounding_noise(places_N, 0.5) ** 2)
+        learned_3 = np.diag(between @ np.linalg.solve(known_N_N, between.T))
+        return (features(asked_3) ** 2).sum(axis=1) - learned_3 + uncertainty.sounding_noise(asked_3, 0.5) ** 2
+
+    return "ABC"[int(np.argmax(np.sqrt(variance(40)) - np.sqrt(variance(80))))]
+
+
+@derived("kinds_of_uncertainty.prediction_2", "scikit-learn")
+def _():
+    pixels_N_64, labels_N = (part.numpy() for part in digits())
+    network = MLPClassifier(random_state=0, max_iter=60).fit(pixels_N_64[labels_N != 4], labels_N[labels_N != 4])
+    share = (network.predict_proba(pixels_N_64[labels_N == 4]).max(axis=1) > 0.9).mean()
+    return "A" if share < 0.05 else "B" if share < 0.25 else "C"
+
+
+@derived("variational_inference.prediction_1", "SciPy")
+def _():
+    """The best of many starts, on a grid, for bumps of equal weight at ±2.5."""
+    grid_G = np.linspace(-9, 9, 1801)
+    bumps_2_G = stats.norm.logpdf(grid_G, [[-2.5], [2.5]], 0.6)
+    log_p_G = np.logaddexp(*bumps_2_G) - math.log(2)
+
+    def kl(q_2):
+        log_q_G = stats.norm.logpdf(grid_G, q_2[0], np.exp(q_2[1]))
+        return np.trapezoid(np.exp(log_q_G) * (log_q_G - log_p_G), grid_G)
+
+    starts = itertools.product((-2, 0, 2), (-1, 1))
+    found = [scipy.optimize.minimize(kl, start, bounds=[(-5, 5), (-2, 1)]) for start in starts]
+    mean, std = (
+        min(found, key=lambda one: one.fun).x @ np.diag([1, 0]),
+        np.exp(min(found, key=lambda one: one.fun).x[1]),
+    )
+    return "B" if abs(abs(mean[0]) - 2.5) < 0.3 else "A" if std > 1.5 else "C"
+
+
+@derived("variational_inference.prediction_2", "bal_utils.theory.variational")
+def _():
+    where = torch.eye(100)[0], torch.ones(100), torch.randn(20_000, 100, generator=stream(0, "draws"))
+
+    def function(weights_K_D):
+        return -weights_K_D.square().sum(dim=-1) / 2
+
+    by_score, by_path = (
+        one(function, *where)[:, 0, 0].var().item()
+        for one in (variational.score_function_gradients, variational.reparametrised_gradients)
+    )
+    ratio = by_score / by_path
+    return "C" if ratio > 1000 else nearest(ratio, A=1, B=10)
+
+
+@derived("variational_inference.prediction_3", "SciPy")
+def _():
+    """Length and stretch, as correlated as the lesson prints, -0.98, and 0.70 cm wide: KL(q ‖ p) over upright ellipses."""
+    root_2 = np.array([0.7, 0.23])
+    covariance_2_2 = np.outer(root_2, root_2) * np.array([[1, -0.98], [-0.98, 1]])
+
+    def kl(log_std_2):
+        return divergence.gaussian_kl(
+            torch.zeros(2).double(),
+            tensor(np.diag(np.exp(2 * log_std_2))),
+            torch.zeros(2).double(),
+            tensor(covariance_2_2),
+        ).item()
+
+    width = math.exp(scipy.optimize.minimize(kl, np.log(root_2)).x[0])
+    return nearest(width, A=0.14, B=0.7, C=3.5)
+
+
+@derived("dropout_as_variational_inference.prediction_1", "bal_utils.posteriors.dropout_elbo")
+def _():
+    """The slopes of both objectives on the same masks: the same but for one factor?"""
+    g = np.random.default_rng(0)
+    keep, precision, length_scale, num_data = 0.8, 25.0, 1.3, 40
+    hidden_N_H, targets_N_1 = normal(g, num_data, 6), normal(g, num_data, 1)
+    mask_N_H = tensor(g.random((num_data, 6)) < keep)
+    slopes = []
+    for by in ("Ada", "Thomas"):
+        means_H_1 = normal(np.random.default_rng(1), 6, 1).requires_grad_()
+        outputs_N_1 = (hidden_N_H * mask_N_H) @ means_H_1
+        if by == "Ada":
+            decay = dropout_elbo.paper_decay(
+                keep=keep, length_scale=length_scale, num_data=num_data, noise_precision=precision
+            )
+            objective = dropout_elbo.dropout_loss(outputs_N_1, targets_N_1, [means_H_1], [decay])
+        else:
+            log_likelihood_N = Normal(outputs_N_1, precision**-0.5).log_prob(targets_N_1)[:, 0]
+            prior = {"num_data": num_data, "std": 0.01, "length_scale": length_scale}
+            objective = dropout_elbo.negative_elbo(log_likelihood_N, [(means_H_1, keep)], **prior)
+        slopes.append(torch.autograd.grad(objective, means_H_1)[0])
+    ratio_H_1 = slopes[1] / slopes[0]
+    return "A" if torch.allclose(ratio_H_1, ratio_H_1.mean().expand(6, 1)) else "B"
+
+
+ALL_MASKS_K_8 = np.array(list(itertools.product((0, 1), repeat=8)))
+
+
+def mask_shares(keep: float) -> np.ndarray:
+    return keep ** ALL_MASKS_K_8.sum(axis=1) * (1 - keep) ** (8 - ALL_MASKS_K_8.sum(axis=1))
+
+
+def fitted_with_dropout(features_N_8, targets_N, keep: float) -> np.ndarray:
+    """The weights of the least expected error over all 256 masks, a little decay included; spread of the outputs_N."""
+    masked_KN_8 = (ALL_MASKS_K_8[:, None] * features_N_8).reshape(-1, 8)
+    times_KN = np.repeat(mask_shares(keep), len(targets_N))
+    ridge = Ridge(alpha=0.04, fit_intercept=False)
+    weights_8 = ridge.fit(masked_KN_8, np.tile(targets_N, 256), sample_weight=times_KN).coef_
+    outputs_K_N = (ALL_MASKS_K_8 * weights_8) @ features_N_8.T
+    mean_N = mask_shares(keep) @ outputs_K_N
+    return np.sqrt(mask_shares(keep) @ (outputs_K_N - mean_N) ** 2)
+
+
+def bumps_and_targets(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    inputs_N, targets_N = (part[:, 0].double().numpy() for part in data.sine_with_gap(count, 0.2, seed=seed))
+    return linear_regression.gaussian_bumps(inputs_N, 8, low=-4, high=4), targets_N
+
+
+@derived("dropout_as_variational_inference.prediction_2", "counting")
+def _():
+    """The exact variance over all masks: of a sum of independent terms, and of a sum under one mask."""
+    features_N_8, targets_N = bumps_and_targets(40)
+    weights_8 = np.linalg.lstsq(features_N_8, targets_N, rcond=None)[0]
+    terms_K_N = -12.5 * (targets_N - (ALL_MASKS_K_8 * weights_8) @ features_N_8.T) ** 2
+    shares_K = mask_shares(0.8)
+
+    def variance(values_K):
+        return shares_K @ (values_K - shares_K @ values_K) ** 2
+
+    own, shared = sum(variance(terms_K) for terms_K in terms_K_N.T), variance(terms_K_N.sum(axis=1))
+    return "B" if shared > 1.1 * own else "A" if own > 1.1 * shared else "C"
+
+
+@derived("dropout_as_variational_inference.prediction_3", "counting")
+def _():
+    features_N_8, targets_N = bumps_and_targets(40)
+    once = fitted_with_dropout(features_N_8, targets_N, 0.8).mean()
+    copied = fitted_with_dropout(np.tile(features_N_8, (10, 1)), np.tile(targets_N, 10), 0.8).mean()
+    return "A" if copied / once < 0.4 else "B" if copied / once < 0.95 else "C"
+
+
+@derived("mc_dropout.prediction_1", "counting")
+def _():
+    small, large = (fitted_with_dropout(*bumps_and_targets(count), 0.9).mean() for count in (80, 1280))
+    return nearest(large / small, A=1 / 4, B=1 / 2, C=1)
+
+
+@derived("mc_dropout.prediction_2", "a small experiment")
+def _():
+    patients, progress = load_diabetes(return_X_y=True)
+    train, test = next(ShuffleSplit(1, test_size=0.2, random_state=0).split(patients))
+    fitted = mc_dropout.fit_regression(patients[train], progress[train], dropout=0.1, noise_std=50.0, epochs=30)
+    averaged = mc_dropout.root_mean_squared_error(fitted, patients[test], progress[test], 1000)
+    off = np.sqrt(np.mean((progress[test] - fitted.predict_without_dropout(patients[test]).numpy()) ** 2))
+    return "A" if averaged < 0.95 * off else "C" if averaged > 1.05 * off else "B"
+
+
+@derived("deep_ensembles.prediction_1", "a small experiment")
+def _():
+    inputs_N_1, targets_N_1 = data.sine_with_gap(100, 0.2, seed=1)
+    config = FitConfig(learning_rate=2e-2, batch_size=100, max_epochs=200)
+    five = ensemble.fit_ensemble(
+        lambda: MLP(1, 2, hidden=(50,), dropout=0.0), inputs_N_1, targets_N_1[:, 0],
+        config=config, seed=1, loss=uncertainty.gaussian_nll,
+    )  # fmt: skip
+    asked_3_1 = torch.tensor([[-2.0], [1.25], [6.0]])
+    means_3_K, log_variances_3_K = ensemble.sample_outputs(five, asked_3_1).double().unbind(dim=-1)
+    stds_3 = np.sqrt((log_variances_3_K.exp().mean(dim=1) + means_3_K.var(dim=1, correction=0)).numpy())
+    misses_3 = np.abs(means_3_K.mean(dim=1).numpy() - np.sin([-2.0, 1.25, 6.0])) / stds_3
+    return "ABC"[int(misses_3.argmax())]
+
+
+@derived("deep_ensembles.prediction_2", "scikit-learn")
+def _():
+    pixels_N_64, labels_N = (part.numpy() for part in digits())
+    five = [MLPClassifier((64,), random_state=k, max_iter=80).fit(pixels_N_64[:400], labels_N[:400]) for k in range(5)]
+    test = np.arange(400, len(labels_N))
+    label_probs_5_N = np.stack(
+        [one.predict_proba(pixels_N_64[test])[np.arange(len(test)), labels_N[test]] for one in five]
+    )
+    share = (label_probs_5_N > label_probs_5_N.mean(axis=0)).mean()  # any of the five might have been the first
+    return "A" if share < 0.1 else "B" if share < 0.4 else "C"
+
+
+@derived("deep_ensembles.prediction_3", "a small experiment")
+def _():
+    """The divergence between two networks of one start and two orders, and of two starts and one order."""
+    (pixels_N_64, labels_N), config = digits(), FitConfig(learning_rate=5e-3, batch_size=50, max_epochs=20)
+
+    def log_probs(start, order):
+        network = initialised(lambda: MLP(64, 10, hidden=(50,), dropout=0.0), start)
+        fit(network, pixels_N_64[:300], labels_N[:300], config=config, seed=order)
+        with torch.no_grad():
+            return network(pixels_N_64[300:]).double().log_softmax(dim=1)
+
+    first, other_order, other_start = log_probs(0, 0), log_probs(0, 1), log_probs(1, 0)
+    by_order, by_start = (
+        (first.exp() * (first - other) + other.exp() * (other - first)).sum(dim=1).mean().item()
+        for other in (other_order, other_start)
+    )
+    return "A" if by_start > 1.5 * by_order else "B" if by_order > 1.5 * by_start else "C"
+
+
+@derived("bayesian_neural_networks.prediction_1", "a small experiment")
+def _():
+    def height(width):
+        u, c, v = np.random.default_rng(0).normal(size=(3, 2000, width))
+        return (v * np.tanh(2 * u + c)).sum(axis=1).std()
+
+    return nearest(height(1000) / height(10), A=1, B=10, C=100)
+
+
+@derived("bayesian_neural_networks.prediction_2", "a second derivation")
+def _():
+    """Ten random tanh units with uncertain output weights: the exact band in the gap, and that of the best independent q."""
+    g = np.random.default_rng(0)
+    slopes_10, offsets_10 = g.normal(scale=1.5, size=(2, 10))
+    inputs_N = data.sine_with_gap(40, 0.2, seed=0)[0][:, 0].double().numpy()
+
+    def features(places_N):
+        return np.tanh(places_N[:, None] * slopes_10 + offsets_10)
+
+    precision_10_10 = np.eye(10) + features(inputs_N).T @ features(inputs_N) / 0.2**2
+    in_gap = features(np.linspace(0.5, 2, 20))
+    exact = np.sqrt(np.einsum("nd,de,ne->n", in_gap, np.linalg.inv(precision_10_10), in_gap)).mean()
+    independent = np.sqrt(in_gap**2 @ (1 / np.diag(precision_10_10))).mean()
+    return "A" if independent > 1.2 * exact else "C" if independent < exact / 1.2 else "B"
+
+
+def elliptical_slices(
+    log_likelihood: Callable, chains_K_D: np.ndarray, steps: int, g: np.random.Generator
+) -> np.ndarray:
+    """Chains that walk over a posterior with the prior N(0, I) (Murray, Adams & MacKay 2010)."""
+    for _ in range(steps):
+        height_K = log_likelihood(chains_K_D) + np.log(g.random(len(chains_K_D)))
+        other_K_D, angle_K = g.normal(size=chains_K_D.shape), g.uniform(0, 2 * math.pi, len(chains_K_D))
+        low_K, high_K, new_K_D, waiting = (
+            angle_K - 2 * math.pi,
+            angle_K.copy(),
+            chains_K_D.copy(),
+            np.arange(len(angle_K)),
+        )
+        while len(waiting):
+            angle_w_1 = angle_K[waiting, None]
+            new_K_D[waiting] = chains_K_D[waiting] * np.cos(angle_w_1) + other_K_D[waiting] * np.sin(angle_w_1)
+            waiting = waiting[log_likelihood(new_K_D[waiting]) <= height_K[waiting]]
+            below = angle_K[waiting] < 0
+            low_K[waiting[below]], high_K[waiting[~below]] = angle_K[waiting[below]], angle_K[waiting[~below]]
+            angle_K[waiting] = g.uniform(low_K[waiting], high_K[waiting])
+        chains_K_D = new_K_D
+    return chains_K_D
+
+
+@derived("which_posterior.prediction_1", "a small experiment")
+def _():
+    """Six units and a sine with a gap: each method's band against that of a sampler that is not NUTS."""
+
+    def network(dropout):
+        return nn.Sequential(nn.Linear(1, 6), nn.Tanh(), nn.Dropout(dropout), nn.Linear(6, 1)).double()
+
+    def outputs(weights_K_19, inputs_N):
+        u, c, v, b = np.split(weights_K_19[:, None], [6, 12, 18], axis=-1)
+        return (v * np.tanh(u * inputs_N[:, None] + c)).sum(axis=-1) + b[..., 0]
+
+    inputs_N_1, targets_N_1 = (part.double() for part in data.sine_with_gap(30, 0.3, seed=1))
+    inputs_N, targets_N, gap_G = inputs_N_1[:, 0].numpy(), targets_N_1[:, 0].numpy(), np.linspace(0.25, 2.25, 15)
+    g = np.random.default_rng(0)
+    chains_K_19 = elliptical_slices(
+        lambda weights_K_19: stats.norm.logpdf(targets_N, outputs(weights_K_19, inputs_N), 0.3).sum(axis=1),
+        g.normal(size=(60, 19)), 400, g,
+    )  # fmt: skip
+    recipe = comparison.Recipe(network=network, noise_std=0.3, batch_size=30, dropout=0.05)
+    trained = comparison.fit_networks(recipe, (inputs_N_1, targets_N_1), 1, 5)
+
+    def distance(name):
+        fitted = comparison.fit_method(name, recipe, (inputs_N_1, targets_N_1), 1, trained)
+        band_G_K = fitted.sample_outputs(tensor(gap_G)[:, None])[..., 0].numpy()
+        return np.mean(
+            [stats.wasserstein_distance(*pair) for pair in zip(outputs(chains_K_19, gap_G).T, band_G_K, strict=True)]
+        )
+
+    methods = {"A": comparison.ENSEMBLE, "B": comparison.DROPOUT, "C": comparison.FULL}
+    return min(methods, key=lambda letter: distance(methods[letter]))
+
+
+@derived("which_posterior.prediction_2", "a second derivation")
+def _():
+    """The exact posterior of a linear model against its best fit: whether it wins depends on the prior."""
+    g = np.random.default_rng(0)
+    truth_8, features_N_8 = 3 * g.normal(size=8), g.normal(size=(1020, 8))
+    targets_N = features_N_8 @ truth_8 + g.normal(size=1020)
+    known, fresh = slice(20), slice(20, None)
+    best_8 = linear_regression.maximum_likelihood(features_N_8[known], targets_N[known])
+    of_best = stats.norm.logpdf(targets_N[fresh], features_N_8[fresh] @ best_8, 1).mean()
+
+    def of_posterior(prior_std):
+        belief = linear_regression.posterior(
+            features_N_8[known], targets_N[known], prior_precision=prior_std**-2, noise_precision=1
+        )
+        guess = linear_regression.predict(belief, features_N_8[fresh], noise_precision=1)
+        return stats.norm.logpdf(targets_N[fresh], guess.mean_N, guess.std_N).mean()
+
+    wins = {of_posterior(prior_std) > of_best for prior_std in (0.1, 3)}
+    return {True: "A", False: "C"}[wins.pop()] if len(wins) == 1 else "B"
+
+
+@derived("active_learning_strategies.prediction_1", "bal_utils.acquisition")
+def _():
+    fog = tensor([[0.50, 0.48, 0.02], [0.46, 0.36, 0.18], [0.48, 0.26, 0.26]]).log()[:, None]
+    scores = (acquisition.least_confidence_scores, acquisition.margin_scores, acquisition.entropy_scores)
+    bought = ["ABC"[score(fog).argmax()] for score in scores]
+    assert sorted(bought) == ["A", "B", "C"]  # each buys another, as the text says
+    return bought[1]
+
+
+@derived("active_learning_strategies.prediction_2", "a small experiment")
+def _():
+    """Shares of shuffled digits with guessed labels, of a hundred bought by a network that was trained on some of each."""
+    g = np.random.default_rng(0)
+    pixels_N_64, labels_N = (part.clone() for part in digits())
+    spoiled_N = torch.as_tensor(g.random(len(labels_N)) < 0.3)
+    pixels_N_64[spoiled_N] = torch.as_tensor(g.permuted(pixels_N_64[spoiled_N].numpy(), axis=1))
+    labels_N[spoiled_N] = torch.as_tensor(g.integers(0, 10, int(spoiled_N.sum())))
+    network = network_on(pixels_N_64[:100], labels_N[:100])
+    log_probs_N_K_C = mc_dropout.sample_log_probs(network, pixels_N_64[100:], 50)
+    features_N_F = penultimate(network, pixels_N_64).detach()
+    by_score = {
+        "entropy": acquisition.entropy_scores,
+        "margin": acquisition.margin_scores,
+        "BALD": acquisition.bald_scores,
+    }
+    bought = {name: score(log_probs_N_K_C).topk(100).indices for name, score in by_score.items()}
+    bought["core-set"] = core_set.k_center_greedy(features_N_F[100:], features_N_F[:100], 100).indices
+    bought["random"] = torch.randperm(len(labels_N) - 100, generator=stream(0, "random"))[:100]
+    return max(bought, key=lambda name: spoiled_N[100:][bought[name]].double().mean())
+
+
+@derived("two_moons_explorer.prediction_1", "a small experiment")
+def _():
+    inputs_N_2, labels_N = (part.numpy() for part in data.two_moons(1500, 0.3, seed=0))
+    known_N = inputs_N_2[:, 0] < 0.3
+    networks = [
+        MLPClassifier((32, 32), learning_rate_init=0.01, random_state=k, max_iter=60, n_iter_no_change=60)
+        for k in range(6)
+    ]
+    places = {"T": (-0.25, 0.35), "G": (2.0, 0.6), "S": (-1.0, 0.9)}
+    said = [one.fit(inputs_N_2[known_N], labels_N[known_N]).predict_proba(list(places.values())) for one in networks]
+    scores_3 = acquisition.bald_scores(tensor(np.stack(said, axis=1)).log())
+    return list(places)[scores_3.argmax()]
+
+
+@derived("two_moons_explorer.prediction_2", "bal_utils.acquisition")
+def _():
+    log_probs_N_K_2 = probs(np.random.default_rng(0), 500, 7, 2, positive=True).log()
+    orders = [score(log_probs_N_K_2).argsort() for score in (acquisition.margin_scores, acquisition.entropy_scores)]
+    return "the same points" if torch.equal(*orders) else "different points"
+
+
+@derived("mnist_bald.prediction_1", "counting")
+def _():
+    """The multiplications of every layer of the network, those after the first dropout twenty times."""
+    image, after, costs = torch.zeros(1, 1, 28, 28), False, {False: 0, True: 0}
+    for layer_ in GalCNN(10).eval():
+        image, after = layer_(image), after or isinstance(layer_, nn.Dropout)
+        if isinstance(layer_, nn.Conv2d | nn.Linear):
+            costs[after] += layer_.weight.numel() * image[0, 0].numel()
+    times = (costs[False] + 20 * costs[True]) / sum(costs.values())
+    return nearest(times, **{"20 times": 20, "10 times": 10, "2 times": 2})
+
+
+@derived("mnist_bald.prediction_2", "bal_utils.acquisition")
+def _():
+    log_probs_N_1_C = probs(np.random.default_rng(0), 100, 1, 5, positive=True).log()
+    scores_N = acquisition.variation_ratio_scores(log_probs_N_1_C)
+    batches = [set(acquisition.highest_scores(scores_N, 10, stream(seed, "ties")).indices) for seed in range(5)]
+    unsure = set(acquisition.least_confidence_scores(log_probs_N_1_C).topk(10).indices.tolist())
+    named = {"the first ten": set(range(10)), "the least certain ten": unsure}
+    return next((name for name, batch in named.items() if batch in batches), "a random ten")
+
+
+@derived("mnist_bald.prediction_3", "the records of the lesson")
+def _():
+    folder = Path(__file__).parents[2] / "figures" / "query100"
+
+    def after_the_first_hundred(strategy):
+        runs = [json.loads(path.read_text()) for path in sorted(folder.glob(f"{strategy}_b100_seed?.json"))]
+        return np.mean([entry["accuracy"] for run in runs for entry in run["rounds"] if entry["labels"] == 120])
+
+    lead = 100 * (after_the_first_hundred("bald") - after_the_first_hundred("random"))
+    return "level" if abs(lead) < 3 else "ahead" if lead > 0 else "behind"
+
+
+# The tests
+
+
+def agree(one, other, tolerance: float) -> None:
+    np.testing.assert_allclose(
+        as_array(one).astype(float), as_array(other).astype(float), rtol=tolerance, atol=tolerance
+    )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_answer_agrees_with_its_oracle_on_the_cases(name):
+    """Each is right by the other's judgement, too: who takes another road to the number is not told to be wrong."""
+    exercise, found = EXERCISES[name], FUNCTIONS[name]
+    for arguments in exercise.cases:
+        agree(exercise.answer(*own(arguments)), found.function(*own(arguments)), exercise.tolerance)
+    assert exercise.judge(found.function).kind == "right"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_answer_agrees_with_its_oracle_at_random(name):
+    g = np.random.default_rng(list(map(ord, name)))
+    for _ in range(RANDOM_CASES):
+        arguments = FUNCTIONS[name].draw(g)
+        agree(EXERCISES[name].answer(*own(arguments)), FUNCTIONS[name].function(*own(arguments)), 1e-7)
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # a few rounds are enough here
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_is_what_its_derivation_gives(name):
+    value = VALUES[name].function()
+    assert EXERCISES[name].judge(value).kind == "right"
+    if not isinstance(value, str):
+        agree(value, EXERCISES[name].answer, 1e-6)
+
+
+def test_every_exercise_has_an_oracle():
+    assert FUNCTIONS.keys() | VALUES.keys() == EXERCISES.keys()
+    assert not FUNCTIONS.keys() & VALUES.keys()
+    assert {name for name, exercise in EXERCISES.items() if callable(exercise.answer)} == FUNCTIONS.keys()
