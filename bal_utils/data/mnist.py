@@ -74,12 +74,12 @@ def locate(root: str | Path | None = None) -> tuple[Path, ...]:
     ConnectionError where a file has to be downloaded and cannot be, or the cache cannot be used.
     """
     if root is not None:
-        return tuple(find_given(root, "root", file) for file in FILES.values())
+        return tuple(_find_given(root, "root", file) for file in FILES.values())
     if data_folder := os.environ.get("BAL_DATA_DIR"):
-        return tuple(find_given(data_folder, "BAL_DATA_DIR", file) for file in FILES.values())
+        return tuple(_find_given(data_folder, "BAL_DATA_DIR", file) for file in FILES.values())
     cache = cache_folder()
     try:
-        return tuple(find_readable(cache, file) or download(cache, file) for file in FILES.values())
+        return tuple(_find_readable(cache, file) or download(cache, file) for file in FILES.values())
     except ConnectionError:
         raise
     except OSError as error:
@@ -95,21 +95,21 @@ def find(folder: Path, file: MnistFile) -> Path | None:
     return next((path.absolute() for path in places if path.is_file()), None)
 
 
-def find_readable(folder: Path, file: MnistFile) -> Path | None:
+def _find_readable(folder: Path, file: MnistFile) -> Path | None:
     """As `find`; raises OSError where the file is there and cannot be opened."""
     if path := find(folder, file):
         path.open("rb").close()
     return path
 
 
-def find_given(folder: str | Path, source: str, file: MnistFile) -> Path:
+def _find_given(folder: str | Path, source: str, file: MnistFile) -> Path:
     """As `find`, in a folder that the learner named.
 
     Raises FileNotFoundError where the folder or the file is missing, and OSError where one cannot be read.
     """
     folder = Path(os.path.expanduser(folder))
     try:
-        is_folder, path = folder.is_dir(), find_readable(folder, file)
+        is_folder, path = folder.is_dir(), _find_readable(folder, file)
     except OSError as error:
         raise OSError(f"{source}: expected a folder and files that can be read, got {error}") from error
     if not is_folder:
@@ -145,7 +145,7 @@ def download(folder: Path, file: MnistFile) -> Path:
         part = Path(temporary, f"{file.name}.gz")
         for mirror in MIRRORS:
             try:
-                content = fetch(f"{mirror}{part.name}", file.most)
+                content = _fetch(f"{mirror}{part.name}", file.most)
                 verified(content, file, mirror)
             except ModuleNotFoundError:
                 raise
@@ -159,7 +159,7 @@ def download(folder: Path, file: MnistFile) -> Path:
     raise ConnectionError(f"{file.name} could not be downloaded from {', '.join(failures)}")
 
 
-class Arriving(io.BytesIO):
+class _Arriving(io.BytesIO):
     """Bytes as they come; raises ValueError for more than `most`, and for any once it is closed."""
 
     def __init__(self, most: int):
@@ -172,7 +172,7 @@ class Arriving(io.BytesIO):
         return super().write(chunk)
 
 
-def fetch(url: str, most: int) -> bytes:
+def _fetch(url: str, most: int) -> bytes:
     """Downloads one address, with a progress bar.
 
     Raises ValueError for more than `most` bytes, TimeoutError after `LONGEST_DOWNLOAD` seconds, and what requests raises.
@@ -180,8 +180,12 @@ def fetch(url: str, most: int) -> bytes:
     import pooch
     from tqdm import tqdm
 
-    arriving, done = Arriving(most), Future()
-    settings = {"timeout": TIMEOUTS, "headers": {"Accept-Encoding": "identity"}, "hooks": {"response": refuse_indirect}}
+    arriving, done = _Arriving(most), Future()
+    settings = {
+        "timeout": TIMEOUTS,
+        "headers": {"Accept-Encoding": "identity"},
+        "hooks": {"response": _refuse_indirect},
+    }
 
     def receive() -> None:
         try:
@@ -199,13 +203,13 @@ def fetch(url: str, most: int) -> bytes:
         return done.result(LONGEST_DOWNLOAD)
 
 
-def refuse_indirect(response, **_) -> None:
+def _refuse_indirect(response, **_) -> None:
     """Raises ValueError for a redirection and for a body to be inflated: requests reads both without a bound."""
     if response.is_redirect or response.headers.get("Content-Encoding", "identity") != "identity":
         raise ValueError("expected the file itself, got a redirection or an encoded body")
 
 
-def read_verified(path: Path, file: MnistFile) -> bytes:
+def _read_verified(path: Path, file: MnistFile) -> bytes:
     """The uncompressed bytes of a file, compressed or plain, once their SHA-256 is that of the published file.
 
     Raises ValueError, naming the file and what to do, where it is truncated or otherwise not the published one. Reads
@@ -216,7 +220,7 @@ def read_verified(path: Path, file: MnistFile) -> bytes:
 
 
 def verified(content: bytes, file: MnistFile, source: str) -> bytes:
-    """The uncompressed bytes of `content`, which came from `source`. Raises ValueError as `read_verified`."""
+    """The uncompressed bytes of `content`, which came from `source`. Raises ValueError as `_read_verified`."""
     remedy = f"Delete it and load again, or download {MIRRORS[0]}{file.name}.gz in its place"
     payload = content
     if content.startswith(GZIP_MAGIC) and len(content) <= file.most:
@@ -263,8 +267,8 @@ def parse_idx(payload: bytes, name: str = "payload") -> np.ndarray:
 
 
 def read_arrays(paths: tuple[Path, ...]) -> dict[str, np.ndarray]:
-    """The arrays in the four files that `locate` found, by the names in `FILES`. Raises ValueError as `read_verified`."""
+    """The arrays in the four files that `locate` found, by the names in `FILES`. Raises ValueError as `_read_verified`."""
     return {
-        field: parse_idx(read_verified(path, file), str(path))
+        field: parse_idx(_read_verified(path, file), str(path))
         for (field, file), path in zip(FILES.items(), paths, strict=True)
     }

@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from bal_utils.checks import check_number, check_whole
-from bal_utils.data import ImageData
+from bal_utils.data.images import ImageData
 from bal_utils.runtime import stream
 
 # Decoders that run in this process. Pillow knows more, and would start Ghostscript for what claims to be PostScript.
@@ -60,56 +60,62 @@ def images_from_folder(
     if not path.is_dir():
         raise FileNotFoundError(f"path: expected a folder with one subfolder a class, got {str(path)!r}")
     name = name or os.path.basename(os.path.abspath(path))  # "." has no name of its own
-    loose, others = image_files(path)
+    folders, left_out = _class_folders(path, name)
+    class_names = _in_order(folders)
+    files, labels = [], []
+    for label, kind in enumerate(class_names):
+        images, others = _image_files(folders[kind])
+        if len(images) < 2:
+            found = f"found {len(images)} in {kind!r}{_left_out(others)}"
+            raise ValueError(f"path: expected at least two images of each class, {found}")
+        files += images
+        left_out += others
+        labels += [label] * len(images)
+    labels_N = torch.tensor(labels)
+    places = _places_by_class(labels_N, test_share, seed)
+    pixels_N = torch.empty(len(files), 1, size, size, dtype=torch.uint8)
+    for place, file in enumerate(files):
+        pixels_N[place] = grey_square(file, size)
+    if left_out:
+        _warn(f"path: {len(files)} images of {name!r} are used{_left_out(left_out)}")
+    if (dark := (pixels_N.amax(dim=(1, 2, 3)) < ALMOST_BLACK).sum().item()) > len(files) / 2:
+        _warn(
+            f"path: {dark} of {len(files)} images are almost black: no pixel reaches {ALMOST_BLACK} of 255. Files of 16 bits "
+            "that use fewer look like this, and so do masks. Multiply all of them by one factor, and save them again"
+        )
+    return _in_two(pixels_N, labels_N, class_names, places, name)
+
+
+def _class_folders(path: Path, name: str) -> tuple[dict[str, Path], list[Path]]:
+    """The subfolders of a folder by the names of their classes, and the files beside them. Raises ValueError as above."""
+    loose, others = _image_files(path)
     if loose:
         raise ValueError(
             f"path: expected every image in the subfolder of its class, found {len(loose)} directly in {name!r} "
             f"({loose[0].name} first). Without a class an image can be neither a first example nor a test. Sort a random "
             "part of them into subfolders, one a class, with at least two images in each, and move the rest elsewhere"
         )
-    folders = {plain(folder.name): folder for folder in others if folder.is_dir()}
-    left_out = [entry for entry in others if not entry.is_dir()]
-    if len(folders) + len(left_out) < len(others):
+    folders = {_plain(folder.name): folder for folder in others if folder.is_dir()}
+    beside = [entry for entry in others if not entry.is_dir()]
+    if len(folders) + len(beside) < len(others):
         raise ValueError(f"path: expected subfolders of different names, got {[folder.name for folder in others]}")
     if len(folders) < 2:
-        found = f"found {len(folders)} in {name!r}{in_words(left_out)}"
+        found = f"found {len(folders)} in {name!r}{_left_out(beside)}"
         raise ValueError(f"path: expected at least two subfolders, one a class, {found}")
-    class_names = in_order(folders)
-    files, labels = [], []
-    for label, kind in enumerate(class_names):
-        images, others = image_files(folders[kind])
-        if len(images) < 2:
-            found = f"found {len(images)} in {kind!r}{in_words(others)}"
-            raise ValueError(f"path: expected at least two images of each class, {found}")
-        files += images
-        left_out += others
-        labels += [label] * len(images)
-    labels_N = torch.tensor(labels)
-    places = places_by_class(labels_N, test_share, seed)
-    pixels_N = torch.empty(len(files), 1, size, size, dtype=torch.uint8)
-    for place, file in enumerate(files):
-        pixels_N[place] = grey_square(file, size)
-    if left_out:
-        say(f"path: {len(files)} images of {name!r} are used{in_words(left_out)}")
-    if (dark := (pixels_N.amax(dim=(1, 2, 3)) < ALMOST_BLACK).sum().item()) > len(files) / 2:
-        say(
-            f"path: {dark} of {len(files)} images are almost black: no pixel reaches {ALMOST_BLACK} of 255. Files of 16 bits "
-            "that use fewer look like this, and so do masks. Multiply all of them by one factor, and save them again"
-        )
-    return split(pixels_N, labels_N, class_names, places, name)
+    return folders, beside
 
 
-def say(sentence: str) -> None:
+def _warn(sentence: str) -> None:
     """A warning that points to the line that called for the data."""
     warnings.warn(sentence, UserWarning, stacklevel=3)
 
 
-def plain(name: str) -> str:
+def _plain(name: str) -> str:
     """A name without what the eye does not see: blanks around it, and letters written as two characters."""
     return unicodedata.normalize("NFC", name).strip()
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Names in natural order: numbers by their value, other names by their letters and by the numbers within."""
 
     def key(name: str) -> tuple:
@@ -122,14 +128,14 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=key))
 
 
-def readable_endings() -> dict[str, str]:
+def _readable_endings() -> dict[str, str]:
     """The endings of image files that are opened, each with its format."""
     return {ending: kind for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
 
 
-def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
+def _image_files(folder: Path) -> tuple[list[Path], list[Path]]:
     """The images of a folder, by name, and what else lies there in the open."""
-    endings = readable_endings()
+    endings = _readable_endings()
     shown = [
         entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in NOBODYS
     ]
@@ -137,7 +143,7 @@ def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(images), sorted(set(shown) - images)
 
 
-def in_words(left_out: list[Path]) -> str:
+def _left_out(left_out: list[Path]) -> str:
     """What is left out, counted by kind; an empty string where that is nothing."""
     if not left_out:
         return ""
@@ -156,8 +162,8 @@ def in_words(left_out: list[Path]) -> str:
 def grey_square(file: Path, size: int) -> Tensor:
     """One image as [1, size, size], uint8. Raises ValueError, naming the file, where it cannot be read."""
     try:
-        with Image.open(file, formats=list(dict.fromkeys(readable_endings().values()))) as opened:
-            grey = upright_grey(opened)
+        with Image.open(file, formats=list(dict.fromkeys(_readable_endings().values()))) as opened:
+            grey = _upright_grey(opened)
     except Exception as error:  # decoders raise what they happen to meet: SyntaxError, struct.error, IndexError, ...
         raise ValueError(
             f"path: expected images, but {file.parent.name}/{file.name} cannot be read "
@@ -167,21 +173,21 @@ def grey_square(file: Path, size: int) -> Tensor:
     return torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8).view(1, size, size)
 
 
-def upright_grey(image: Image.Image) -> Image.Image:
+def _upright_grey(image: Image.Image) -> Image.Image:
     """The image in 8 bits of grey, on white. Raises ValueError where it holds several, or has no known black and white."""
     several = getattr(image, "is_animated", False) and image.format != "MPO"  # of telephones: a preview comes second
     if several:
         raise ValueError(f"{image.n_frames} images in one file: save the one that counts, or each in a file of its own")
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode[0] in "IF":
-        return in_eight_bits(image)
+        return _in_eight_bits(image)
     if image.mode in ("1", "L", "RGB") and not image.has_transparency_data:  # the same values, in a third of the memory
         return image.convert("L")
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L")
 
 
-def in_eight_bits(image: Image.Image) -> Image.Image:
+def _in_eight_bits(image: Image.Image) -> Image.Image:
     """A grey image of 16 bits or of floating numbers, scaled by what its type calls white, not by its brightest pixel."""
     if image.mode == "I" and image.format not in ("PNG", "PPM"):  # those hold 16 bits
         raise ValueError("whole numbers of 32 bits have no known white: save it with 8 or 16 bits")
@@ -213,27 +219,13 @@ def table_from_csv(
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"path: expected a CSV file, got {str(path)!r}")
-    lines, target = cells_by_line(path), plain(str(target))
+    lines, target = _cells_by_line(path), _plain(str(target))
     first, header = next(lines, (0, []))
     if not header:
         raise ValueError(f"path: expected a line of column names, but {path.name} is empty")
-    features, index = feature_columns(header, target, first)
-    kinds, rows = [], []
-    for line, cells in lines:
-        if len(cells) != len(header):
-            where = (
-                f"{header[len(cells)]!r} is missing" if len(cells) < len(header) else f"the last is {short(cells[-1])}"
-            )
-            raise ValueError(
-                f"path: expected {len(header)} cells in line {line}, as in the header, got {len(cells)}: {where}. A comma ends "
-                "a cell: write decimal points, and put text with commas in quotes"
-            )
-        row = dict(zip(header, cells, strict=True))
-        if row[target].lower() in ("", "nan"):
-            raise ValueError(f"path: expected a class in line {line}, column {target!r}, got {row[target]!r}")
-        kinds.append(row[target])
-        rows.append([number(row[column], column, line) for column in features])
-    class_names, counts = in_order(set(kinds)), Counter(kinds)
+    features, index = _feature_columns(header, target, first)
+    kinds, rows = _kinds_and_numbers(lines, header, target, features)
+    class_names, counts = _in_order(set(kinds)), Counter(kinds)
     if rare := [kind for kind in class_names if counts[kind] < 2]:
         raise ValueError(f"target: expected at least two rows of each class, got one of {rare[0]!r}")
     if len(class_names) < 2 or not features:
@@ -243,33 +235,54 @@ def table_from_csv(
     labels_N = torch.tensor([labels[kind] for kind in kinds])
     values_N_F = torch.tensor(rows, dtype=torch.float64)
     if index:
-        say(f"path: column {index[0]!r} of {path.name} is left out: tables keep their row numbers in it")
+        _warn(f"path: column {index[0]!r} of {path.name} is left out: tables keep their row numbers in it")
     counting_F = (values_N_F.diff(dim=0) == 1).all(dim=0).tolist()
     if counting := [column for column, counts_rows in zip(features, counting_F, strict=True) if counts_rows]:
-        say(
+        _warn(
             f"path: column {counting[0]!r} of {path.name} numbers the rows. Unless that was measured, take it out: in a table "
             "that is sorted it gives the class away"
         )
-    train, test = places_by_class(labels_N, test_share, seed)
+    train, test = _places_by_class(labels_N, test_share, seed)
     deviation_F = values_N_F[train].std(dim=0)
     scale_F = torch.where(deviation_F > 0, deviation_F, 1)  # a constant column says nothing, and must not divide
     standard_N_F = ((values_N_F - values_N_F[train].mean(dim=0)) / scale_F).clamp(-FARTHEST, FARTHEST).float()
-    return split(standard_N_F[:, None, None], labels_N, class_names, (train, test), name or path.stem)
+    return _in_two(standard_N_F[:, None, None], labels_N, class_names, (train, test), name or path.stem)
 
 
-def cells_by_line(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _kinds_and_numbers(
+    lines: Iterator[tuple[int, list[str]]], header: list[str], target: str, features: list[str]
+) -> tuple[list[str], list[list[float]]]:
+    """The class in each row, and its numbers. Raises ValueError, naming the line, where a cell is missing or no number."""
+    kinds, rows = [], []
+    for line, cells in lines:
+        if len(cells) != len(header):
+            too_few = len(cells) < len(header)
+            where = f"{header[len(cells)]!r} is missing" if too_few else f"the last is {short(cells[-1])}"
+            raise ValueError(
+                f"path: expected {len(header)} cells in line {line}, as in the header, got {len(cells)}: {where}. A comma ends "
+                "a cell: write decimal points, and put text with commas in quotes"
+            )
+        row = dict(zip(header, cells, strict=True))
+        if row[target].lower() in ("", "nan"):
+            raise ValueError(f"path: expected a class in line {line}, column {target!r}, got {row[target]!r}")
+        kinds.append(row[target])
+        rows.append([_as_number(row[column], column, line) for column in features])
+    return kinds, rows
+
+
+def _cells_by_line(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file that are not empty: the line where each ends, and its cells without blanks around them."""
-    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)  # strict: a quote must be closed
+    reader = csv.reader(io.StringIO(_text_of(path), newline=""), strict=True)  # strict: a quote must be closed
     try:
         for row in reader:
-            cells = [plain(cell) for cell in row]
+            cells = [_plain(cell) for cell in row]
             if cells not in ([], [""]):
                 yield reader.line_num, cells
     except csv.Error as error:
         raise ValueError(f"path: line {reader.line_num} of {path.name} cannot be read ({error})") from error
 
 
-def text_of(path: Path) -> str:
+def _text_of(path: Path) -> str:
     """A file of text. Raises ValueError, naming line and column, where it is in another encoding."""
     content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
@@ -286,7 +299,7 @@ def text_of(path: Path) -> str:
     )
 
 
-def feature_columns(header: list[str], target: str, line: int) -> tuple[list[str], list[str]]:
+def _feature_columns(header: list[str], target: str, line: int) -> tuple[list[str], list[str]]:
     """The columns of numbers, and those of row numbers. Raises ValueError where a name is missing or stands twice."""
     if target not in header:
         marks = [mark for mark in (";", "\t", "|") if any(mark in column for column in header)]
@@ -302,7 +315,7 @@ def feature_columns(header: list[str], target: str, line: int) -> tuple[list[str
     return [column for column in others if column not in index], index
 
 
-def number(cell: str, column: str, line: int) -> float:
+def _as_number(cell: str, column: str, line: int) -> float:
     """A cell as a number. Raises ValueError, naming line and column, where it is none."""
     try:
         value = float(cell.replace("_", "no number"))  # to Python, 1_5 is fifteen
@@ -316,7 +329,7 @@ def number(cell: str, column: str, line: int) -> float:
     return value
 
 
-def places_by_class(labels_N: Tensor, test_share: float, seed: int) -> tuple[list[int], list[int]]:
+def _places_by_class(labels_N: Tensor, test_share: float, seed: int) -> tuple[list[int], list[int]]:
     """Places for training and for testing, drawn class by class: at least one of each class goes to either side."""
     test_share = check_number("test_share", test_share, above=0, below=1)
     shuffled_N = torch.randperm(len(labels_N), generator=stream(seed, "own test data"))
@@ -329,10 +342,10 @@ def places_by_class(labels_N: Tensor, test_share: float, seed: int) -> tuple[lis
     return sorted(train), sorted(test)
 
 
-def split(
+def _in_two(
     images: Tensor, labels_N: Tensor, class_names: tuple[str, ...], places: tuple[list[int], list[int]], name: str
 ) -> OwnData:
-    """Training and test data, at the places of `places_by_class`."""
+    """Training and test data, at the places of `_places_by_class`."""
     train, test = places
     return OwnData(
         name=name,

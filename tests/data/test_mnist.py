@@ -403,7 +403,7 @@ def test_killed_download_is_not_taken_for_whole(payloads, mirror, tmp_path, monk
     stalling = mirror("stall")
     file = mnist.FILES["train_images"]
     code = (
-        "import sys, pathlib; from bal_utils import mnist; mnist.MIRRORS = (sys.argv[1],)\n"
+        "import sys, pathlib; from bal_utils.data import mnist; mnist.MIRRORS = (sys.argv[1],)\n"
         "mnist.download(pathlib.Path(sys.argv[2]), mnist.FILES['train_images'])"
     )
     process = subprocess.Popen([sys.executable, "-c", code, stalling.url, str(tmp_path)], stderr=subprocess.DEVNULL)
