@@ -1,11 +1,14 @@
-"""Exercises of notebook 10: scores of uncertainty, of a committee, of expected change, and a batch that covers."""
+"""Exercises of the notebook `active_learning_strategies`."""
 
 import torch
 from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("10", "scores of uncertainty, of a committee, of expected change, and a batch that covers")
+
 prediction_1 = Exercise(
+    name="active_learning_strategies.prediction_1",
     title="What margin buys",
     answer="A",
     explanation="Margin looks at the two favourites alone: 0.50 against 0.48 is nearly a tie. The third class does not count.",
@@ -22,6 +25,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="active_learning_strategies.prediction_2",
     title="Who buys the spoiled scans?",
     answer="core-set",
     explanation="Core-set buys what is far from everything else, and nothing is farther than a spoiled scan, labelled or not.",
@@ -49,6 +53,7 @@ def margin_score(probs_N_C):
 
 
 exercise_1 = Exercise(
+    name="active_learning_strategies.exercise_1",
     title="Margin, higher = acquire",
     answer=margin_score,
     explanation="The closer the two favourites, the nearer to zero this is from below, and the sooner the input is bought.",
@@ -89,6 +94,7 @@ def vote_entropy(probs_K_C):
 
 
 exercise_2 = Exercise(
+    name="active_learning_strategies.exercise_2",
     title="The entropy of the votes",
     answer=vote_entropy,
     explanation="Each member votes first, however unsure; then the entropy of the shares of votes is taken.",
@@ -126,6 +132,7 @@ def mean_kl(probs_K_C):
 
 
 exercise_3 = Exercise(
+    name="active_learning_strategies.exercise_3",
     title="How far the members are from their mean",
     answer=mean_kl,
     explanation="Each member's divergence from the mean, averaged. It is BALD, and it is never negative.",
@@ -176,6 +183,7 @@ def length_of_the_mean(probs_C, features_F):
 
 
 exercise_4 = Exercise(
+    name="active_learning_strategies.exercise_4",
     title="Expected gradient length of the last layer",
     answer=gradient_length,
     explanation="One length for each possible label, each weighed by how probable the model thinks that label.",
@@ -233,6 +241,7 @@ def replaced(points_N_2, labelled_L_2, batch_size):
 
 
 exercise_5 = Exercise(
+    name="active_learning_strategies.exercise_5",
     title="A batch that covers",
     answer=k_center,
     explanation="After each choice the new centre covers its neighbours, so distances are lowered before the next one.",

@@ -1,4 +1,4 @@
-"""Exercises of notebook 13: pairs of questions, joint entropy, the conditional gain, a bound on every batch, Gumbel top-k."""
+"""Exercises of the notebook `batchbald`."""
 
 import math
 
@@ -7,7 +7,10 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("13", "pairs of questions, joint entropy, the conditional gain, a bound on every batch, Gumbel top-k")
+
 prediction_1 = Exercise(
+    name="batchbald.prediction_1",
     title="Two questions for the witness",
     answer="town and hand",
     explanation="Three towns times two hands: each of the six suspects has a pair of answers of his own.",
@@ -29,6 +32,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="batchbald.prediction_2",
     title="Different images among BALD's ten",
     answer=2,
     explanation="Five copies have one and the same score. The best image fills five places, the second best the other five.",
@@ -44,6 +48,7 @@ prediction_2 = Exercise(
 )
 
 prediction_3 = Exercise(
+    name="batchbald.prediction_3",
     title="The most that any batch can tell about twenty networks",
     answer=math.log(20),
     explanation="Whatever the batch, the labels can at best tell which of the twenty networks is right: log 20 nats.",
@@ -81,6 +86,7 @@ SURE = (torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.0, 
 PAIRS = ((CONTRADICTORY, CONTRADICTORY), THREE, SURE)
 
 exercise_1 = Exercise(
+    name="batchbald.exercise_1",
     title="The joint entropy of two labels",
     answer=joint_entropy,
     explanation="Each member multiplies its two predictions; the tables are averaged; then the entropy of the mean is taken.",
@@ -126,6 +132,7 @@ def unweighted(first_K_C, second_K_C):
 
 
 exercise_2 = Exercise(
+    name="batchbald.exercise_2",
     title="What the second label adds",
     answer=conditional_gain,
     explanation="For each first label: reweight the members, predict the second label, take its entropy. Average, less noise.",
@@ -162,6 +169,7 @@ def at_most(worth, gains_N, batch_size, num_samples):
 
 
 exercise_3 = Exercise(
+    name="batchbald.exercise_3",
     title="No batch can be worth more",
     answer=at_most,
     explanation="The best batch adds at most its b gains, each at most what it is now; and log K is the end of it all.",
@@ -208,6 +216,7 @@ UNIFORMS = torch.tensor([0.10, 0.80, 0.45, 0.05, 0.60])
 WEIGHTS = torch.tensor([3.0, 0.2, 1.0, 8.0, 0.5])
 
 exercise_4 = Exercise(
+    name="batchbald.exercise_4",
     title="Draw a batch with Gumbel noise",
     answer=draw_batch,
     explanation="Log-weight plus Gumbel noise, and the b largest: a sort in place of b draws one after the other.",

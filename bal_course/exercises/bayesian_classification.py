@@ -1,4 +1,4 @@
-"""Exercises of notebook 02: the log posterior, expectations on a grid, averaging predictions, MacKay's correction."""
+"""Exercises of the notebook `bayesian_classification`."""
 
 import math
 
@@ -7,7 +7,10 @@ from torch.nn.functional import logsigmoid
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("02", "the log posterior, expectations on a grid, averaging predictions, MacKay's correction")
+
 prediction_1 = Exercise(
+    name="bayesian_classification.prediction_1",
     title="How sure should you be?",
     answer="B",
     explanation="Marker A puts her on the ill side. What a marker B of eight does, no patient has shown.",
@@ -37,6 +40,7 @@ def ills_alone(w, x, y, alpha):
 POINTS = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [0.3, -2.0]], dtype=torch.float64)
 
 exercise_1 = Exercise(
+    name="bayesian_classification.exercise_1",
     title="The log posterior",
     answer=log_posterior,
     explanation="One log probability a patient, summed, and one penalty for the weights, subtracted once.",
@@ -97,6 +101,7 @@ HEIGHTS = torch.tensor([-1.0, 0.0, -2.0, -0.5], dtype=torch.float64)
 VALUES = torch.tensor([0.9, 0.6, 0.2, 0.1], dtype=torch.float64)
 
 exercise_2 = Exercise(
+    name="bayesian_classification.exercise_2",
     title="An average over a grid",
     answer=grid_mean,
     explanation="Height times area is mass; mass over total mass is the share. The largest exponent is taken off first.",
@@ -141,6 +146,7 @@ DRAWS = torch.tensor([[2.0, 1.0], [3.0, -0.6], [4.0, 0.3]], dtype=torch.float64)
 STAR, NEAR = torch.tensor([1.0, 8.0], dtype=torch.float64), torch.tensor([-1.0, 0.5], dtype=torch.float64)
 
 exercise_3 = Exercise(
+    name="bayesian_classification.exercise_3",
     title="Ask every line, then average",
     answer=predict,
     explanation="Each line first says its probability; the average comes last.",
@@ -170,6 +176,7 @@ exercise_3 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="bayesian_classification.prediction_2",
     title="Ten times as far away",
     answer="C",
     explanation="Each line grows surer with distance, but none changes its mind. The average tends to the share that says ill.",
@@ -201,6 +208,7 @@ MEAN = torch.tensor([2.0, 0.4], dtype=torch.float64)
 COVARIANCE = torch.tensor([[2.0, -0.9], [-0.9, 8.0]], dtype=torch.float64)
 
 exercise_4 = Exercise(
+    name="bayesian_classification.exercise_4",
     title="MacKay's correction",
     answer=moderated,
     explanation="The surer the weights, the smaller the variance v, and the less is taken off.",

@@ -1,4 +1,4 @@
-"""Exercises of notebook 08: priors over functions, equal copies, the objective of Bayes by Backprop, linearised predictions."""
+"""Exercises of the notebook `bayesian_neural_networks`."""
 
 import math
 
@@ -7,7 +7,10 @@ from torch.nn.functional import softplus
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("08", "priors over functions, equal copies, the objective of Bayes by Backprop, linearised predictions")
+
 prediction_1 = Exercise(
+    name="bayesian_neural_networks.prediction_1",
     title="A hundred times as many units",
     answer="B",
     explanation="Independent units add their variances: a hundred times the variance, ten times the standard deviation.",
@@ -22,6 +25,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="bayesian_neural_networks.prediction_2",
     title="Independent weights in the gap",
     answer="C",
     explanation="Width in the gap needs weights that move together; independent ones that move that far spoil the data.",
@@ -43,6 +47,7 @@ def prior_std(weight_decay, num_data):
 
 
 exercise_1 = Exercise(
+    name="bayesian_neural_networks.exercise_1",
     title="The prior that weight decay stands for",
     answer=prior_std,
     explanation="N times the mean loss is minus the log joint, so N·λ is the prior's precision 1/std².",
@@ -86,6 +91,7 @@ def kl_from_variances(mean_D, variance_D, prior_variance):
 
 
 exercise_2 = Exercise(
+    name="bayesian_neural_networks.exercise_2",
     title="How far q is from the prior",
     answer=kl_to_prior,
     explanation="softplus(ρ) is the standard deviation, so it enters squared, as does the prior's; weights add up.",
@@ -139,6 +145,7 @@ def minibatch_objective(log_lik_K_B, kl, num_data):
 
 
 exercise_3 = Exercise(
+    name="bayesian_neural_networks.exercise_3",
     title="One step of Bayes by Backprop",
     answer=minibatch_objective,
     explanation="The batch stands for all N, so its sum counts N/B times; draws are averaged; the KL is there once.",
@@ -193,6 +200,7 @@ def of_mean_layers(weights_K_3, x):
 
 
 exercise_4 = Exercise(
+    name="bayesian_neural_networks.exercise_4",
     title="What K networks predict together",
     answer=mean_prediction,
     explanation="Each network computes its own output first; only outputs may be averaged.",
@@ -222,6 +230,7 @@ exercise_4 = Exercise(
 )
 
 exercise_5 = Exercise(
+    name="bayesian_neural_networks.exercise_5",
     title="How many times the same function",
     answer=math.factorial(4) * 2**4,
     explanation="Four units can stand in 4! = 24 orders, and each can be flipped, 2⁴ = 16: together 384.",

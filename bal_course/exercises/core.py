@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from bal_course.exercises import progress
+from bal_course.exercises import marks
 
 Kind = Literal["not attempted", "right", "known mistake", "wrong", "error"]
 
@@ -44,10 +44,10 @@ class Mistake:
 
 
 ZERO_TIMES_LOG = "Where a probability is zero, 0 · log 0 made `nan`. `torch.special.entr` takes it as zero."
-NO_RETURN = "your function gave nothing back (`None`). Is a `return` missing? What is printed is not returned."
-MOST_NUMBERS = 1_000_000  # a larger array is nobody's answer, and a copy of it would cost memory
-NUMBERS = "biufc"  # NumPy's letters for their types
-STUB = (lambda: None).__code__.co_code[::2]  # the instructions of `pass`, `...` or a docstring and nothing else
+_NO_RETURN = "your function gave nothing back (`None`). Is a `return` missing? What is printed is not returned."
+_MOST_NUMBERS = 1_000_000  # a larger array is nobody's answer, and a copy of it would cost memory
+_NUMBERS = "biufc"  # NumPy's letters for their types
+_STUB = (lambda: None).__code__.co_code[::2]  # the instructions of `pass`, `...` or a docstring and nothing else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,10 @@ class Exercise:
     """One exercise. The answer is a value, or a function that is compared with the learner's on every case.
 
     `cases` holds tuples of arguments. Numbers agree where they differ by at most `tolerance`, relative or absolute.
+    `name` is "module.variable" for an exercise of the course; marks are kept under it, and none for an exercise without.
     """
 
+    name: str = ""
     title: str
     answer: Any
     explanation: str
@@ -71,27 +73,27 @@ class Exercise:
         if attempt is None or attempt is Ellipsis:
             return NOT_ATTEMPTED
         if callable(self.answer) and callable(attempt):
-            return self.judge_function(attempt)
+            return self._judge_function(attempt)
         if callable(self.answer):
             came = type(attempt).__name__
             return Verdict("wrong", f"Pass the function itself, not {came}: `check(name_of_the_function)`.")
         if callable(attempt):
             return Verdict("wrong", "Pass the value itself, not a function: `check(the_value)`.")
-        return self.judge_value(attempt)
+        return self._judge_value(attempt)
 
-    def judge_value(self, attempt: Any) -> Verdict:
+    def _judge_value(self, attempt: Any) -> Verdict:
         """The verdict on a value. To one that is wrong the right one is not given away."""
-        if means(attempt, self.answer, self.tolerance):
+        if _means(attempt, self.answer, self.tolerance):
             return Verdict("right", f"Right. {self.explanation}")
         for mistake in self.mistakes:
-            if means(attempt, mistake.attempt, self.tolerance):
+            if _means(attempt, mistake.attempt, self.tolerance):
                 return Verdict("known mistake", f"Not yet. {mistake.message}")
         return Verdict("wrong", "Not yet. Try a hint.")
 
-    def judge_function(self, attempt: Callable) -> Verdict:
+    def _judge_function(self, attempt: Callable) -> Verdict:
         """The verdict on a function, from what it returns on each case."""
-        expected = self.reference(self.answer)
-        known = [(mistake.message, self.reference(mistake.attempt)) for mistake in self.mistakes]
+        expected = self._reference(self.answer)
+        known = [(mistake.message, self._reference(mistake.attempt)) for mistake in self.mistakes]
         results: list[np.ndarray] = []
         for arguments in self.cases:
             try:
@@ -100,68 +102,68 @@ class Exercise:
                 # PyTorch raises this one as well, with words: "not implemented for 'Half'"
                 if isinstance(error, NotImplementedError) and not error.args and not results:
                     return NOT_ATTEMPTED
-                stopped = f"{type(error).__name__}: {words(error, str)}"
-                return Verdict("error", f"With {shown(*arguments)}, your code stopped with {stopped}")
-            if not results and (result is Ellipsis or (result is None and is_stub(attempt))):
+                stopped = f"{type(error).__name__}: {_words(error, str)}"
+                return Verdict("error", f"With {_shown(*arguments)}, your code stopped with {stopped}")
+            if not results and (result is Ellipsis or (result is None and _is_stub(attempt))):
                 return NOT_ATTEMPTED
             if result is None:
-                return Verdict("wrong", f"Not yet. With {shown(*arguments)}, {NO_RETURN}")
+                return Verdict("wrong", f"Not yet. With {_shown(*arguments)}, {_NO_RETURN}")
             results.append(as_array(result))
-        return self.compare(results, expected, known)
+        return self._compare(results, expected, known)
 
-    def reference(self, function: Callable) -> list[np.ndarray]:
+    def _reference(self, function: Callable) -> list[np.ndarray]:
         """What a function of the course returns on each case, whatever the learner has set for warnings."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return [as_array(function(*own(arguments))) for arguments in self.cases]
 
-    def compare(
+    def _compare(
         self, results: list[np.ndarray], expected: list[np.ndarray], known: list[tuple[str, list[np.ndarray]]]
     ) -> Verdict:
         """The verdict on what a function returned, from what the answer and each known mistake return."""
-        if self.agree(results, expected):
+        if self._agree(results, expected):
             return Verdict("right", f"Right. {self.explanation}")
         for message, targets in known:
-            if self.agree(results, targets):
+            if self._agree(results, targets):
                 return Verdict("known mistake", f"Not yet. {message}")
         numbers = np.concatenate([result.ravel() for result in results if result.dtype.kind in "fc"] or [[]])
         zeros = any(map(has_zero_probability, self.cases))
         if not (zeros and np.isnan(numbers).any() and np.isfinite(numbers).any()):
-            return Verdict("wrong", self.first_difference(results, expected))
+            return Verdict("wrong", self._first_difference(results, expected))
         for message, targets in [("", expected), *known]:
-            if self.agree(without_nan(results, targets), targets):
+            if self._agree(_without_nan(results, targets), targets):
                 return Verdict("known mistake", " ".join(filter(None, ("Not yet.", message, ZERO_TIMES_LOG))))
-        return Verdict("wrong", f"{self.first_difference(results, expected)} {ZERO_TIMES_LOG}")
+        return Verdict("wrong", f"{self._first_difference(results, expected)} {ZERO_TIMES_LOG}")
 
-    def agree(self, results: list[np.ndarray], targets: list[np.ndarray]) -> bool:
-        return all(is_close(*pair, self.tolerance) for pair in zip(results, targets, strict=True))
+    def _agree(self, results: list[np.ndarray], targets: list[np.ndarray]) -> bool:
+        return all(_is_close(*pair, self.tolerance) for pair in zip(results, targets, strict=True))
 
-    def first_difference(self, results: list[np.ndarray], expected: list[np.ndarray]) -> str:
+    def _first_difference(self, results: list[np.ndarray], expected: list[np.ndarray]) -> str:
         """A sentence about the first case that differs."""
         for arguments, result, target in zip(self.cases, results, expected, strict=True):
-            if not is_close(result, target, self.tolerance):
-                return f"Not yet. With {shown(*arguments)}, expected {told_apart(result, target, self.tolerance)}."
-        raise AssertionError("first_difference is asked for only where results differ")
+            if not _is_close(result, target, self.tolerance):
+                return f"Not yet. With {_shown(*arguments)}, expected {_told_apart(result, target, self.tolerance)}."
+        raise AssertionError("a difference is asked for only where results differ")
 
     def check(self, attempt: Any) -> None:
         """Says whether the attempt is right, and if not, what went wrong."""
         verdict = self.judge(attempt)
         sign = {"right": "✓", "not attempted": "…"}.get(verdict.kind, "✗")
-        trouble = progress.note(self, "done") if verdict.kind == "right" else ""
-        show_text(f"{sign} **{self.title}**  \n{verdict.message}" + (f"\n\n{trouble}" if trouble else ""))
+        trouble = marks.note(self.name, "done") if verdict.kind == "right" else ""
+        _show_text(f"{sign} **{self.title}**  \n{verdict.message}" + (f"\n\n{trouble}" if trouble else ""))
 
     def hint(self) -> None:
         """Shows the next hint; the last one stays."""
         self.hints_shown.append(self.hints[min(len(self.hints_shown), len(self.hints) - 1)])
         number = min(len(self.hints_shown), len(self.hints))
-        progress.note(self, "hint")
-        show_text(f"**Hint {number} of {len(self.hints)}.** {self.hints_shown[-1]}")
+        marks.note(self.name, "hint")
+        _show_text(f"**Hint {number} of {len(self.hints)}.** {self.hints_shown[-1]}")
 
     def solution(self) -> None:
         """Shows the answer and why it is right."""
-        progress.note(self, "solution")
-        code = source_of(self.answer) if callable(self.answer) else repr(self.answer)
-        show_text(f"**Solution.** {self.explanation}\n\n```python\n{code}\n```")
+        marks.note(self.name, "solution")
+        code = _source_of(self.answer) if callable(self.answer) else repr(self.answer)
+        _show_text(f"**Solution.** {self.explanation}\n\n```python\n{code}\n```")
 
 
 def own(arguments: tuple) -> tuple:
@@ -172,29 +174,29 @@ def own(arguments: tuple) -> tuple:
     )
 
 
-def is_stub(function: Callable) -> bool:
+def _is_stub(function: Callable) -> bool:
     """Whether the body of a function is empty. One that computes and returns nothing is an attempt."""
     code = getattr(function, "__code__", None)
-    return code is not None and code.co_code[::2] == STUB
+    return code is not None and code.co_code[::2] == _STUB
 
 
-def means(attempt: Any, value: Any, tolerance: float) -> bool:
+def _means(attempt: Any, value: Any, tolerance: float) -> bool:
     """Whether an attempt means this value: "b " means "B", and "0,04" or tensor([0.04]) means 0.04."""
     result, target = as_array(attempt), as_array(value)
     if result.size != 1 or target.size != 1:
-        return is_close(result, target, tolerance)
+        return _is_close(result, target, tolerance)
     result, target = result.reshape(()), target.reshape(())
-    if result.dtype.kind == target.dtype.kind == "U" and letters(result) == letters(target):
+    if result.dtype.kind == target.dtype.kind == "U" and _letters(result) == _letters(target):
         return True
-    return is_close(number_in(result), number_in(target), tolerance)
+    return _is_close(_number_in(result), _number_in(target), tolerance)
 
 
-def letters(text: np.ndarray) -> str:
+def _letters(text: np.ndarray) -> str:
     """The letters and digits of a text, small."""
     return "".join(filter(str.isalnum, text.item().casefold()))
 
 
-def number_in(array: np.ndarray) -> np.ndarray:
+def _number_in(array: np.ndarray) -> np.ndarray:
     """The number that a text begins with; what is no text, or begins otherwise, stays as it is."""
     try:
         return np.asarray(float(array.item().split()[0].replace(",", ".")))
@@ -202,11 +204,11 @@ def number_in(array: np.ndarray) -> np.ndarray:
         return array
 
 
-def is_close(result: np.ndarray, target: np.ndarray, tolerance: float) -> bool:
+def _is_close(result: np.ndarray, target: np.ndarray, tolerance: float) -> bool:
     """Whether two arrays agree in shape and, within the tolerance, in every number; words and labels must be equal."""
-    if result.shape != target.shape or (result.dtype.kind in NUMBERS) != (target.dtype.kind in NUMBERS):
+    if result.shape != target.shape or (result.dtype.kind in _NUMBERS) != (target.dtype.kind in _NUMBERS):
         return False
-    if target.dtype.kind not in NUMBERS:
+    if target.dtype.kind not in _NUMBERS:
         return bool(np.array_equal(result, target))
     with np.errstate(all="ignore"):
         return bool(np.allclose(result, target, rtol=tolerance, atol=tolerance, equal_nan=True))
@@ -218,7 +220,7 @@ def has_zero_probability(arguments: tuple) -> bool:
     return any(table.min(initial=1) == 0 and np.allclose(table.sum(axis=-1), 1) for table in tables)
 
 
-def without_nan(results: list[np.ndarray], targets: list[np.ndarray]) -> list[np.ndarray]:
+def _without_nan(results: list[np.ndarray], targets: list[np.ndarray]) -> list[np.ndarray]:
     """The results with the target's number in place of each `nan`."""
     return [
         np.where(np.isnan(result), target, result)
@@ -229,32 +231,32 @@ def without_nan(results: list[np.ndarray], targets: list[np.ndarray]) -> list[np
 
 
 @dataclass(frozen=True)
-class Odd:
+class _Odd:
     """What is no array: ragged, too large, recursive or hostile. It agrees with nothing but its equal."""
 
     value: Any
 
     def __eq__(self, other: object) -> bool:
         try:
-            return isinstance(other, Odd) and bool(self.value == other.value)
+            return isinstance(other, _Odd) and bool(self.value == other.value)
         except Exception:
             return False
 
     def __repr__(self) -> str:
-        return words(self.value, REPR.repr)
+        return _words(self.value, _REPR.repr)
 
 
 def as_array(value: Any) -> np.ndarray:
-    """A copy of a value as an array: of numbers or words, or of one `Odd` where it is neither."""
+    """A copy of a value as an array: of numbers or words, or of one `_Odd` where it is neither."""
     try:
-        return to_array(value)
+        return _to_array(value)
     except Exception:
-        return np.array(Odd(value), dtype=object)
+        return np.array(_Odd(value), dtype=object)
 
 
-def to_array(value: Any) -> np.ndarray:
+def _to_array(value: Any) -> np.ndarray:
     size = math.prod(value.shape) if hasattr(value, "shape") else len(value) if hasattr(value, "__len__") else 1
-    if size > MOST_NUMBERS:
+    if size > _MOST_NUMBERS:
         raise ValueError("too many numbers")
     if isinstance(value, torch.Tensor):
         dense = value.detach().to_dense().cpu().resolve_conj().resolve_neg()
@@ -263,16 +265,16 @@ def to_array(value: Any) -> np.ndarray:
         except TypeError:  # NumPy has no bfloat16
             return dense.float().numpy()
     if isinstance(value, list | tuple):
-        value = [to_array(item) for item in value]
+        value = [_to_array(item) for item in value]
     array = np.array(value)
     return array.astype(float) if array.dtype.kind == "O" else array  # fractions and the like
 
 
-REPR = reprlib.Repr()  # short, however large, deep or recursive
-REPR.maxstring = REPR.maxother = 120
+_REPR = reprlib.Repr()  # short, however large, deep or recursive
+_REPR.maxstring = _REPR.maxother = 120
 
 
-def words(value: Any, say: Callable[[Any], str]) -> str:
+def _words(value: Any, say: Callable[[Any], str]) -> str:
     """What `say` makes of a value, cut where it is long, or the name of its type where that fails."""
     try:
         text = say(value)
@@ -281,35 +283,35 @@ def words(value: Any, say: Callable[[Any], str]) -> str:
     return text if len(text) <= 500 else f"{text[:500]} …"
 
 
-def shown(*values: Any, precision: int = 4) -> str:
+def _shown(*values: Any, precision: int = 4) -> str:
     """Values as short code."""
 
     def code(array: np.ndarray) -> str:
         return np.array2string(array, precision=precision, threshold=12, separator=", ")
 
-    return ", ".join(f"`{words(as_array(value), code)}`" for value in values)
+    return ", ".join(f"`{_words(as_array(value), code)}`" for value in values)
 
 
-def told_apart(result: np.ndarray, target: np.ndarray, tolerance: float) -> str:
+def _told_apart(result: np.ndarray, target: np.ndarray, tolerance: float) -> str:
     """What was expected and what came, in as many digits as it takes, and where, if they are long."""
     place = ""
     if result.shape == target.shape and target.size > 12:
-        differs = [not is_close(*pair, tolerance) for pair in zip(result.flat, target.flat, strict=True)]
+        differs = [not _is_close(*pair, tolerance) for pair in zip(result.flat, target.flat, strict=True)]
         first = np.unravel_index(differs.index(True), target.shape)
         place, result, target = f" at place `{[int(index) for index in first]}`", result[first], target[first]
     for precision in (4, 8, 16):
-        wanted, got = shown(target, precision=precision), shown(result, precision=precision)
+        wanted, got = _shown(target, precision=precision), _shown(result, precision=precision)
         if wanted != got:
             break
     shapes = f" of shape {result.shape} instead of {target.shape}" if result.shape != target.shape else ""
     return f"{wanted}, got {got}{shapes}{place}"
 
 
-def source_of(function: Callable) -> str:
+def _source_of(function: Callable) -> str:
     return textwrap.dedent(inspect.getsource(function)).strip()
 
 
-def show_text(markdown: str) -> None:
+def _show_text(markdown: str) -> None:
     from IPython.display import display
 
     display({"text/markdown": markdown, "text/plain": markdown}, raw=True)

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07: what to average over a committee of networks, and when to take logarithms and roots."""
+"""Exercises of the notebook `deep_ensembles`."""
 
 import math
 
@@ -6,7 +6,10 @@ import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("07", "what to average over a committee of networks, and when to take logarithms and roots")
+
 prediction_1 = Exercise(
+    name="deep_ensembles.prediction_1",
     title="Where the truth leaves the band",
     answer="C",
     explanation="Beyond the data every ReLU network goes straight on, all in much the same direction. The sine turns round.",
@@ -25,6 +28,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="deep_ensembles.prediction_2",
     title="How often one network beats five",
     answer="C",
     explanation="It beats them often, by little. When it loses, it can lose by a lot, and that decides the average.",
@@ -44,6 +48,7 @@ prediction_2 = Exercise(
 )
 
 prediction_3 = Exercise(
+    name="deep_ensembles.prediction_3",
     title="Where the differences come from",
     answer="A",
     explanation="Initial weights decide which features a network starts from. Shuffled data only jostle it on the way.",
@@ -68,6 +73,7 @@ def moments(variance):
 
 
 exercise_1 = Exercise(
+    name="deep_ensembles.exercise_1",
     title="Mean and standard deviation of a mixture",
     answer=mixture_mean_and_std,
     explanation="The mean of the variances plus the variance of the means, and one square root at the end.",
@@ -125,6 +131,7 @@ def ensemble_log_probs(logits_K_C):
 
 
 exercise_2 = Exercise(
+    name="deep_ensembles.exercise_2",
     title="One prediction from K sets of logits",
     answer=ensemble_log_probs,
     explanation="Softmax for each network, then the mean of the probabilities, then the logarithm, all in log space.",
@@ -175,6 +182,7 @@ def members_nll(log_probs_N_K_C, labels_N):
 
 
 exercise_3 = Exercise(
+    name="deep_ensembles.exercise_3",
     title="The NLL of an ensemble",
     answer=ensemble_nll,
     explanation="Average the probabilities over the members first; minus the logarithm comes after, the mean over images last.",
@@ -217,6 +225,7 @@ def gaussian_nll_of(mean, variance, target):
 
 
 exercise_4 = Exercise(
+    name="deep_ensembles.exercise_4",
     title="The NLL of a mixture of Gaussians",
     answer=mixture_nll,
     explanation="Densities average; their logarithms, means and variances do not make a density by averaging.",

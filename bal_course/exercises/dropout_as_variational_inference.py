@@ -1,10 +1,13 @@
-"""Exercises of notebook 05: masks and their scaling, the penalty, the loss of a batch, weight decay, the predictive band."""
+"""Exercises of the notebook `dropout_as_variational_inference`."""
 
 import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("05", "masks and their scaling, the penalty, the loss of a batch, weight decay, the predictive band")
+
 prediction_1 = Exercise(
+    name="dropout_as_variational_inference.prediction_1",
     title="Two programs",
     answer="A",
     explanation="On the same masks the two objectives differ by a constant and a factor, so every step is the same step.",
@@ -21,6 +24,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="dropout_as_variational_inference.prediction_2",
     title="Which estimator scatters more",
     answer="B",
     explanation="With one mask all terms go up and down together, and a sum of such terms scatters more.",
@@ -35,6 +39,7 @@ prediction_2 = Exercise(
 )
 
 prediction_3 = Exercise(
+    name="dropout_as_variational_inference.prediction_3",
     title="Ten copies of the data",
     answer="C",
     explanation="The masks fall as before, on weights of the same size. Nothing in the family q can get narrower.",
@@ -62,6 +67,7 @@ WEIGHTS = torch.tensor([[0.5, -1.0], [2.0, 0.3], [-0.7, 1.1]])
 MASKS = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
 
 exercise_1 = Exercise(
+    name="dropout_as_variational_inference.exercise_1",
     title="PyTorch's layer, by hand",
     answer=dropped,
     explanation="Mask the units, divide what is kept by the probability of keeping, multiply by the weights.",
@@ -102,6 +108,7 @@ def penalty(weights_H_O, drop, length_scale):
 
 
 exercise_2 = Exercise(
+    name="dropout_as_variational_inference.exercise_2",
     title="The penalty, from PyTorch's weights",
     answer=penalty,
     explanation="p/2 l²|M|² with M = w/p leaves one p below the line.",
@@ -151,6 +158,7 @@ def batch_loss(nll_B, divergence, num_data):
 NLL = torch.tensor([0.5, 1.5, 3.0, 0.2])
 
 exercise_3 = Exercise(
+    name="dropout_as_variational_inference.exercise_3",
     title="The loss of a minibatch",
     answer=batch_loss,
     explanation="The mean over a random batch estimates the mean over all data; the divergence is paid once for all N.",
@@ -185,6 +193,7 @@ exercise_3 = Exercise(
 )
 
 exercise_4 = Exercise(
+    name="dropout_as_variational_inference.exercise_4",
     title="The decay for a colleague",
     answer=2 * 3**2 / (2000 * 0.9 * 4),
     explanation="2 l² / (N p τ) = 2·9 / (2000 · 0.9 · 4) = 0.0025, with τ = 1/0.5² = 4 and p = 0.9.",
@@ -218,6 +227,7 @@ def predictive_std(outputs_N_T, noise_precision):
 PASSES = torch.tensor([[0.0, 1.0, 2.0, 1.5], [-1.0, -1.0, -1.2, 3.0], [0.3, 0.3, 0.3, 0.3]])
 
 exercise_5 = Exercise(
+    name="dropout_as_variational_inference.exercise_5",
     title="The band",
     answer=predictive_std,
     explanation="Two variances add, that of the noise and that of the passes; the root comes last.",

@@ -1,11 +1,14 @@
-"""Exercises of notebook 14: when to stop, what asking twice costs, information between two labels."""
+"""Exercises of the notebook `in_practice`."""
 
 import torch
 from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("14", "when to stop, what asking twice costs, information between two labels")
+
 prediction_1 = Exercise(
+    name="in_practice.prediction_1",
     title="How sharp fifty images see",
     answer=(0.9 * 0.1 / 50) ** 0.5,
     explanation="The standard error is √(0.9 · 0.1 / 50) = 0.04: four points, more than a round of labels brings.",
@@ -25,6 +28,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="in_practice.prediction_2",
     title="What EPIG has to be told",
     answer="images",
     explanation="The targets enter through the networks' predictions alone: the images are needed, their labels are not.",
@@ -72,6 +76,7 @@ def ties_count(values_R, patience):
 
 
 exercise_1 = Exercise(
+    name="in_practice.exercise_1",
     title="Stop after some rounds without a new best",
     answer=stop_round,
     explanation="Keep the best value and its round. Stop `patience` rounds after it, or at the end.",
@@ -109,6 +114,7 @@ def answers_per_image(error, num_classes):
 
 
 exercise_2 = Exercise(
+    name="in_practice.exercise_2",
     title="What asking twice costs",
     answer=answers_per_image,
     explanation="Two answers agree if both are right, or both wrong in the same way. In all other cases a third is bought.",
@@ -156,6 +162,7 @@ def bald(probs_K_C):
 
 
 exercise_3 = Exercise(
+    name="in_practice.exercise_3",
     title="What one label says about another",
     answer=information_about,
     explanation="The labels are independent given a network, and dependent once the networks are averaged.",

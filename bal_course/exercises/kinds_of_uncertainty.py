@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: noise, ignorance, strangers, and how their numbers add up."""
+"""Exercises of the notebook `kinds_of_uncertainty`."""
 
 import math
 
@@ -7,7 +7,10 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("03", "noise, ignorance, strangers, and how their numbers add up")
+
 prediction_1 = Exercise(
+    name="kinds_of_uncertainty.prediction_1",
     title="Where the doubt shrinks most",
     answer="B",
     explanation="The boat does visit the bay, only rarely: a few more soundings there fix a depth that is hardly known yet.",
@@ -24,6 +27,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="kinds_of_uncertainty.prediction_2",
     title="Fours that pass for something else",
     answer="C",
     explanation="Nothing in training ever told the network what the absence of a known digit looks like.",
@@ -49,6 +53,7 @@ def total_std(means_K, variances_K):
 
 
 exercise_1 = Exercise(
+    name="kinds_of_uncertainty.exercise_1",
     title="The standard deviation of a committee",
     answer=total_std,
     explanation="Average the variances, add the variance of the means, take the square root last.",
@@ -96,6 +101,7 @@ def heteroscedastic_nll(mean, log_variance, target):
 
 
 exercise_2 = Exercise(
+    name="kinds_of_uncertainty.exercise_2",
     title="The loss of a head that predicts a log-variance",
     answer=heteroscedastic_nll,
     explanation="The error counts in units of the noise it admits to, and admitting noise costs half its log-variance.",
@@ -154,6 +160,7 @@ def entropies_of_sums(probs_K_C):
 
 
 exercise_3 = Exercise(
+    name="kinds_of_uncertainty.exercise_3",
     title="Noise and ignorance of a committee, in nats",
     answer=split_entropy,
     explanation="Entropy before averaging is noise. What averaging adds to it is ignorance.",
@@ -193,6 +200,7 @@ def noisy_log_prob(shaken_T_C, label):
 
 
 exercise_4 = Exercise(
+    name="kinds_of_uncertainty.exercise_4",
     title="The likelihood of a label under noisy logits",
     answer=noisy_log_prob,
     explanation="Softmax each draw, average the probabilities, take the logarithm last, and do it all in log space.",
@@ -231,6 +239,7 @@ exercise_4 = Exercise(
 )
 
 exercise_5 = Exercise(
+    name="kinds_of_uncertainty.exercise_5",
     title="Four times the soundings",
     answer=math.sqrt(0.3**2 + 0.04 / 4),
     explanation="Noise 0.09 m² stays, ignorance falls from 0.04 to 0.01 m²: the root of 0.10 m² is 0.316 m, down from 0.361 m.",

@@ -1,4 +1,4 @@
-"""Exercises of notebook 06: dropout left on, its variance, its likelihood, its masks and its price."""
+"""Exercises of the notebook `mc_dropout`."""
 
 import math
 
@@ -6,7 +6,10 @@ import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("06", "dropout left on, its variance, its likelihood, its masks and its price")
+
 prediction_1 = Exercise(
+    name="mc_dropout.prediction_1",
     title="Sixteen times the data",
     answer="C",
     explanation="The masks are as random with 1,280 points as with 80. The width of the band is set by p.",
@@ -21,6 +24,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="mc_dropout.prediction_2",
     title="A thousand passes against one",
     answer="B",
     explanation="The mean of the passes is nearly the pass with dropout off. Only the likelihood sees their spread.",
@@ -40,6 +44,7 @@ def predictive_std(outputs_N_T, noise_precision):
 
 
 exercise_1 = Exercise(
+    name="mc_dropout.exercise_1",
     title="The standard deviation of a new target",
     answer=predictive_std,
     explanation="Variances add: τ⁻¹ for the noise, the variance of the passes for the function. The root comes last.",
@@ -97,6 +102,7 @@ def log_predictive(outputs_T, target, noise_precision):
 
 
 exercise_2 = Exercise(
+    name="mc_dropout.exercise_2",
     title="The log-likelihood of a target under T passes",
     answer=log_predictive,
     explanation="T normal densities, averaged as densities, and the logarithm last, all of it in log space.",
@@ -151,6 +157,7 @@ def class_probabilities(logits_T_C):
 
 
 exercise_3 = Exercise(
+    name="mc_dropout.exercise_3",
     title="What T passes predict about a class",
     answer=class_probabilities,
     explanation="Each pass makes its own probabilities; the prediction is their mean.",
@@ -200,6 +207,7 @@ def fresh(h_N_H, T, p, seed):
 
 
 exercise_4 = Exercise(
+    name="mc_dropout.exercise_4",
     title="One mask a pass, for every input",
     answer=masked,
     explanation="A mask has no input index. Pass t is then one function, and two inputs can be compared under it.",
@@ -231,6 +239,7 @@ exercise_4 = Exercise(
 )
 
 exercise_5 = Exercise(
+    name="mc_dropout.exercise_5",
     title="What the trunk saves",
     answer=50 * (9 + 1) / (9 + 50 * 1),
     explanation="500 million multiplications for fifty whole passes, 59 million with the trunk once: 8.5 times fewer.",

@@ -1,10 +1,12 @@
-"""Exercises of notebook 01: from one best line to a distribution over lines."""
+"""Exercises of the notebook `mle_map_bayes_regression`."""
 
 import math
 
 import numpy as np
 
 from bal_course.exercises.core import Exercise, Mistake
+
+CHAPTER = ("01", "from one best line to a distribution over lines")
 
 FEATURES_D = np.array([1.0, 0.8])
 COVARIANCE_D_D = np.array([[0.04, 0.03], [0.03, 0.09]])
@@ -41,6 +43,7 @@ def half_log_det(features_N_D, prior_std, noise_std):
 
 
 prediction_1 = Exercise(
+    name="mle_map_bayes_regression.prediction_1",
     title="A line nearly as good",
     answer="C",
     explanation=(
@@ -61,6 +64,7 @@ prediction_1 = Exercise(
 )
 
 exercise_1 = Exercise(
+    name="mle_map_bayes_regression.exercise_1",
     title="From a prior to a ridge",
     answer=ridge_strength,
     explanation="λ = α/β, and a precision is one over a squared standard deviation, so λ = (noise_std / prior_std)².",
@@ -87,6 +91,7 @@ exercise_1 = Exercise(
 )
 
 exercise_2 = Exercise(
+    name="mle_map_bayes_regression.exercise_2",
     title="The width of the band",
     answer=predictive_std,
     explanation="Variances of independent parts add, φᵀSφ + σ², and the square root comes last.",
@@ -124,6 +129,7 @@ exercise_2 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="mle_map_bayes_regression.prediction_2",
     title="What one trial teaches",
     answer="B",
     explanation=(
@@ -141,6 +147,7 @@ prediction_2 = Exercise(
 )
 
 exercise_3 = Exercise(
+    name="mle_map_bayes_regression.exercise_3",
     title="Learn from one more trial",
     answer=update,
     explanation=(
@@ -185,6 +192,7 @@ exercise_3 = Exercise(
 )
 
 prediction_3 = Exercise(
+    name="mle_map_bayes_regression.prediction_3",
     title="Four times as many trials",
     answer="B",
     explanation="Precision grows in proportion to N, so the variance falls as 1/N and the standard deviation as 1/√N.",
@@ -203,6 +211,7 @@ prediction_3 = Exercise(
 )
 
 prediction_4 = Exercise(
+    name="mle_map_bayes_regression.prediction_4",
     title="The size that the evidence chooses",
     answer="B",
     explanation=(
@@ -223,6 +232,7 @@ prediction_4 = Exercise(
 )
 
 exercise_4 = Exercise(
+    name="mle_map_bayes_regression.exercise_4",
     title="The evidence without the weights",
     answer=log_evidence,
     explanation=(

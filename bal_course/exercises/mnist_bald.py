@@ -1,4 +1,4 @@
-"""Exercises of notebook 12: what a committee costs, votes, labels to reach an accuracy over seeds, a paired lead."""
+"""Exercises of the notebook `mnist_bald`."""
 
 import numpy as np
 import torch
@@ -6,7 +6,10 @@ import torch
 from bal_course.exercises.core import Exercise, Mistake
 from bal_utils.theory.intervals import interval, quartiles
 
+CHAPTER = ("12", "what a committee costs, votes, labels to reach an accuracy over seeds, a paired lead")
+
 prediction_1 = Exercise(
+    name="mnist_bald.prediction_1",
     title="What a committee of twenty costs",
     answer="2 times",
     explanation="The convolutions are most of the work, and they come before the first dropout: all masks share them.",
@@ -25,6 +28,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="mnist_bald.prediction_2",
     title="Variation ratios of one network",
     answer="a random ten",
     explanation="One voter is always unanimous, all scores are 0, and the loop breaks ties at random.",
@@ -44,6 +48,7 @@ prediction_2 = Exercise(
 )
 
 prediction_3 = Exercise(
+    name="mnist_bald.prediction_3",
     title="A hundred at a time, after the first hundred",
     answer="behind",
     explanation="The hundred of highest score are a hundred of a kind: the batch teaches one lesson many times.",
@@ -64,6 +69,7 @@ def variation_ratio(probs_K_C):
 
 
 exercise_1 = Exercise(
+    name="mnist_bald.exercise_1",
     title="Variation ratio, by votes",
     answer=variation_ratio,
     explanation="Each member votes for its favourite; what is left is the share of votes that the winner did not get.",
@@ -127,6 +133,7 @@ def interpolated(labels_R, accuracy_S_R, threshold):
 FOUR_RUNS = np.array([[0.7, 0.91, 0.88, 0.95], [0.6, 0.7, 0.92, 0.93], [0.6, 0.7, 0.8, 0.91], [0.5, 0.7, 0.8, 0.9]])
 
 exercise_2 = Exercise(
+    name="mnist_bald.exercise_2",
     title="Labels to reach an accuracy, over seeds",
     answer=labels_quartiles,
     explanation="First the crossing of every run, infinity where there is none; then the quartiles of those counts.",
@@ -180,6 +187,7 @@ def normal_interval(mine_S_R, theirs_S_R):
 CURVES = np.random.default_rng(0).uniform(0.5, 0.9, (2, 5, 6)) + 0.1 * np.random.default_rng(1).normal(size=(5, 1))
 
 exercise_3 = Exercise(
+    name="mnist_bald.exercise_3",
     title="A paired lead and its interval",
     answer=paired_lead,
     explanation="Subtract seed by seed, average over the rounds after the first, then take the interval of those numbers.",
@@ -211,6 +219,7 @@ def times_one_network(before, after, num_samples):
 
 
 exercise_4 = Exercise(
+    name="mnist_bald.exercise_4",
     title="What a committee costs",
     answer=times_one_network,
     explanation="What stands before the first dropout is paid once, the rest once for each mask.",

@@ -1,11 +1,14 @@
-"""Exercises of notebook 00: the loop, the score, and how to compare."""
+"""Exercises of the notebook `start_here`."""
 
 import numpy as np
 import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("00", "the loop, the score, and how to compare")
+
 prediction_1 = Exercise(
+    name="start_here.prediction_1",
     title="Which image would you buy?",
     answer="B",
     explanation="On B the networks contradict each other most: whatever the label, most of them have to change their mind.",
@@ -42,6 +45,7 @@ def above_ever_after(labels, accuracy, threshold):
 
 
 exercise_1 = Exercise(
+    name="start_here.exercise_1",
     title="Labels to reach an accuracy",
     answer=labels_to_reach,
     explanation="The first count at which the curve touches the threshold; infinity says that it never did.",
@@ -79,6 +83,7 @@ def least_confidence(probs):
 
 
 exercise_2 = Exercise(
+    name="start_here.exercise_2",
     title="Least confidence",
     answer=least_confidence,
     explanation="The less the favourite gets, the more the image is wanted: higher = acquire.",
@@ -113,6 +118,7 @@ def bald(probs):
 
 
 exercise_3 = Exercise(
+    name="start_here.exercise_3",
     title="BALD by hand",
     answer=bald,
     explanation="Entropy after averaging, minus the average of the entropies: what the networks do not agree on.",
@@ -147,6 +153,7 @@ exercise_3 = Exercise(
 )
 
 exercise_4 = Exercise(
+    name="start_here.exercise_4",
     title="A colleague's test set",
     answer="A",
     explanation="BALD collects what the model finds hard, so a test on it looks worse than the model is on new images.",

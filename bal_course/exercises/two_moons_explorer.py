@@ -1,11 +1,14 @@
-"""Exercises of notebook 11: which place each strategy wants, maps of BALD, one sample, scales that can be subtracted."""
+"""Exercises of the notebook `two_moons_explorer`."""
 
 import torch
 from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("11", "which place each strategy wants, maps of BALD, one sample, scales that can be subtracted")
+
 prediction_1 = Exercise(
+    name="two_moons_explorer.prediction_1",
     title="Where BALD asks",
     answer="G",
     explanation="In the gap each network is fairly sure and they contradict each other. Whatever the label, it refutes some.",
@@ -20,6 +23,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="two_moons_explorer.prediction_2",
     title="Margin against entropy, with two classes",
     answer="the same points",
     explanation="With two classes both depend on |p - ½| alone and grow as it shrinks, so they rank every pool alike.",
@@ -45,6 +49,7 @@ def bald_map(probs_G_K_C):
 
 
 exercise_1 = Exercise(
+    name="two_moons_explorer.exercise_1",
     title="A map of BALD",
     answer=bald_map,
     explanation="Entropy after averaging, less entropy before averaging. It is never negative.",
@@ -85,6 +90,7 @@ exercise_1 = Exercise(
 
 
 exercise_2 = Exercise(
+    name="two_moons_explorer.exercise_2",
     title="BALD of one sample",
     answer=0.0,
     explanation="The average over one network is that network: both terms are its entropy, and their difference is zero.",
@@ -114,6 +120,7 @@ def each_by_its_range(all_doubt_G, noise_G):
 
 
 exercise_3 = Exercise(
+    name="two_moons_explorer.exercise_3",
     title="Two maps that may be subtracted",
     answer=term_scales,
     explanation="One scale for both maps, zero staying zero: then the difference of the colours is the difference in nats.",
@@ -160,6 +167,7 @@ def nearest_within(batch_B_2):
 
 
 exercise_4 = Exercise(
+    name="two_moons_explorer.exercise_4",
     title="How closely a batch lies together",
     answer=nearest_within,
     explanation="Each point's distance to the nearest other of the batch, averaged. Small: the batch repeats itself.",

@@ -1,4 +1,4 @@
-"""Exercises of notebook 04: divergences, the bound, its gradients, and where variational inference goes wrong."""
+"""Exercises of the notebook `variational_inference`."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from bal_course.exercises.core import Exercise, Mistake
 from bal_utils.runtime import stream
 from bal_utils.theory.variational import base_draws
 
+CHAPTER = ("04", "divergences, the bound, its gradients, and where variational inference goes wrong")
+
 prediction_1 = Exercise(
+    name="variational_inference.prediction_1",
     title="One hill, two bumps",
     answer="B",
     explanation="KL(q ‖ p) is averaged over q: sitting in the valley is expensive, leaving out a bump is nearly free.",
@@ -29,6 +32,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="variational_inference.prediction_2",
     title="The price of not using the slope",
     answer="C",
     explanation="One variance grows like D²/4 and the other stays at 1: about 2,700 against 1 at D = 100.",
@@ -43,6 +47,7 @@ prediction_2 = Exercise(
 )
 
 prediction_3 = Exercise(
+    name="variational_inference.prediction_3",
     title="The unloaded spring",
     answer="A",
     explanation="A mean-field q reports how unsure you would be about one weight if you knew all the others.",
@@ -66,6 +71,7 @@ def kl_gaussians(mean_q, std_q, mean_p, std_p):
 
 
 exercise_1 = Exercise(
+    name="variational_inference.exercise_1",
     title="KL between two Gaussians",
     answer=kl_gaussians,
     explanation="A log ratio for the widths, a quadratic for spread and distance, and ½ so that equal Gaussians give 0.",
@@ -125,6 +131,7 @@ class LogJoint:
 BASE = base_draws(50, 1, stream(0, "exercise"))[:, 0]
 
 exercise_2 = Exercise(
+    name="variational_inference.exercise_2",
     title="An ELBO from draws",
     answer=elbo,
     explanation="Move the draws to where q is, average the log joint there, and add the entropy that keeps q from collapsing.",
@@ -168,6 +175,7 @@ def mean_field_std(covariance):
 
 
 exercise_3 = Exercise(
+    name="variational_inference.exercise_3",
     title="The width of a mean-field q",
     answer=mean_field_std,
     explanation="The precision matrix holds the answer: 1/Λᵢᵢ is the variance of weight i when all others are known.",
@@ -201,6 +209,7 @@ def minibatch_loss(nll_B, kl, num_data):
 
 
 exercise_4 = Exercise(
+    name="variational_inference.exercise_4",
     title="The loss of one minibatch",
     answer=minibatch_loss,
     explanation="Both parts are per data point: an average for the misfit, and each point's share, 1/N, of the KL.",

@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: paired intervals, what a prediction costs, detectors of strangers, calibration in bins."""
+"""Exercises of the notebook `which_posterior`."""
 
 import math
 
@@ -7,7 +7,10 @@ from scipy import stats
 
 from bal_course.exercises.core import Exercise, Mistake
 
+CHAPTER = ("09", "paired intervals, what a prediction costs, detectors of strangers, calibration in bins")
+
 prediction_1 = Exercise(
+    name="which_posterior.prediction_1",
     title="Whose band in the gap is closest to NUTS",
     answer="C",
     explanation="With every weight free to move, and to move together, the curvature knows which moves the data forbid.",
@@ -28,6 +31,7 @@ prediction_1 = Exercise(
 )
 
 prediction_2 = Exercise(
+    name="which_posterior.prediction_2",
     title="Does a method that is close to NUTS win on the digits?",
     answer="B",
     explanation="Closeness to the posterior of one prior is one thing, a good prediction another: the prior may be wrong.",
@@ -67,6 +71,7 @@ def unpaired(method_S, baseline_S):
 
 
 exercise_1 = Exercise(
+    name="which_posterior.exercise_1",
     title="The interval of a paired difference",
     answer=paired_interval,
     explanation="Subtract run by run, and what the runs share falls out before the spread is measured.",
@@ -114,6 +119,7 @@ def total_passes(points, epochs, networks, predictions, passes):
 
 
 exercise_2 = Exercise(
+    name="which_posterior.exercise_2",
     title="What a method costs in its life",
     answer=total_passes,
     explanation=(
@@ -160,6 +166,7 @@ def auroc_of_confidence(familiar_N, strange_M):
 
 
 exercise_3 = Exercise(
+    name="which_posterior.exercise_3",
     title="A detector that is given confidences",
     answer=auroc_of_confidence,
     explanation="A stranger should be *less* confident. Of all pairs, count those where it is; a tie counts half.",
@@ -204,6 +211,7 @@ def bins_alike(confidence_N, correct_N, num_bins):
 
 
 exercise_4 = Exercise(
+    name="which_posterior.exercise_4",
     title="The expected calibration error, bin by bin",
     answer=calibration_error,
     explanation=(

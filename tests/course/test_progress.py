@@ -13,12 +13,14 @@ import pytest
 from filelock import FileLock
 
 from bal_course import exercises
-from bal_course.exercises import core, progress
+from bal_course.exercises import core, marks, progress
 from bal_course.exercises.start_here import exercise_1, exercise_2, exercise_4, prediction_1
 
 TODAY = date.today().isoformat()
 MODULES = [
-    path for path in Path(exercises.__file__).parent.glob("*.py") if path.stem not in ("__init__", "core", "progress")
+    path
+    for path in Path(exercises.__file__).parent.glob("*.py")
+    if path.stem not in ("__init__", "core", "marks", "progress")
 ]
 
 
@@ -60,11 +62,11 @@ def test_help_that_came_before_is_told(kept, looked_at, help_kept):
     assert "start_here.exercise_4" in read(kept) and not progress.overview().is_done("start_here.exercise_4")
     exercise_4.check("A")
     assert read(kept)["start_here.exercise_4"] == {"done": TODAY, "help": help_kept}
-    assert f"A colleague's test set ({TODAY}, {progress.HELP[help_kept]})" in str(progress.overview())
+    assert f"A colleague's test set ({TODAY}, {marks.HELP[help_kept]})" in str(progress.overview())
 
 
 def test_the_first_time_counts(kept):
-    progress.save_run(kept, {"start_here.exercise_4": {"done": "2020-02-29"}})
+    marks.save_run(kept, {"start_here.exercise_4": {"done": "2020-02-29"}})
     exercise_4.solution()
     exercise_4.check("A")
     assert read(kept) == {"start_here.exercise_4": {"done": "2020-02-29"}}
@@ -72,11 +74,9 @@ def test_the_first_time_counts(kept):
 
 def test_a_mark_outlives_a_change_of_the_text(kept):
     """It is filed under the exercise's name, so a new title shows the old mark, and a name that is gone does no harm."""
-    progress.save_run(
-        kept, {"start_here.exercise_4": {"done": "2020-02-29"}, "gone.exercise_9": {"done": "2020-02-29"}}
-    )
+    marks.save_run(kept, {"start_here.exercise_4": {"done": "2020-02-29"}, "gone.exercise_9": {"done": "2020-02-29"}})
     chapter = progress.Chapter("00", "topic", {"start_here.exercise_4": "Another title"})
-    assert "✓ Another title (2020-02-29)" in str(progress.Overview([chapter], progress.marks(), ""))
+    assert "✓ Another title (2020-02-29)" in str(progress.Overview([chapter], marks.load(), ""))
     exercise_1.check(exercise_1.answer)
     assert set(read(kept)) == {"start_here.exercise_4", "gone.exercise_9", "start_here.exercise_1"}
 
@@ -168,16 +168,14 @@ def test_what_is_no_file_is_neither_read_nor_removed(kept, capsys, make):
 
 
 KERNEL = """
-import importlib, pkgutil, sys
-from bal_course import exercises
-from bal_course.exercises import progress
-from bal_course.exercises.core import Exercise
+import importlib, sys
+from bal_course.exercises import marks
 names = sys.argv[1:]
 modules = [importlib.import_module(f"bal_course.exercises.{name.split('.')[0]}") for name in names]
 print("ready", flush=True)
 sys.stdin.readline()
 for module, name in zip(modules, names):
-    print(progress.note(getattr(module, name.split(".")[1]), "done"), end="")
+    print(marks.note(getattr(module, name.split(".")[1]).name, "done"), end="")
 """
 
 
@@ -200,7 +198,7 @@ def test_two_kernels_at_once_lose_no_marks(kept):
 
 def test_a_kernel_that_never_lets_go_is_a_sentence(kept, monkeypatch, capsys):
     kept.parent.mkdir()
-    monkeypatch.setattr(progress, "SECONDS_TO_WAIT", 0.1)
+    monkeypatch.setattr(marks, "SECONDS_TO_WAIT", 0.1)
     with FileLock(kept.with_name(".progress.json.lock")):
         exercise_4.check("A")
     assert "Right" in capsys.readouterr().out and not kept.exists()
@@ -210,7 +208,7 @@ def test_a_disk_without_locks_is_a_sentence(kept, monkeypatch, capsys):
     def no_locks(*_, **__):
         raise NotImplementedError("no flock")
 
-    monkeypatch.setattr(progress, "FileLock", no_locks)
+    monkeypatch.setattr(marks, "FileLock", no_locks)
     exercise_4.check("A")
     assert "could not be kept: no flock" in capsys.readouterr().out
 
@@ -230,7 +228,7 @@ def test_off_keeps_nothing_and_says_so(kept, monkeypatch, capsys):
     before = kept.read_text()
     monkeypatch.setenv("BAL_PROGRESS", "Off")
     exercise_1.check(exercise_1.answer)
-    assert kept.read_text() == before and progress.file() is None
+    assert kept.read_text() == before and marks.file() is None
     overview = str(progress.overview())
     assert overview.startswith("0 of") and "BAL_PROGRESS is off" in overview
     progress.reset()
@@ -240,7 +238,7 @@ def test_off_keeps_nothing_and_says_so(kept, monkeypatch, capsys):
 def test_tests_and_the_kernels_they_start_keep_nothing():
     """The learner's own marks are neither read nor written by `make test`: conftest.py sets the variable for all of it."""
     assert os.environ["BAL_PROGRESS"] == "off"
-    code = "from bal_course.exercises import progress; print(progress.file())"
+    code = "from bal_course.exercises import marks; print(marks.file())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "None"
 
 
@@ -248,10 +246,10 @@ def test_the_default_place_is_the_data_folder_of_the_platform(tmp_path, monkeypa
     monkeypatch.delenv("BAL_PROGRESS")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    path = progress.file()
+    path = marks.file()
     assert path.name == "progress.json" and path.parent.name == "bayesian-active-learning"
     if sys.platform == "linux":
-        assert progress.shown(path) == "~/share/bayesian-active-learning/progress.json"
+        assert marks.short_path(path) == "~/share/bayesian-active-learning/progress.json"
 
 
 def test_reset_forgets_everything_once_or_twice(kept, capsys):
@@ -280,7 +278,7 @@ def test_no_half_written_file_is_left(kept, monkeypatch):
 def test_every_module_of_exercises_is_a_chapter(path):
     """The list comes from the folder; an exercise counts however it is imported elsewhere."""
     chapters = {name: chapter for chapter in progress.chapters() for name in chapter.titles}
-    written = re.findall(r"^(\w+) = Exercise\(", path.read_text(), flags=re.MULTILINE)
+    written = re.findall(r"^(\w+) = Exercise\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     listed = [name for name in chapters if name.startswith(f"{path.stem}.")]
     assert written and listed == [f"{path.stem}.{name}" for name in written]
     notebook = next(Path(__file__).parents[2].glob(f"notebooks/??_{path.stem}.ipynb"), None)
