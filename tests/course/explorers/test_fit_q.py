@@ -8,16 +8,21 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from bal_course.explorers.fit_q import CENTRE, FIRST, SECOND, FitQ, FitQState, number
-from bal_course.explorers.gaussian_fit import (
+from bal_course.explorers.fit_q import (
+    CENTRE,
+    FIRST,
     P_OVER_Q,
     Q_OVER_P,
+    SECOND,
     TARGETS,
+    FitQ,
+    FitQState,
     as_q,
     divergence,
     elbo,
     log_joint,
     mean_and_scale,
+    number,
     on_grid,
     one_step,
     uphill,

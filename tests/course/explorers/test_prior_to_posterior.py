@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import vector_to_parameters
 
-from bal_course.explorers import tanh_network as network
+from bal_course.explorers import prior_to_posterior as network
 from bal_course.explorers.prior_to_posterior import (
     AT_DATA_G,
     IN_GAP_G,
