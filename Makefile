@@ -41,7 +41,7 @@ test-without-mnist: $(VENV)/.installed-test ## the same on scikit-learn's digits
 
 course: $(VENV)/.installed-lab ## run every notebook from top to bottom and store its outputs
 	BAL_PROGRESS=off $(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
+		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
 
 page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a file that needs no Python (half a minute)
 	@mkdir -p build

@@ -10,6 +10,7 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 MOST_LINES, FEWEST_WORDS_A_LINE, MOST_BYTES = 25, 5, 1_500_000
+WIDGET = "application/vnd.jupyter.widget-view+json"
 SECTIONS = ("you will be able to", "exercise", "common mistakes", "summary", "references")
 MACHINE_PATH = re.compile(r"/(home|root|tmp|work|Users|var)/|[A-Z]:\\\\")
 
@@ -89,9 +90,15 @@ def test_every_picture_has_a_text(path):
 
 def test_an_explorer_comes_after_a_picture(path):
     kinds = [set(output.get("data", {})) for output in outputs(path)]
-    widgets = [place for place, kind in enumerate(kinds) if "application/vnd.jupyter.widget-view+json" in kind]
+    widgets = [place for place, kind in enumerate(kinds) if WIDGET in kind]
     assert widgets, "no explorer"
     assert any("image/png" in kind for kind in kinds[: widgets[0]])
+
+
+def test_no_widget_is_stored_but_the_text_that_stands_for_it(path):
+    """A stored widget is dead without its kernel, and holds the engine's JavaScript: `make course` leaves it out."""
+    assert "widgets" not in read(path).metadata, "save without the state of widgets: in JupyterLab, menu Settings"
+    assert all("text/plain" in output.data for output in outputs(path) if WIDGET in output.get("data", {}))
 
 
 def test_at_least_three_exercises(path):
