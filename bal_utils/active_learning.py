@@ -1,10 +1,15 @@
-"""The loop: train on what is labelled, score what is not, ask for labels, record; again."""
+"""The loop: train on what is labelled, score what is not, ask for labels, record; again.
+
+First what decides a run (`LoopConfig`, `PROTOCOLS`), then which images are labelled (`Split`), then the run (`Loop`).
+"""
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +22,7 @@ from bal_utils.checks import check_whole
 from bal_utils.data import ImageData, balanced_start, standardise, unit_pixels
 from bal_utils.models import MLP, GalCNN, KirschCNN, glorot_uniform, penultimate
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, sample_log_probs
-from bal_utils.records import load_run, save_run
+from bal_utils.records import as_json, load_run, save_run
 from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
 from bal_utils.theory import metrics
 from bal_utils.theory.information import log_mean_exp
@@ -35,12 +40,8 @@ POSTERIORS: dict[str, Callable[..., Tensor]] = {
     "mc_dropout": sample_log_probs,
     "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
 }
-
-# the twenty images of MNIST, two a class, that the published runs of Kirsch et al. 2019 start from (their logs)
-KIRSCH_START = (
-    38043, 40091, 17418, 2094, 39879, 3133, 5011, 40683, 54379, 24287,
-    9849, 59305, 39508, 39356, 8758, 52579, 13655, 7636, 21562, 41329,
-)  # fmt: skip
+# half the memory to move; products are rounded to as many bits as the TF32 of training
+SCORING_DTYPES = {"cuda": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +77,15 @@ class LoopConfig:
             raise ValueError(f"test_posterior: expected one of {', '.join(POSTERIORS)}, got {self.test_posterior!r}")
         if self.pixels not in (None, "unit"):
             raise ValueError(f"pixels: expected 'unit' or None, got {self.pixels!r}")
-        for name in ("batch_size", "labels", "initial_per_class", "validation_size", "num_samples", "test_samples"):
-            check_whole(name, getattr(self, name), at_least=1)
+        counts = ["batch_size", "labels", "initial_per_class", "validation_size", "num_samples", "test_samples"]
         if self.candidates is not None:
-            check_whole("candidates", self.candidates, at_least=1)
+            counts.append("candidates")
+        plain = {name: check_whole(name, getattr(self, name), at_least=1) for name in counts}
+        plain["seed"] = check_whole("seed", self.seed)
+        if self.start is not None:
+            plain["start"] = tuple(check_whole("start", place) for place in self.start)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)  # NumPy's whole numbers as Python's own, which JSON knows
         if self.candidates is not None and self.candidates < self.batch_size:
             raise ValueError(f"candidates: expected at least batch_size = {self.batch_size}, got {self.candidates!r}")
 
@@ -106,6 +112,12 @@ def _hundred_a_round(**fit) -> LoopConfig:
         "paper", model="gal_cnn", num_samples=10, test_samples=10, batch_size=100, labels=1020, fit=FitConfig(**fit)
     )
 
+
+# the twenty images of MNIST, two a class, that the published runs of Kirsch et al. 2019 start from (their logs)
+KIRSCH_START = (
+    38043, 40091, 17418, 2094, 39879, 3133, 5011, 40683, 54379, 24287,
+    9849, 59305, 39508, 39356, 8758, 52579, 13655, 7636, 21562, 41329,
+)  # fmt: skip
 
 PROTOCOLS: dict[str, LoopConfig] = {
     # Kirsch et al. 2019 (arXiv:1906.08158, section 4.1), from the twenty images of their logs
@@ -139,35 +151,27 @@ PROTOCOLS: dict[str, LoopConfig] = {
 }
 
 
-# half the memory to move; products are rounded to as many bits as the TF32 of training
-SCORING_DTYPES = {"cuda": torch.float16}
-
-
 class Split:
     """Which training images are labelled, held back for validation, or still in the pool. The three are disjoint."""
 
     def __init__(self, data: ImageData, config: LoopConfig):
-        labels_N = data.train_labels
-        if config.start is None:
-            start = balanced_start(labels_N, config.initial_per_class, stream(config.seed, "start")).tolist()
-        else:
-            start = chosen_start(config.start, len(labels_N))
-        shuffled = torch.randperm(len(labels_N), generator=stream(config.seed, "validation")).tolist()
-        taken = set(start)
-        self.validation = [index for index in shuffled if index not in taken][: config.validation_size]
-        self.labelled = start
-        taken.update(self.validation)
-        self.pool = [index for index in range(len(labels_N)) if index not in taken]
-        if config.validation_size > len(labels_N) - len(start):
+        size = len(data.train_labels)
+        self.labelled = _first_labelled(config, data.train_labels)
+        first = set(self.labelled)
+        shuffled = torch.randperm(size, generator=stream(config.seed, "validation")).tolist()
+        self.validation = [index for index in shuffled if index not in first][: config.validation_size]
+        taken = first.union(self.validation)
+        self.pool = [index for index in range(size) if index not in taken]
+        if config.validation_size > size - len(first):
             raise ValueError(
-                f"validation_size: expected at most {len(labels_N) - len(start)}, the training images that are not labelled "
-                f"first, got {config.validation_size}"
+                f"validation_size: expected at most {size - len(first)}, the training images that are not labelled first, "
+                f"got {config.validation_size}"
             )
-        if config.labels < len(start):
-            raise ValueError(f"labels: expected at least the {len(start)} first labels, got {config.labels}")
-        if config.labels > len(start) + len(self.pool):
+        if config.labels < len(first):
+            raise ValueError(f"labels: expected at least the {len(first)} first labels, got {config.labels}")
+        if config.labels > size - len(self.validation):
             raise ValueError(
-                f"labels: expected at most {len(start) + len(self.pool)} (all but validation_size), got {config.labels}"
+                f"labels: expected at most {size - len(self.validation)} (all but validation_size), got {config.labels}"
             )
 
     def acquire(self, indices: list[int]) -> None:
@@ -179,11 +183,13 @@ class Split:
         self.pool = [index for index in self.pool if index not in wanted]
 
 
-def chosen_start(start: Sequence[int], size: int) -> list[int]:
-    """The places of the first labelled images. Raises ValueError where they are not different ones of `size`."""
-    if len(set(start)) != len(start) or not set(start).issubset(range(size)):
-        raise ValueError(f"start: expected different places from 0 to {size - 1}, got {list(start)}")
-    return list(start)
+def _first_labelled(config: LoopConfig, labels_N: Tensor) -> list[int]:
+    """The places that were chosen, else some of each class. Raises ValueError where they are not different places."""
+    if config.start is None:
+        return balanced_start(labels_N, config.initial_per_class, stream(config.seed, "start")).tolist()
+    if len(set(config.start)) != len(config.start) or not set(config.start).issubset(range(len(labels_N))):
+        raise ValueError(f"start: expected different places from 0 to {len(labels_N) - 1}, got {list(config.start)}")
+    return list(config.start)
 
 
 def run_active_learning(
@@ -202,69 +208,153 @@ def run_active_learning(
     have stopped at fewer `labels`. Raises ValueError where that record was made with another configuration otherwise, or
     with other data; the file is left as it is.
     """
-    record, tasks = begin(config, data, path=path, device=device, progress=progress)
-    with closing(tasks):
+    loop = Loop(config, data, path=path, device=device)
+    with closing(loop.rounds(progress)) as tasks:
         for task in tasks:
             task.fit()
-    return record
+    return loop.record
 
 
-def begin(
-    config: LoopConfig, data: ImageData, *, path: str | Path | None, device: str | None, progress: bool
-) -> tuple[dict, Iterator[FitTask]]:
-    """The record of a run and what remains to be trained.
+class Loop:
+    """A run under way: its record, its split, and the steps of a round.
 
-    Each network is scored, and its round recorded, when the next is asked for.
+    What is random in a round has streams of its own, named by purpose and the round's number. `split` replaces the one
+    that the configuration draws. Raises ValueError as `run_active_learning`.
     """
-    device = choose_device(device)
-    split = Split(data, config)
-    record = open_record(config, data, split, path)
-    record["machine"] = describe_machine(device)
-    return record, rounds(record, config, data, split, path, device, progress)
+
+    def __init__(
+        self,
+        config: LoopConfig,
+        data: ImageData,
+        *,
+        split: Split | None = None,
+        path: str | Path | None = None,
+        device: str | None = None,
+    ):
+        self.config, self.data, self.path = config, data, path
+        self.device = choose_device(device)
+        self.split = split or Split(data, config)
+        self.record = _open_record(config, data, self.split, path)
+        self.record["machine"] = describe_machine(self.device)
+
+    def rounds(self, progress: bool = False) -> Iterator[FitTask]:
+        """Adds the rounds that the record lacks. Yields the network of each, and goes on once that has been trained."""
+        record, config, labelled = self.record, self.config, len(self.split.labelled)
+        look = {"desc": config.strategy, "unit": "label", "disable": not progress}
+        with tqdm(total=config.labels, initial=labelled, **look) as bar:
+            while not is_finished(record, config):
+                number, clock = len(record["rounds"]), [time.perf_counter()]
+                task = self.fit_task(number)
+                yield task
+                clock.append(time.perf_counter())
+                task.model.to(SCORING_DTYPES.get(self.device.type, torch.float32))
+                entry = {"labels": len(self.split.labelled), "epochs": task.epochs}
+                entry |= self.measure(task.model, number)
+                clock.append(time.perf_counter())
+                entry |= self.acquire(task.model, number)
+                clock.append(time.perf_counter())
+                lasted = [round(end - start, 3) for start, end in pairwise(clock)]
+                entry["seconds"] = dict(zip(("train", "evaluate", "acquire"), lasted, strict=True))
+                record["rounds"].append(entry)
+                if self.path is not None:
+                    save_run(self.path, record)
+                bar.update(len(entry["acquired"]))
+                bar.set_postfix(accuracy=f"{entry['accuracy']:.3f}")
+
+    def fit_task(self, number: int) -> FitTask:
+        """The training of one round: its first weights differ by round and by seed."""
+        inputs_N, labels_N = self._training_set
+        labelled, held_back = self.split.labelled, self.split.validation
+        factory, seed = MODELS[self.config.model], self.config.seed
+        model = initialised(lambda: factory(self.data), stream_seed(seed, "weights", number))
+        return FitTask(
+            model=model.to(self.device),
+            inputs=inputs_N[labelled],
+            labels=labels_N[labelled],
+            validation=(inputs_N[held_back], labels_N[held_back]),
+            config=self.config.fit,
+            seed=stream_seed(seed, "train", number),
+        )
+
+    def fit_network(self, number: int) -> nn.Module:
+        """The network of one round, trained on what is labelled now."""
+        task = self.fit_task(number)
+        task.fit()
+        return task.model
+
+    def measure(self, model: nn.Module, number: int) -> dict:
+        """Accuracy and negative log-likelihood on the test set, of the mean prediction over `test_samples` samples."""
+        inputs_N, labels_N = self._test_set
+        sample = POSTERIORS[self.config.test_posterior or self.config.posterior]
+        masks = stream(self.config.seed, "test", number)
+        log_probs_N_K_C = sample(model, _like_weights(inputs_N, model), self.config.test_samples, generator=masks)
+        log_probs_N_C = log_mean_exp(log_probs_N_K_C, dim=1)
+        return {
+            "accuracy": metrics.accuracy(log_probs_N_C, labels_N),
+            "nll": metrics.negative_log_likelihood(log_probs_N_C, labels_N),
+        }
+
+    def acquire(self, model: nn.Module, number: int) -> dict:
+        """Lets the strategy choose a batch from the pool, or from `candidates` images of it, and labels it.
+
+        Nothing is chosen once all labels are there.
+        """
+        config, split = self.config, self.split
+        wanted = min(config.batch_size, config.labels - len(split.labelled))
+        if wanted == 0:
+            return {"acquired": [], "scores": []}
+        sample, masks = POSTERIORS[config.posterior], stream(config.seed, "masks", number)
+        places = self._candidates(number)
+
+        def images(places: list[int]) -> Tensor:
+            return _like_weights(self._training_set[0][places], model)
+
+        def features(places: list[int]) -> Tensor:
+            return penultimate(model, images(places)).float()
+
+        pool = Candidates(
+            len(places),
+            lambda: sample(model, images(places), config.num_samples, generator=masks),
+            lambda: Features(features(places), features(split.labelled)),
+        )
+        batch = find_strategy(config.strategy).select(pool, wanted, stream(config.seed, "choices", number))
+        acquired = [places[index] for index in batch.indices]
+        split.acquire(acquired)
+        return {"acquired": acquired, "scores": [round(score, 6) for score in batch.scores]}
+
+    def _candidates(self, number: int) -> list[int]:
+        """The pool, or as many of its images as `candidates` says."""
+        pool, size = self.split.pool, self.config.candidates
+        if size is None:
+            return pool
+        shuffled = torch.randperm(len(pool), generator=stream(self.config.seed, "candidates", number))
+        return [pool[index] for index in shuffled[:size].tolist()]
+
+    @cached_property
+    def _training_set(self) -> tuple[Tensor, Tensor]:
+        """Inputs and labels on the device, made when first needed: a run may wait long for its turn."""
+        return self._on_device(self.data.train_images, self.data.train_labels)
+
+    @cached_property
+    def _test_set(self) -> tuple[Tensor, Tensor]:
+        return self._on_device(self.data.test_images, self.data.test_labels)
+
+    def _on_device(self, images: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = unit_pixels if self.config.pixels == "unit" else standardise
+        return pixels(images).to(self.device), labels_N.to(self.device)
 
 
-def rounds(
-    record: dict,
-    config: LoopConfig,
-    data: ImageData,
-    split: Split,
-    path: str | Path | None,
-    device: torch.device,
-    progress: bool,
-) -> Iterator[FitTask]:
-    """Adds the rounds that `record` lacks. Yields the network of each, and goes on once that has been trained."""
-    pixels = unit_pixels if config.pixels == "unit" else standardise
-    inputs_N, labels_N = pixels(data.train_images).to(device), data.train_labels.to(device)
-    test_inputs_N, test_labels_N = pixels(data.test_images).to(device), data.test_labels.to(device)
-    with tqdm(
-        total=config.labels, initial=len(split.labelled), desc=config.strategy, unit="label", disable=not progress
-    ) as bar:
-        while not finished(record, config):
-            number = len(record["rounds"])
-            started = time.perf_counter()
-            task = fit_task(config, data, split, inputs_N, labels_N, number)
-            yield task
-            trained = time.perf_counter()
-            task.model.to(SCORING_DTYPES.get(device.type, torch.float32))
-            entry = {"labels": len(split.labelled), "epochs": task.epochs}
-            entry |= evaluate(config, task.model, test_inputs_N, test_labels_N, number)
-            evaluated = time.perf_counter()
-            entry |= ask(config, task.model, split, inputs_N, number)
-            seconds = [trained - started, evaluated - trained, time.perf_counter() - evaluated]
-            entry["seconds"] = dict(zip(("train", "evaluate", "acquire"), (round(s, 3) for s in seconds), strict=True))
-            record["rounds"].append(entry)
-            if path is not None:
-                save_run(path, record)
-            bar.update(len(entry["acquired"]))
-            bar.set_postfix(accuracy=f"{entry['accuracy']:.3f}")
+def _like_weights(inputs_N: Tensor, model: nn.Module) -> Tensor:
+    """The inputs in the precision of the network."""
+    return inputs_N.to(next(model.parameters()).dtype)
 
 
-def finished(record: dict, config: LoopConfig) -> bool:
+def is_finished(record: dict, config: LoopConfig) -> bool:
     """Whether the last round was measured with all labels."""
     return bool(record["rounds"]) and record["rounds"][-1]["labels"] >= config.labels
 
 
-def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | Path | None) -> dict:
+def _open_record(config: LoopConfig, data: ImageData, split: Split, path: str | Path | None) -> dict:
     """A new record, or the one at `path`, whose acquisitions are then repeated on `split`."""
     new = {
         "config": in_json(config),
@@ -275,8 +365,7 @@ def open_record(config: LoopConfig, data: ImageData, split: Split, path: str | P
     if path is None or not Path(path).exists():
         return new
     old = load_run(path)
-    if old.get("config") != new["config"]:
-        go_beyond(old, new["config"])
+    _lengthen(old, new["config"])
     for part in ("config", "data", "start"):
         if old.get(part) != new[part]:
             raise ValueError(f"path: {path} holds a run with another {part}: {old.get(part)} instead of {new[part]}")
@@ -291,84 +380,16 @@ def in_json(config: LoopConfig) -> dict:
     def chosen(settings: list[tuple]) -> dict:
         return {name: value for name, value in settings if value is not None}
 
-    return json.loads(json.dumps(asdict(config, dict_factory=chosen)))
+    return json.loads(as_json(asdict(config, dict_factory=chosen), name="config"))
 
 
-def go_beyond(old: dict, config: dict) -> None:
-    """Makes `old`, where it is a run that was to end at fewer labels, one to be continued with `config`.
+def _lengthen(record: dict, config: dict) -> None:
+    """Makes `record`, where it is a run that was to end at fewer labels, one to be continued with `config`.
 
-    What it asked last may have been cut short by its end, and is asked again.
+    The batch it acquired last may have been cut short by its end, and is chosen again.
     """
-    shorter = old.get("config", {}) | {"labels": config["labels"]}
-    if shorter == config and old["config"]["labels"] < config["labels"]:
-        old["config"] = config
-        while old["rounds"] and len(old["rounds"][-1]["acquired"]) < config["batch_size"]:
-            old["rounds"].pop()
-
-
-def train(
-    config: LoopConfig, data: ImageData, split: Split, inputs_N: Tensor, labels_N: Tensor, number: int
-) -> tuple[nn.Module, int]:
-    """A network from new weights, fitted to the labelled images, and its epochs."""
-    task = fit_task(config, data, split, inputs_N, labels_N, number)
-    task.fit()
-    return task.model, task.epochs
-
-
-def fit_task(
-    config: LoopConfig, data: ImageData, split: Split, inputs_N: Tensor, labels_N: Tensor, number: int
-) -> FitTask:
-    """The training of one round: its first weights differ by round and by seed."""
-    model = initialised(lambda: MODELS[config.model](data), stream_seed(config.seed, "weights", number))
-    return FitTask(
-        model=model.to(inputs_N.device),
-        inputs=inputs_N[split.labelled],
-        labels=labels_N[split.labelled],
-        validation=(inputs_N[split.validation], labels_N[split.validation]),
-        config=config.fit,
-        seed=stream_seed(config.seed, "train", number),
-    )
-
-
-def evaluate(config: LoopConfig, model: nn.Module, inputs_N: Tensor, labels_N: Tensor, number: int) -> dict:
-    """Accuracy and negative log-likelihood on the test set, of the mean prediction over `test_samples` samples."""
-    sample, inputs_N = POSTERIORS[config.test_posterior or config.posterior], like_weights(inputs_N, model)
-    log_probs_N_K_C = sample(model, inputs_N, config.test_samples, generator=stream(config.seed, "test", number))
-    log_probs_N_C = log_mean_exp(log_probs_N_K_C, dim=1)
-    return {
-        "accuracy": metrics.accuracy(log_probs_N_C, labels_N),
-        "nll": metrics.negative_log_likelihood(log_probs_N_C, labels_N),
-    }
-
-
-def ask(config: LoopConfig, model: nn.Module, split: Split, inputs_N: Tensor, number: int) -> dict:
-    """Lets the strategy choose a batch from the pool, or from `candidates` images of it, and labels it.
-
-    Nothing is asked once all labels are there.
-    """
-    wanted = min(config.batch_size, config.labels - len(split.labelled))
-    if wanted == 0:
-        return {"acquired": [], "scores": []}
-    masks, choices = stream(config.seed, "masks", number), stream(config.seed, "choices", number)
-    posterior, places = POSTERIORS[config.posterior], split.pool
-    if config.candidates is not None:
-        shuffled = torch.randperm(len(places), generator=stream(config.seed, "candidates", number))
-        places = [places[index] for index in shuffled[: config.candidates].tolist()]
-
-    def images(places: list[int]) -> Tensor:
-        return like_weights(inputs_N[places], model)
-
-    pool = Candidates(
-        len(places),
-        lambda: posterior(model, images(places), config.num_samples, generator=masks),
-        lambda: Features(*(penultimate(model, images(chosen)).float() for chosen in (places, split.labelled))),
-    )
-    batch = find_strategy(config.strategy).select(pool, wanted, choices)
-    acquired = [places[index] for index in batch.indices]
-    split.acquire(acquired)
-    return {"acquired": acquired, "scores": [round(score, 6) for score in batch.scores]}
-
-
-def like_weights(inputs_N: Tensor, model: nn.Module) -> Tensor:
-    """The inputs in the precision of the network."""
-    return inputs_N.to(next(model.parameters()).dtype)
+    old = record.get("config", {})
+    if old | {"labels": config["labels"]} == config and old["labels"] < config["labels"]:
+        record["config"] = config
+        while record["rounds"] and len(record["rounds"][-1]["acquired"]) < config["batch_size"]:
+            record["rounds"].pop()

@@ -15,12 +15,15 @@ PRECISIONS = (torch.float32, torch.float64)
 WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
-def check_whole(name: str, value: int, *, at_least: int, at_most: int | None = None) -> int:
+def check_whole(name: str, value: int, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """`value` as an int. Raises ValueError, naming the argument, where it is no whole number of that range."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or value < at_least or (at_most is not None and value > at_most):
-        span = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
-        raise ValueError(f"{name}: expected a whole number, {span}, got {value!r}")
+    too_small = whole and at_least is not None and value < at_least
+    too_large = whole and at_most is not None and value > at_most
+    if not whole or too_small or too_large:
+        span = "" if at_least is None else f", at least {at_least}"
+        span = span if at_most is None else f", from {at_least} to {at_most}"
+        raise ValueError(f"{name}: expected a whole number{span}, got {value!r}")
     return int(value)
 
 

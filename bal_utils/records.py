@@ -19,22 +19,33 @@ class BeingWritten(RuntimeError):
 
 
 def save_run(path: str | Path, record: dict) -> Path:
-    """Writes a record as JSON, atomically: the file at `path` is the old one or the new one, never a part.
+    """Writes the record of a run; otherwise as `write_json`."""
+    return write_json(path, record, name="record")
 
-    Raises ValueError where the record holds what JSON cannot (NaN and infinities included: they would not be read back by
-    other programs), OSError where the file cannot be written.
+
+def write_json(path: str | Path, value: dict | list, *, name: str = "value") -> Path:
+    """Writes a value as JSON, atomically: the file at `path` is the old one or the new one, never a part.
+
+    Raises ValueError where the value holds what JSON cannot (`as_json`), OSError where the file cannot be written.
     """
-    try:
-        text = json.dumps(record, indent=1, allow_nan=False, default=whole)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"record: expected numbers, strings, lists and dictionaries only ({error})") from error
+    text = as_json(value, name=name)
     with replaced(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
     return Path(path)
 
 
-def whole(value: object) -> int:
-    """NumPy's whole numbers as Python's own, for JSON. Raises TypeError for anything else."""
+def as_json(value: dict | list, *, name: str = "value") -> str:
+    """A value as JSON, NumPy's whole numbers as plain ones.
+
+    Raises ValueError where it holds what JSON cannot; NaN and infinities too: other programs would not read them back.
+    """
+    try:
+        return json.dumps(value, indent=1, allow_nan=False, default=_plain_int)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: expected numbers, strings, lists and dictionaries only ({error})") from error
+
+
+def _plain_int(value: object) -> int:
     if isinstance(value, Integral):
         return int(value)
     raise TypeError(f"got a {type(value).__name__}")
@@ -82,7 +93,7 @@ def sole_writer(path: str | Path) -> Iterator[None]:
     try:
         right = FileLock(lock).acquire(timeout=0)
     except Timeout:
-        raise BeingWritten(f"{path.name} is being written by {name_in(writer)}") from None
+        raise BeingWritten(f"{path.name} is being written by {_name_in(writer)}") from None
     with right:
         for left in path.parent.iterdir():
             if left.name.startswith(f".{path.name}.") and left != lock:
@@ -97,7 +108,7 @@ def sole_writer(path: str | Path) -> Iterator[None]:
                 lock.unlink()  # before it is released: whoever waits for it sees that it is gone, and makes a new one
 
 
-def name_in(writer: Path) -> str:
+def _name_in(writer: Path) -> str:
     """Who has written its name into a file."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return writer.read_text(encoding="utf-8") or "another process"
@@ -130,11 +141,11 @@ def is_complete(record: dict) -> bool:
             "start": list(),
             "rounds": list(rounds),
         }:
-            return all(is_round(entry) for entry in rounds)
+            return all(_is_round(entry) for entry in rounds)
     return False
 
 
-def is_round(entry: dict) -> bool:
+def _is_round(entry: dict) -> bool:
     match entry:
         case {"labels": int(), "accuracy": int() | float() as accuracy, "acquired": list()}:
             return math.isfinite(accuracy)

@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from bal_utils import acquisition
-from bal_utils.acquisition.core_set import k_center_greedy
-from bal_utils.acquisition.epig import epig_scores
-from bal_utils.acquisition.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
+from bal_utils.acquisition import (
+    epig_scores,
+    expected_error_reduction_scores,
+    expected_gradient_length_scores,
+    k_center_greedy,
+)
 from bal_utils.batchbald import batchbald_batch, joint_mutual_information
 
 VALID, INVALID = 2000, 500

@@ -12,7 +12,7 @@ from numpy import ndarray
 from bal_scenes.base import Button, Event, Explorer, IntSlider, Scene, Slider, stage
 from bal_scenes.scene import Panel, bar_axis, line, panel, points, rects, scene, text
 from bal_utils import acquisition
-from bal_utils.acquisition.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
+from bal_utils.acquisition import expected_error_reduction_scores, expected_gradient_length_scores
 
 CLASSES = ("cat", "fox", "owl")
 CORNERS_C_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])

@@ -5,17 +5,3 @@ What most lessons need stands here.
 
 from bal_utils.data.images import ImageData, balanced_start, digits, load_images, load_mnist, standardise, unit_pixels
 from bal_utils.data.toys import heteroscedastic_sine, noisy_line, sine_with_gap, two_moons
-
-__all__ = [
-    "ImageData",
-    "balanced_start",
-    "digits",
-    "heteroscedastic_sine",
-    "load_images",
-    "load_mnist",
-    "noisy_line",
-    "sine_with_gap",
-    "standardise",
-    "two_moons",
-    "unit_pixels",
-]

@@ -27,7 +27,7 @@ from bal_utils.active_learning import (
     PROTOCOLS,
     LoopConfig,
     Split,
-    finished,
+    is_finished,
     loop_config,
 )
 from bal_utils.checks import check_whole
@@ -173,7 +173,7 @@ def progress_sentence(configs: Sequence[LoopConfig], out: str | Path) -> str:
     """How far a sweep has come, from its records."""
     runs = [(found_at(path), config) for path, config in zip(paths_of(configs, out), configs, strict=True)]
     begun = [record is not None for record, _ in runs]
-    ended = [record is not None and finished(record, config) for record, config in runs]
+    ended = [record is not None and is_finished(record, config) for record, config in runs]
     return (
         f"{sum(ended)} of {len(runs)} runs finished, {sum(begun) - sum(ended)} begun; every finished round is kept in {out}, "
         "and the same command continues"

@@ -12,7 +12,7 @@ from traceback import extract_tb
 
 from tqdm.auto import tqdm
 
-from bal_utils.active_learning import LoopConfig, begin
+from bal_utils.active_learning import Loop, LoopConfig
 from bal_utils.data import ImageData
 from bal_utils.data.images import ImageSet
 from bal_utils.records import BeingWritten, is_complete, load_run, save_run, sole_writer
@@ -53,13 +53,13 @@ def attempt(
             data = images.load(config.seed)
             if found is not None and not place.exists():
                 save_run(place, found)
-            record, tasks = begin(config, data, path=place, device=device, progress=progress)
-            with contextlib.closing(tasks):
+            loop = Loop(config, data, path=place, device=device)
+            with contextlib.closing(loop.rounds(progress)) as tasks:
                 for task in tasks:
                     if unwanted():
                         raise Unwanted("nobody waits for this run any more")
                     task.fit()
-            return index, record
+            return index, loop.record
     except Exception as error:
         return index, reason(error)
 
@@ -110,9 +110,9 @@ def attempt_in_lanes(
 def in_lane(config: LoopConfig, images: ImageSet, path: Path, device: str | None) -> Iterator[FitTask]:
     """What a run needs trained; returns its record."""
     with sole_writer(path):
-        record, tasks = begin(config, load(images, config.seed), path=path, device=device, progress=False)
-        yield from tasks
-        return record
+        loop = Loop(config, load(images, config.seed), path=path, device=device)
+        yield from loop.rounds()
+        return loop.record
 
 
 @lru_cache(maxsize=1)

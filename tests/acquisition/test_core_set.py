@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bal_utils.acquisition.core_set import k_center_greedy
+from bal_utils.acquisition import k_center_greedy
 from bal_utils.runtime import stream
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bal_utils.acquisition import Candidates, bald_scores, epig, find_strategy
-from bal_utils.acquisition.epig import epig_scores
+from bal_utils import acquisition
+from bal_utils.acquisition import Candidates, bald_scores, epig_scores, find_strategy
 from bal_utils.runtime import stream
 from bal_utils.theory.information import entropy, log_mean_exp
 
@@ -34,7 +34,7 @@ def by_enumeration(probs, targets):
 
 @pytest.mark.parametrize("chunk", [1, 2**21])
 def test_it_is_the_mean_information_between_two_labels(chunk, monkeypatch):
-    monkeypatch.setattr(epig, "EPIG_CHUNK", chunk)
+    monkeypatch.setattr(acquisition.scores, "PAIRS_AT_ONCE", chunk)
     pool, targets = random_log_probs(0, (6, 4, 3)), random_log_probs(1, (5, 4, 3))
     scores = epig_scores(pool, targets)
     np.testing.assert_allclose(scores, by_enumeration(pool.exp().numpy(), targets.exp().numpy()), atol=1e-12)
@@ -118,21 +118,22 @@ def test_precisions_may_differ():
 
 MEMORY = """
 import resource, torch
-from bal_utils import acquisition
-from bal_utils.acquisition import expected_change
-from bal_utils.acquisition.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
+from bal_utils import acquisition, batchbald
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 torch.set_num_threads(1)
-expected_change.ERROR_CHUNK = 2**16  # its tables, C times as large, would hide what the others take
 pool = torch.full((20_000, 100, 10), 0.1).log_()
 features = torch.zeros(20_000, 10)
 scores = {name: lambda x, f=getattr(acquisition, name + "_scores"): f(x) for name in (
     "entropy", "margin", "least_confidence", "variation_ratio", "mean_std", "bald", "vote_entropy", "mean_kl")}
-scores["gradient_length"] = lambda x: expected_gradient_length_scores(x, features[: len(x)])
-scores["error_reduction"] = lambda x: expected_error_reduction_scores(x, pool[:4])
+scores["gradient_length"] = lambda x: acquisition.expected_gradient_length_scores(x, features[: len(x)])
+def error_reduction(x):
+    acquisition.scores.PAIRS_AT_ONCE = 2**16  # its tables, C times as large, would hide what the others take
+    acquisition.expected_error_reduction_scores(x, pool[:4])
+    acquisition.scores.PAIRS_AT_ONCE = 2**21
+scores["error_reduction"] = error_reduction
 scores["epig"] = lambda x: acquisition.epig_scores(x, pool[:20])
-scores["batchbald"] = lambda x: acquisition.batchbald_batch(x, 2)
+scores["batchbald"] = lambda x: batchbald.batchbald_batch(x, 2)
 for name, score in scores.items():
     score(pool[:2500])  # what a first call of anything loads is no part of it
 before = peak()

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bal_utils.acquisition import expected_change
-from bal_utils.acquisition.expected_change import expected_error_reduction_scores, expected_gradient_length_scores
+from bal_utils import acquisition
+from bal_utils.acquisition import expected_error_reduction_scores, expected_gradient_length_scores
 from bal_utils.models import MLP, last_linear, penultimate
 from bal_utils.runtime import stream
 
@@ -53,7 +53,7 @@ def by_loops(probs, target_probs):
 
 @pytest.mark.parametrize("chunk", [1, 2**21])
 def test_error_reduction_is_bayes_rule_over_the_samples(chunk, monkeypatch):
-    monkeypatch.setattr(expected_change, "ERROR_CHUNK", chunk)
+    monkeypatch.setattr(acquisition.scores, "PAIRS_AT_ONCE", chunk)
     pool, targets = random_log_probs(0, (7, 5, 3)), random_log_probs(1, (11, 5, 3))
     scores = expected_error_reduction_scores(pool, targets)
     np.testing.assert_allclose(scores, by_loops(pool.exp().numpy(), targets.exp().numpy()), rtol=1e-10, atol=1e-12)

@@ -8,8 +8,14 @@ import pytest
 import torch
 from scipy import stats
 
-from bal_utils.acquisition import Candidates, bald_scores, find_strategy
-from bal_utils.acquisition.stochastic_batches import gumbel_top_k, power_batch, softmax_batch
+from bal_utils.acquisition import (
+    Candidates,
+    bald_scores,
+    find_strategy,
+    gumbel_top_k,
+    power_batch,
+    softmax_batch,
+)
 from bal_utils.runtime import stream
 
 SCORES = torch.tensor([0.1, 0.8, 0.3, 0.5])

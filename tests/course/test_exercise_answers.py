@@ -33,7 +33,6 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from bal_course import exercises
 from bal_course.exercises.core import Exercise, as_array, own
 from bal_utils import acquisition, batchbald, data, records
-from bal_utils.acquisition import core_set, epig, expected_change
 from bal_utils.models import MLP, GalCNN, penultimate
 from bal_utils.posteriors import comparison, dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
 from bal_utils.runtime import stream
@@ -594,9 +593,9 @@ def prediction_and_features(g):
     return probs(g, classes), normal(g, size)
 
 
-@oracle("active_learning_strategies.exercise_4", "bal_utils.acquisition.expected_change", prediction_and_features)
+@oracle("active_learning_strategies.exercise_4", "bal_utils.acquisition", prediction_and_features)
 def _(probs_C, features_F):
-    return expected_change.expected_gradient_length_scores(probs_C.log()[None, None], features_F[None])[0]
+    return acquisition.expected_gradient_length_scores(probs_C.log()[None, None], features_F[None])[0]
 
 
 def places(g):
@@ -604,9 +603,9 @@ def places(g):
     return normal(g, points, 2), normal(g, labelled, 2), int(g.integers(1, points + 1))
 
 
-@oracle("active_learning_strategies.exercise_5", "bal_utils.acquisition.core_set", places)
+@oracle("active_learning_strategies.exercise_5", "bal_utils.acquisition", places)
 def _(points_N_2, labelled_L_2, batch_size):
-    return core_set.k_center_greedy(points_N_2, labelled_L_2, batch_size).indices
+    return acquisition.k_center_greedy(points_N_2, labelled_L_2, batch_size).indices
 
 
 # 11 Two moons
@@ -793,9 +792,9 @@ def _(error, num_classes):
     return sum(chance_C[first] * chance_C[second] * (2 + (first != second)) for first, second in pairs)
 
 
-@oracle("in_practice.exercise_3", "bal_utils.acquisition.epig", two_predictions)
+@oracle("in_practice.exercise_3", "bal_utils.acquisition", two_predictions)
 def _(probs_K_C, target_probs_K_C):
-    return epig.epig_scores(probs_K_C.double().log()[None], target_probs_K_C.double().log()[None])[0]
+    return acquisition.epig_scores(probs_K_C.double().log()[None], target_probs_K_C.double().log()[None])[0]
 
 
 @derived("in_practice.prediction_1", "SciPy")
@@ -803,13 +802,13 @@ def _():
     return stats.binom.std(50, 0.9) / 50
 
 
-@derived("in_practice.prediction_2", "bal_utils.acquisition.epig")
+@derived("in_practice.prediction_2", "bal_utils.acquisition")
 def _():
     """The score needs predictions for the targets' images, changes with them, and has no place for their labels."""
     g = np.random.default_rng(0)
     candidates, some, others = (probs(g, 3, 5, 4).log() for _ in range(3))
-    assert not torch.allclose(epig.epig_scores(candidates, some), epig.epig_scores(candidates, others))
-    takes = list(inspect.signature(epig.epig_scores).parameters)
+    assert not torch.allclose(acquisition.epig_scores(candidates, some), acquisition.epig_scores(candidates, others))
+    takes = list(inspect.signature(acquisition.epig_scores).parameters)
     return "images" if takes == ["log_probs_N_K_C", "target_log_probs_T_K_C"] else "labels"
 
 
@@ -1285,7 +1284,7 @@ def _():
         "BALD": acquisition.bald_scores,
     }
     bought = {name: score(log_probs_N_K_C).topk(100).indices for name, score in by_score.items()}
-    bought["core-set"] = core_set.k_center_greedy(features_N_F[100:], features_N_F[:100], 100).indices
+    bought["core-set"] = acquisition.k_center_greedy(features_N_F[100:], features_N_F[:100], 100).indices
     bought["random"] = torch.randperm(len(labels_N) - 100, generator=stream(0, "random"))[:100]
     return max(bought, key=lambda name: spoiled_N[100:][bought[name]].double().mean())
 

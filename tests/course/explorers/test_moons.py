@@ -9,9 +9,7 @@ import torch
 
 from bal_course.explorers import moons
 from bal_course.explorers.moons import MEMBERS, NUM_POOL, POSTERIORS, Setting
-from bal_utils.acquisition import ACQUISITIONS
-from bal_utils.acquisition.epig import epig_scores
-from bal_utils.acquisition.expected_change import expected_error_reduction_scores
+from bal_utils.acquisition import ACQUISITIONS, epig_scores, expected_error_reduction_scores
 from bal_utils.models import MLP
 from bal_utils.runtime import stream_seed
 from bal_utils.training.fit import FitConfig, fit, initialised
