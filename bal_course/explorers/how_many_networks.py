@@ -14,7 +14,7 @@ from bal_scenes.base import Event, Explorer, IntSlider, Scene, Slider, stage
 from bal_scenes.scene import Panel, band, line, panel, points, scene
 from bal_utils.data import sine_with_gap
 from bal_utils.models import MLP
-from bal_utils.posteriors.ensemble import fit_ensemble, sample_outputs
+from bal_utils.posteriors.ensemble import fit_ensemble
 from bal_utils.theory.uncertainty import gaussian_nll
 from bal_utils.training.fit import FitConfig
 
@@ -58,7 +58,7 @@ def train(scale: float, seed: int) -> tuple[ndarray, ndarray]:
         lambda: scaled_network(scale), inputs_N[:, None], targets_N,
         num_members=MOST, config=SCHEDULE, seed=seed, loss=gaussian_nll,
     )  # fmt: skip
-    outputs_G_M_2 = sample_outputs(ensemble, torch.tensor(PLACES_G[:, None]).float()).double().numpy()
+    outputs_G_M_2 = ensemble.sample_outputs(torch.tensor(PLACES_G[:, None]).float()).double().numpy()
     return outputs_G_M_2[..., 0], np.exp(outputs_G_M_2[..., 1])
 
 

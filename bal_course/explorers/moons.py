@@ -132,14 +132,14 @@ def by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tu
         config=FitConfig(**TRAINING, weight_decay=1e-4),
         seed=seed,
     )
-    return members.network(0), lambda places: ensemble.sample_log_probs(members, places)
+    return members.network(0), lambda places: members.sample_log_probs(places)
 
 
 def by_laplace(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
     """Around a network trained without dropout under the same prior; predictions are linearised."""
     model = trained(inputs, labels, seed, 0.0, weight_decay=1 / (len(inputs) * PRIOR_STD**2))
     found = laplace.fit_network(model, inputs, labels, prior_std=PRIOR_STD)
-    return model, lambda places: laplace.sample_log_probs(found, places, MOST_SAMPLES)
+    return model, lambda places: found.sample_log_probs(places, MOST_SAMPLES)
 
 
 def by_one_network(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:

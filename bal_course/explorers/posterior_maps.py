@@ -18,10 +18,10 @@ from bal_utils.posteriors.comparison import (
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
-    FULL,
-    LAST,
-    ONE,
-    Posterior,
+    LAPLACE_ALL,
+    LAPLACE_LAST,
+    ONE_NETWORK,
+    FittedMethod,
     Recipe,
     fit_method,
     fit_networks,
@@ -31,7 +31,7 @@ from bal_utils.theory.information import predictive_entropy
 
 PLANE = {"x": (-3.0, 4.0), "y": (-3.0, 3.5)}
 PIXELS, MOST_SAMPLES, HIDDEN = 36, 100, 10
-METHODS = (ONE, DROPOUT, ENSEMBLE, BACKPROP, LAST, FULL)  # NUTS takes too long to answer a hand
+METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL)  # NUTS takes too long to answer a hand
 PROBABILITY, DOUBT, BALD = "probability of class 1", "all doubt (entropy)", "BALD"
 SHORT = Recipe(
     network=lambda dropout: network(dropout),
@@ -48,8 +48,8 @@ SHORT = Recipe(
 class PosteriorMapsState:
     """Which methods, what is shown of them, where the star is, and the data that all are fitted to."""
 
-    left: str = ONE
-    right: str = FULL
+    left: str = ONE_NETWORK
+    right: str = LAPLACE_ALL
     shown: str = PROBABILITY
     samples: int = 50
     num_points: int = 40
@@ -78,7 +78,9 @@ def networks_of(num_points: int, noise: float, seed: int, prior_std: float) -> W
 
 
 @stage
-def posterior_of(method: str, num_points: int, noise: float, seed: int, prior_std: float, dropout: float) -> Posterior:
+def posterior_of(
+    method: str, num_points: int, noise: float, seed: int, prior_std: float, dropout: float
+) -> FittedMethod:
     """One method, fitted; a shorter training than the notebook's, so that it answers within a second."""
     recipe, data = replace(SHORT, prior_std=prior_std, dropout=dropout), data_of(num_points, noise, seed)
     return fit_method(method, recipe, data, seed, networks_of(num_points, noise, seed, prior_std))

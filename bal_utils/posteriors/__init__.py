@@ -1,1 +1,1 @@
-"""Approximate posteriors over networks: one method a file, the same two verbs in each, fit and `sample_log_probs`."""
+"""Approximate posteriors over networks: one method a file; what each fits is a `base.Posterior`."""

@@ -13,7 +13,7 @@ from torch.func import vmap
 from tqdm.auto import tqdm
 
 from bal_utils.checks import check_number, check_whole
-from bal_utils.posteriors import weights
+from bal_utils.posteriors.base import Posterior
 from bal_utils.posteriors.weights import (
     LogLikelihood,
     WeightSamples,
@@ -33,7 +33,7 @@ from bal_utils.theory.divergence import diagonal_gaussian_kl
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianWeights:
+class GaussianWeights(Posterior):
     """q(w): independent normal distributions over the weights of one network; frozen ones have standard deviation 0."""
 
     model: nn.Module
@@ -45,6 +45,10 @@ class GaussianWeights:
         return WeightSamples(
             self.model, self.mean_D + self.std_D * standard_normal(num_samples, self.mean_D, generator)
         )
+
+    def sample_outputs(self, inputs: Tensor, num_samples: int, *, generator: Generator | None = None) -> Tensor:
+        """The outputs f(x, w_k) for K draws w_k from q, each shared by all inputs: outputs_N_K_*."""
+        return self.draw(num_samples, generator=generator).sample_outputs(inputs)
 
 
 def fit_bayes_by_backprop(
@@ -110,20 +114,6 @@ def fit_bayes_by_backprop(
     return GaussianWeights(
         model, filled_in(start_D, places_d, mean_d), filled_in(torch.zeros_like(start_D), places_d, std_d)
     )
-
-
-def sample_outputs(
-    q: GaussianWeights, inputs: Tensor, num_samples: int, *, generator: Generator | None = None
-) -> Tensor:
-    """The outputs f(x, w_k) for K draws w_k from q, each shared by all inputs: outputs_N_K_*."""
-    return weights.sample_outputs(q.draw(num_samples, generator=generator), inputs)
-
-
-def sample_log_probs(
-    q: GaussianWeights, inputs: Tensor, num_samples: int, *, generator: Generator | None = None
-) -> Tensor:
-    """log p(y | x, w_k) for K draws w_k from q, each shared by all inputs: log_probs_N_K_C."""
-    return weights.sample_log_probs(q.draw(num_samples, generator=generator), inputs)
 
 
 def _check_settings(

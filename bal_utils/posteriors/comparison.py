@@ -5,33 +5,26 @@ Dimensions: N inputs, K samples, C outputs, D weights, S data sets or seeds; * a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.func import vmap
 
 from bal_utils.models import one_pass
-from bal_utils.posteriors import bayes_by_backprop, ensemble, laplace, mc_dropout, nuts
-from bal_utils.posteriors.weights import (
-    LogLikelihood,
-    WeightSamples,
-    categorical,
-    class_log_probs,
-    gaussian,
-    named_weights,
-)
+from bal_utils.posteriors import bayes_by_backprop, ensemble, laplace, nuts
+from bal_utils.posteriors.base import Posterior
+from bal_utils.posteriors.mc_dropout import MCDropout
+from bal_utils.posteriors.weights import LogLikelihood, WeightSamples, categorical, gaussian, named_weights
 from bal_utils.runtime import stream
 from bal_utils.theory.information import log_mean_exp, predictive_entropy
 from bal_utils.theory.metrics import brier_score, expected_calibration_error, negative_log_likelihood, ood_auroc
 from bal_utils.training.fit import FitConfig, fit, initialised
 
 BACKWARD = 2  # forward passes that a backward pass is worth, the usual rule of thumb
-ONE, DROPOUT, ENSEMBLE, BACKPROP = "one network", "MC-dropout", "deep ensemble", "Bayes by Backprop"
-LAST, FULL, NUTS = "Laplace, last layer", "Laplace, all weights", "NUTS"
-METHODS = (ONE, DROPOUT, ENSEMBLE, BACKPROP, LAST, FULL, NUTS)
+ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP = "one network", "MC-dropout", "deep ensemble", "Bayes by Backprop"
+LAPLACE_LAST, LAPLACE_ALL, NUTS = "Laplace, last layer", "Laplace, all weights", "NUTS"
+METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL, NUTS)
 
 Data = tuple[Tensor, Tensor]  # inputs and targets
 
@@ -79,27 +72,24 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Posterior:
-    """One fitted method, whichever it is.
+class FittedMethod(Posterior):
+    """One of METHODS, fitted: its posterior, how many samples it is usually asked for, and what it costs.
 
     `gradients` is what training took, in gradients of the loss at one input for one set of weights. `passes` is what a
     prediction takes, in forward passes of the network for one input, a backward pass being worth BACKWARD of them.
     """
 
-    sampler: ModuleType  # of `bal_utils.posteriors`
-    fitted: Any
+    posterior: Posterior
     num_samples: int
     gradients: float
     passes: float
 
-    def sample_outputs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
-        """outputs_N_K_C, sample k the same function for all inputs; the same draws at every call."""
-        count, masks = self.num_samples if num_samples is None else num_samples, stream(0, "comparison")
-        return self.sampler.sample_outputs(self.fitted, inputs, count, generator=masks)
-
-    def sample_log_probs(self, inputs: Tensor, num_samples: int | None = None) -> Tensor:
-        """log_probs_N_K_C, as `acquisition`, `batchbald` and `information` take them."""
-        return class_log_probs(self.sample_outputs(inputs, num_samples))
+    def sample_outputs(
+        self, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
+        """outputs_N_K_C. Without a generator they are those of `stream(0, "comparison")`."""
+        count = self.num_samples if num_samples is None else num_samples
+        return self.posterior.sample_outputs(inputs, count, generator=generator or stream(0, "comparison"))
 
 
 def fit_networks(recipe: Recipe, data: Data, seed: int, num_members: int | None = None) -> WeightSamples:
@@ -111,24 +101,24 @@ def fit_networks(recipe: Recipe, data: Data, seed: int, num_members: int | None 
     )
 
 
-def committee_of(recipe: Recipe, networks: WeightSamples, num_points: int, num_members: int) -> Posterior:
+def committee_of(recipe: Recipe, networks: WeightSamples, num_points: int, num_members: int) -> FittedMethod:
     """The first members of an ensemble: one of them is the deterministic network."""
     chosen = WeightSamples(networks.model, networks.weights_K_D[:num_members])
     cost = num_members * recipe.epochs * num_points
-    return Posterior(sampler=ensemble, fitted=chosen, num_samples=num_members, gradients=cost, passes=num_members)
+    return FittedMethod(posterior=chosen, num_samples=num_members, gradients=cost, passes=num_members)
 
 
-def fit_dropout(recipe: Recipe, data: Data, seed: int) -> Posterior:
+def fit_dropout(recipe: Recipe, data: Data, seed: int) -> FittedMethod:
     """MC-dropout, trained like the one network, from the same first weights."""
     model = initialised(lambda: recipe.network(recipe.dropout), ensemble.member_seed(seed, 0))
     fit(model, *data, config=recipe.schedule(len(data[0])), seed=seed, loss=recipe.loss)
     count = recipe.num_samples
-    return Posterior(
-        sampler=mc_dropout, fitted=model, num_samples=count, gradients=recipe.epochs * len(data[0]), passes=count
+    return FittedMethod(
+        posterior=MCDropout(model), num_samples=count, gradients=recipe.epochs * len(data[0]), passes=count
     )
 
 
-def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> Posterior:
+def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> FittedMethod:
     """Bayes by Backprop on all data at once, from the one network: from random weights it ends at a lower ELBO."""
     q = bayes_by_backprop.fit_bayes_by_backprop(
         networks.network(0),
@@ -142,10 +132,10 @@ def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int)
     )
     cost = (recipe.epochs + recipe.backprop_steps * recipe.backprop_draws) * len(data[0])
     count = recipe.num_samples
-    return Posterior(sampler=bayes_by_backprop, fitted=q, num_samples=count, gradients=cost, passes=count)
+    return FittedMethod(posterior=q, num_samples=count, gradients=cost, passes=count)
 
 
-def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_layer: bool) -> Posterior:
+def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_layer: bool) -> FittedMethod:
     """Laplace's approximation around the one network, linearised."""
     model = networks.network(0)
     fitted = laplace.fit_network(
@@ -155,23 +145,23 @@ def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_lay
     # one forward pass, and for all weights a backward pass for each output; those of the last layer are its inputs
     passes = 1 if last_layer else 1 + BACKWARD * num_outputs
     cost = (recipe.epochs + num_outputs) * len(data[0])
-    return Posterior(sampler=laplace, fitted=fitted, num_samples=recipe.num_samples, gradients=cost, passes=passes)
+    return FittedMethod(posterior=fitted, num_samples=recipe.num_samples, gradients=cost, passes=passes)
 
 
-def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: WeightSamples) -> Posterior:
+def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: WeightSamples) -> FittedMethod:
     """One of METHODS but NUTS; `networks` are those of `fit_networks`. Raises KeyError for another name."""
     num_points = len(data[0])
     return {
-        ONE: lambda: committee_of(recipe, networks, num_points, 1),
+        ONE_NETWORK: lambda: committee_of(recipe, networks, num_points, 1),
         DROPOUT: lambda: fit_dropout(recipe, data, seed),
         ENSEMBLE: lambda: committee_of(recipe, networks, num_points, recipe.num_members),
         BACKPROP: lambda: fit_backprop(recipe, networks, data, seed),
-        LAST: lambda: fit_laplace(recipe, networks, data, last_layer=True),
-        FULL: lambda: fit_laplace(recipe, networks, data, last_layer=False),
+        LAPLACE_LAST: lambda: fit_laplace(recipe, networks, data, last_layer=True),
+        LAPLACE_ALL: lambda: fit_laplace(recipe, networks, data, last_layer=False),
     }[name]()
 
 
-def fit_all(recipe: Recipe, data: Data, seed: int, own: Mapping[str, Recipe] | None = None) -> dict[str, Posterior]:
+def fit_all(recipe: Recipe, data: Data, seed: int, own: Mapping[str, Recipe] | None = None) -> dict[str, FittedMethod]:
     """Every method but NUTS, by the names of METHODS. `own` holds recipes of methods that have one of their own."""
     networks, own = fit_networks(recipe, data, seed), own or {}
     return {name: fit_method(name, own.get(name, recipe), data, seed, networks) for name in METHODS if name != NUTS}
@@ -186,7 +176,7 @@ def fit_nuts(
     warmup: int = 150,
     max_tree_depth: int = 6,
     seed: int = 0,
-) -> list[Posterior]:
+) -> list[FittedMethod]:
     """NUTS for several data sets in one chain, from the one network of each.
 
     The posteriors are independent, so the log density of all weights together is the sum of theirs, and a chain for the
@@ -211,9 +201,8 @@ def fit_nuts(
     )  # fmt: skip
     chains_S = samples_K_SD.reshape(num_samples, *starts_S_D.shape).unbind(dim=1)
     return [
-        Posterior(
-            sampler=nuts,
-            fitted=WeightSamples(model, weights_K_D),
+        FittedMethod(
+            posterior=nuts.Chain(model, weights_K_D),
             num_samples=recipe.num_samples,
             gradients=calls * len(data[0]),
             passes=recipe.num_samples,

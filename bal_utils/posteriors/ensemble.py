@@ -15,7 +15,6 @@ from torch.nn.modules.batchnorm import _NormBase
 from tqdm.auto import tqdm
 
 from bal_utils.checks import check_whole
-from bal_utils.posteriors import weights
 from bal_utils.posteriors.weights import WeightSamples, snapshot
 from bal_utils.runtime import stream, stream_seed
 from bal_utils.training.fit import (
@@ -76,21 +75,8 @@ def fit_ensemble(
 def sample_log_probs(
     ensemble: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
 ) -> Tensor:
-    """log p(y | x, w_k) of the first K members, of all by default: log_probs_N_K_C.
-
-    Nothing is drawn: `generator` is there because other posteriors have one. Raises as `sample_outputs` does.
-    """
-    return weights.sample_log_probs(_first(ensemble, num_samples), inputs)
-
-
-def sample_outputs(
-    ensemble: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
-) -> Tensor:
-    """The outputs f(x, w_k) of the first K members as they come, for regression: outputs_N_K_*.
-
-    Raises ValueError where there are no inputs, or fewer members than were asked for.
-    """
-    return weights.sample_outputs(_first(ensemble, num_samples), inputs)
+    """log p(y | x, w_k) of the first K members, of all by default: log_probs_N_K_C. Raises as their `sample_outputs` does."""
+    return ensemble.sample_log_probs(inputs, num_samples, generator=generator)
 
 
 def _train(
@@ -155,11 +141,3 @@ def _check_members(members: list[nn.Module]) -> None:
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in model.state_dict().items()}
-
-
-def _first(ensemble: WeightSamples, num_samples: int | None) -> WeightSamples:
-    """The first members of an ensemble."""
-    if num_samples is None:
-        return ensemble
-    check_whole("num_samples", num_samples, at_least=1, at_most=len(ensemble.weights_K_D))
-    return WeightSamples(ensemble.model, ensemble.weights_K_D[:num_samples])

@@ -14,14 +14,12 @@ from torch.func import jacrev, vmap
 
 from bal_utils.checks import check_number
 from bal_utils.models import check_inputs, evaluation_mode, last_linear, one_pass
-from bal_utils.posteriors import weights
+from bal_utils.posteriors.base import Posterior, check_logits
 from bal_utils.posteriors.nuts import check_start
 from bal_utils.posteriors.weights import (
     CHUNK_BYTES,
     WeightSamples,
     check_fit,
-    check_logits,
-    class_log_probs,
     filled_in,
     places_of,
     prior_of,
@@ -44,7 +42,7 @@ def fit_laplace(log_density: Callable[[Tensor], Tensor], start_D: Tensor) -> tup
     Raises ValueError where the start is unfit, or where no maximum is found: the density keeps rising or is flat.
     """
     check_start(log_density, start_D)
-    point_D = finish(log_density, climb(log_density, start_D))
+    point_D = _finish(log_density, climb(log_density, start_D))
     precision_D_D = -hessian(log_density, point_D)
     factor_D_D, failed = torch.linalg.cholesky_ex(precision_D_D)
     if failed or not point_D.isfinite().all():
@@ -76,7 +74,7 @@ def climb(log_density: Callable[[Tensor], Tensor], start_D: Tensor) -> Tensor:
     return point_D.detach()
 
 
-def finish(log_density: Callable[[Tensor], Tensor], point_D: Tensor) -> Tensor:
+def _finish(log_density: Callable[[Tensor], Tensor], point_D: Tensor) -> Tensor:
     """Newton's steps from a point close to a maximum, as long as they gain."""
     for _ in range(NEWTON_STEPS):
         precision_D_D = -hessian(log_density, point_D)
@@ -92,8 +90,12 @@ def finish(log_density: Callable[[Tensor], Tensor], point_D: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkLaplace:
-    """A normal distribution around the weights of a trained network, over all of them or those of its last layer."""
+class NetworkLaplace(Posterior):
+    """A normal distribution around the weights of a trained network, over all of them or those of its last layer.
+
+    Its outputs are linearised, f(x, m) + J(x) (w - m), as fits the Gauss-Newton matrix (arXiv:2008.08400). Those of
+    `draw`n networks, f(x, w), are often far worse where the network bends within the width of the approximation.
+    """
 
     model: nn.Module
     names: tuple[str, ...]  # the weights that are uncertain, d of them
@@ -102,10 +104,26 @@ class NetworkLaplace:
 
     @property
     def covariance_d_d(self) -> Tensor:
+        """The inverse of the precision."""
         return torch.cholesky_inverse(self.precision_factor_d_d)
 
-    def draw(self, num_samples: int, generator: Generator | None = None) -> Tensor:
-        """weights_K_d. Without a generator they are those of `stream(0, "weights")`."""
+    def draw(self, num_samples: int, *, generator: Generator | None = None) -> WeightSamples:
+        """K networks with drawn weights. Without a generator they are those of `stream(0, "weights")`."""
+        places_d, weights_K_d = places_of(self.model, self.names), self._drawn(num_samples, generator)
+        return WeightSamples(self.model, filled_in(weight_vector(self.model), places_d, weights_K_d))
+
+    def sample_outputs(self, inputs: Tensor, num_samples: int, *, generator: Generator | None = None) -> Tensor:
+        """Linearised outputs for K draws of the weights, each shared by all inputs: outputs_N_K_C."""
+        check_inputs(inputs)
+        shifts_d_K = (self._drawn(num_samples, generator) - self.mean_d).mT
+        results = []
+        for part in inputs.split(_chunk_size(self.model, self.names, inputs)):
+            outputs_n_C, jacobian_n_C_d = jacobians(self.model, self.names, part.to(shifts_d_K.device))
+            results.append(outputs_n_C[:, None] + (jacobian_n_C_d @ shifts_d_K).mT)
+        return torch.cat(results)
+
+    def _drawn(self, num_samples: int, generator: Generator | None) -> Tensor:
+        """The uncertain weights alone, weights_K_d."""
         base_K_d = standard_normal(num_samples, self.mean_d, generator)
         return self.mean_d + torch.linalg.solve_triangular(self.precision_factor_d_d.mT, base_K_d.mT, upper=True).mT
 
@@ -135,11 +153,11 @@ def fit_network(
     check_fit(model, inputs, targets, None)
     if noise_std is not None:
         check_number("noise_std", noise_std, above=0)
-    names = last_layer_names(model, inputs) if last_layer else uncertain_names(model)
+    names = _last_layer_names(model, inputs) if last_layer else uncertain_names(model)
     places_d = places_of(model, names)
     prior_std_d = prior_of(model, prior_std)[places_d]
     precision_d_d = prior_std_d.square().reciprocal().diag()
-    for part in inputs.split(chunk_size(model, names, inputs)):
+    for part in inputs.split(_chunk_size(model, names, inputs)):
         outputs_n_C, jacobian_n_C_d = jacobians(model, names, part.to(prior_std_d.device))
         if noise_std is None:
             check_logits(outputs_n_C)
@@ -166,45 +184,6 @@ def _factor(precision_d_d: Tensor) -> Tensor:
     return factor_d_d
 
 
-def sample_outputs(
-    laplace: NetworkLaplace,
-    inputs: Tensor,
-    num_samples: int,
-    *,
-    generator: Generator | None = None,
-    linearised: bool = True,
-) -> Tensor:
-    """Outputs for K draws of the weights, each shared by all inputs: outputs_N_K_C.
-
-    Linearised, f(x, m) + J(x) (w - m), as fits the Gauss-Newton matrix (arXiv:2008.08400); otherwise f(x, w), which
-    is often far worse where the network bends within the width of the approximation.
-    """
-    check_inputs(inputs)
-    weights_K_d = laplace.draw(num_samples, generator)
-    if not linearised:
-        places_d = places_of(laplace.model, laplace.names)
-        everything_K_D = filled_in(weight_vector(laplace.model), places_d, weights_K_d)
-        return weights.sample_outputs(WeightSamples(laplace.model, everything_K_D), inputs)
-    shifts_d_K = (weights_K_d - laplace.mean_d).mT
-    results = []
-    for part in inputs.split(chunk_size(laplace.model, laplace.names, inputs)):
-        outputs_n_C, jacobian_n_C_d = jacobians(laplace.model, laplace.names, part.to(shifts_d_K.device))
-        results.append(outputs_n_C[:, None] + (jacobian_n_C_d @ shifts_d_K).mT)
-    return torch.cat(results)
-
-
-def sample_log_probs(
-    laplace: NetworkLaplace,
-    inputs: Tensor,
-    num_samples: int,
-    *,
-    generator: Generator | None = None,
-    linearised: bool = True,
-) -> Tensor:
-    """log p(y | x, w_k) for K draws of the weights, each shared by all inputs: log_probs_N_K_C."""
-    return class_log_probs(sample_outputs(laplace, inputs, num_samples, generator=generator, linearised=linearised))
-
-
 @torch.no_grad()
 def jacobians(model: nn.Module, names: Sequence[str], inputs_n: Tensor) -> tuple[Tensor, Tensor]:
     """outputs_n_C of the network, and their derivatives by the named weights: jacobian_n_C_d."""
@@ -220,7 +199,7 @@ def jacobians(model: nn.Module, names: Sequence[str], inputs_n: Tensor) -> tuple
     return outputs_n_C, torch.cat([found[name].flatten(start_dim=2) for name in names], dim=-1)
 
 
-def last_layer_names(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
+def _last_layer_names(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     """The names of the weights of the last linear layer, but for frozen ones. Raises ValueError where there are none."""
     own = set(map(id, model.get_submodule(last_linear(model, inputs)).parameters()))
     free = set(uncertain_names(model))
@@ -232,7 +211,7 @@ def last_layer_names(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     return names
 
 
-def chunk_size(model: nn.Module, names: Sequence[str], inputs: Tensor) -> int:
+def _chunk_size(model: nn.Module, names: Sequence[str], inputs: Tensor) -> int:
     """How many inputs at once keep the Jacobian within a bounded memory."""
     with torch.no_grad(), evaluation_mode(model):
         num_outputs = one_pass(model, inputs[:1].to(weight_vector(model).device)).numel()

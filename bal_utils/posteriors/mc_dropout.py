@@ -9,11 +9,13 @@ Dimensions: N inputs, K samples, C classes; n inputs of a chunk; * any further d
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
 from bal_utils.models import check_inputs, evaluation_mode
+from bal_utils.posteriors.base import Posterior, class_log_probs
 from bal_utils.posteriors.dropout_regression import (
     DropoutRegression,
     predictive_log_likelihood,
@@ -22,13 +24,23 @@ from bal_utils.posteriors.dropout_regression import (
 from bal_utils.posteriors.dropout_training import fit_regression
 from bal_utils.posteriors.masked.masks import is_dropout, trace
 from bal_utils.posteriors.masked.passes import device_of, evaluate, map_chunks
-from bal_utils.posteriors.weights import class_log_probs
 from bal_utils.theory.information import log_mean_exp
 
 __all__ = [
-    "DropoutRegression", "deterministic_log_probs", "enable_dropout", "fit_regression", "predict_log_probs",
+    "DropoutRegression", "MCDropout", "deterministic_log_probs", "enable_dropout", "fit_regression", "predict_log_probs",
     "predictive_log_likelihood", "root_mean_squared_error", "sample_log_probs", "sample_outputs",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class MCDropout(Posterior):
+    """A trained network with dropout left on."""
+
+    model: nn.Module
+
+    def sample_outputs(self, inputs: Tensor, num_samples: int, *, generator: Generator | None = None) -> Tensor:
+        """The function `sample_outputs` of this network."""
+        return sample_outputs(self.model, inputs, num_samples, generator=generator)
 
 
 def enable_dropout(model: nn.Module) -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from bal_utils.checks import check_whole
-from bal_utils.posteriors import weights
 from bal_utils.posteriors.weights import (
     LogLikelihood,
     WeightSamples,
@@ -19,6 +18,16 @@ from bal_utils.posteriors.weights import (
     weight_vector,
 )
 from bal_utils.runtime import stream_seed
+
+
+class Chain(WeightSamples):
+    """Successive samples of a chain. Where fewer than all are asked for, they are evenly spaced, the last among them."""
+
+    def _chosen(self, num_samples: int) -> Tensor:
+        length = len(self.weights_K_D)
+        num_samples = check_whole("num_samples", num_samples, at_least=1, at_most=length)
+        places_K = torch.arange(1, num_samples + 1) * length // num_samples - 1
+        return self.weights_K_D[places_K]
 
 
 def sample_nuts(
@@ -79,7 +88,7 @@ def fit_network(
     warmup: int = 300,
     max_tree_depth: int = 10,
     seed: int = 0,
-) -> WeightSamples:
+) -> Chain:
     """Samples the weights of a small network, all that are not frozen, from their posterior, from their present values on.
 
     Costs grow with the number of weights and of inputs: tens of weights take seconds, thousands take hours. Give the model
@@ -98,32 +107,4 @@ def fit_network(
         max_tree_depth=max_tree_depth,
         seed=seed,
     )
-    return WeightSamples(model, filled_in(start_D, places_d, weights_K_d))
-
-
-def sample_outputs(
-    samples: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
-) -> Tensor:
-    """The outputs f(x, w_k) of K weights evenly spaced along the chain, or of all: outputs_N_K_*.
-
-    Nothing is random here; `generator` is taken so that all posteriors are called alike.
-    Raises ValueError where the chain is shorter than `num_samples`.
-    """
-    return weights.sample_outputs(thinned(samples, num_samples), inputs)
-
-
-def sample_log_probs(
-    samples: WeightSamples, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
-) -> Tensor:
-    """log p(y | x, w_k) of K weights evenly spaced along the chain, or of all: log_probs_N_K_C."""
-    return weights.sample_log_probs(thinned(samples, num_samples), inputs)
-
-
-def thinned(samples: WeightSamples, num_samples: int | None) -> WeightSamples:
-    """Weights evenly spaced along the chain, its last among them."""
-    length = len(samples.weights_K_D)
-    if num_samples is None:
-        return samples
-    num_samples = check_whole("num_samples", num_samples, at_least=1, at_most=length)
-    places_K = torch.arange(1, num_samples + 1) * length // num_samples - 1
-    return WeightSamples(samples.model, samples.weights_K_D[places_K])
+    return Chain(model, filled_in(start_D, places_d, weights_K_d))

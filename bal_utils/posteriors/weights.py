@@ -1,7 +1,7 @@
 """A posterior as a set of weights: one network, run with K different sets of them.
 
 Ensembles, NUTS, Laplace's approximation and Bayes by Backprop differ in how they come by the weights; what is done with
-them is here. Sample k is one function, the same for every input, as BatchBALD needs.
+them is here.
 Dimensions: N inputs, K samples, D weights, C classes; n inputs of a chunk; * any further dimensions.
 """
 
@@ -18,19 +18,39 @@ from torch.nn.utils import vector_to_parameters
 
 from bal_utils.checks import PRECISIONS, check_labels, check_number, check_whole
 from bal_utils.models import check_inputs, evaluation_mode, one_pass
+from bal_utils.posteriors.base import LOOKED_AT, Posterior, check_logits
 from bal_utils.runtime import stream
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]
 CHUNK_BYTES = 64 * 2**20
-LOOKED_AT = 4  # inputs by which outputs are judged
 
 
 @dataclass(frozen=True, eq=False)
-class WeightSamples:
+class WeightSamples(Posterior):
     """K sets of weights for one network, all equally likely."""
 
     model: nn.Module
     weights_K_D: Tensor
+
+    def sample_outputs(
+        self, inputs: Tensor, num_samples: int | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
+        """The outputs f(x, w_k) of the first networks, of all by default: outputs_N_K_*. Nothing is drawn.
+
+        Raises TypeError or ValueError where there are no inputs, or fewer networks than were asked for.
+        """
+        check_inputs(inputs)
+        weights_K_D = self.weights_K_D if num_samples is None else self._chosen(num_samples)
+        widest = max(parameter.shape[0] if parameter.dim() else 1 for parameter in self.model.parameters())
+        widest *= inputs[0, 0].numel() if inputs.dim() == 4 else 1  # a convolution keeps about as many pixels
+        size = max(1, CHUNK_BYTES // (4 * widest * len(weights_K_D)))
+        with torch.no_grad():
+            chunks = [outputs_with(self.model, weights_K_D, part.to(weights_K_D.device)) for part in inputs.split(size)]
+        return torch.cat(chunks, dim=1).transpose(0, 1)
+
+    def _chosen(self, num_samples: int) -> Tensor:
+        """The weights that stand for all where fewer are asked for."""
+        return self.weights_K_D[: check_whole("num_samples", num_samples, at_least=1, at_most=len(self.weights_K_D))]
 
     def network(self, number: int = 0) -> nn.Module:
         """One of the K networks as a module of its own, in evaluation mode."""
@@ -97,67 +117,6 @@ def outputs_with(model: nn.Module, weights_K_D: Tensor, inputs_n: Tensor) -> Ten
     """f(x, w_k) for every row of weights at once, as a differentiable function of them: outputs_K_n_*. Dropout is off."""
     with evaluation_mode(model):
         return vmap(lambda weights: one_pass(model, inputs_n, weights))(named_weights(model, weights_K_D))
-
-
-def sample_outputs(samples: WeightSamples, inputs: Tensor) -> Tensor:
-    """The outputs f(x, w_k) of all K networks: outputs_N_K_* on the device of the weights.
-
-    Works through the inputs in chunks that keep memory bounded. Raises TypeError or ValueError where there are no inputs.
-    """
-    check_inputs(inputs)
-    weights_K_D = samples.weights_K_D
-    widest = max(parameter.shape[0] if parameter.dim() else 1 for parameter in samples.model.parameters())
-    widest *= inputs[0, 0].numel() if inputs.dim() == 4 else 1  # a convolution keeps about as many pixels
-    size = max(1, CHUNK_BYTES // (4 * widest * len(weights_K_D)))
-    with torch.no_grad():
-        chunks = [outputs_with(samples.model, weights_K_D, part.to(weights_K_D.device)) for part in inputs.split(size)]
-    return torch.cat(chunks, dim=1).transpose(0, 1)
-
-
-def sample_log_probs(samples: WeightSamples, inputs: Tensor) -> Tensor:
-    """log p(y | x, w_k) of all K classifiers: log_probs_N_K_C. Raises as `sample_outputs` and `class_log_probs` do."""
-    return class_log_probs(sample_outputs(samples, inputs))
-
-
-def class_log_probs(outputs_n_K_C: Tensor) -> Tensor:
-    """The logarithm of the softmax of logits. Log-probabilities stay what they are; half precision becomes float32.
-
-    Raises ValueError as `check_logits` does.
-    """
-    if outputs_n_K_C.dim() != 3:
-        shape = ("n", *outputs_n_K_C.shape[2:])
-        raise ValueError(f"model: expected one that returns logits_n_C, got outputs of shape {shape}")
-    check_logits(outputs_n_K_C)
-    half = outputs_n_K_C.dtype in (torch.float16, torch.bfloat16)  # whose logarithms would not be normalised to 1e-3
-    return outputs_n_K_C.log_softmax(dim=-1, dtype=torch.float32 if half else None)
-
-
-def check_logits(outputs_n_C: Tensor) -> None:
-    """Raises ValueError unless outputs, over their last dimension, can be logits or log-probabilities of two classes or more.
-
-    The softmax of one number is 1 whatever it is: nothing would ever be in doubt. The softmax of probabilities is another,
-    much flatter distribution.
-    """
-    if outputs_n_C.dim() < 2 or outputs_n_C.shape[-1] < 2:
-        raise ValueError(
-            f"model: expected logits of at least two classes, got outputs of shape {('n', *outputs_n_C.shape[1:])}; "
-            "for a Bernoulli model with one logit a, let it return the two logits (0, a)"
-        )
-    if _are_probabilities(outputs_n_C[:LOOKED_AT]) and _are_probabilities(outputs_n_C):
-        raise ValueError(
-            "model: expected logits or log-probabilities, got probabilities; leave out its last softmax, or use log_softmax"
-        )
-
-
-def _are_probabilities(outputs_n_C: Tensor) -> bool:
-    if (outputs_n_C < 0).any():
-        return False
-    half = outputs_n_C.dtype in (torch.float16, torch.bfloat16)
-    totals_n = outputs_n_C.sum(dim=-1, dtype=torch.float32 if half else None)
-    rounding = max(
-        torch.finfo(outputs_n_C.dtype).eps, torch.finfo(torch.float32).eps
-    )  # float64 may come from a float32
-    return bool((totals_n - 1).abs().max() < 4 * outputs_n_C.shape[-1] ** 0.5 * rounding)
 
 
 def check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, log_likelihood: LogLikelihood | None) -> None:

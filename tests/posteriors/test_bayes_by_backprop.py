@@ -6,12 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bal_utils.models import MLP
-from bal_utils.posteriors.bayes_by_backprop import (
-    GaussianWeights,
-    fit_bayes_by_backprop,
-    sample_log_probs,
-    sample_outputs,
-)
+from bal_utils.posteriors.bayes_by_backprop import GaussianWeights, fit_bayes_by_backprop
 from bal_utils.posteriors.weights import gaussian, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.theory.linear_regression import posterior
@@ -85,7 +80,7 @@ def test_classification_finds_what_was_taught_and_leaves_the_model_alone():
     state = torch.random.get_rng_state()
     q = fit_bayes_by_backprop(model, inputs, labels, steps=400, batch_size=50)
     assert torch.equal(weight_vector(model), before) and torch.equal(torch.random.get_rng_state(), state)
-    log_probs = sample_log_probs(q, inputs, 20)
+    log_probs = q.sample_log_probs(inputs, 20)
     assert log_probs.shape == (200, 20, 2)
     assert (log_probs.exp().mean(dim=1).argmax(dim=-1) == labels).double().mean() > 0.95
     again = fit_bayes_by_backprop(model, inputs, labels, steps=400, batch_size=50)
@@ -96,7 +91,7 @@ def test_a_draw_is_one_network_for_all_inputs():
     model = initialised(lambda: MLP(2, 3, hidden=(4,)), 0)
     q = GaussianWeights(model, weight_vector(model), torch.full_like(weight_vector(model), 0.3))
     inputs = torch.randn(7, 2, generator=stream(2, "test inputs"))
-    outputs = sample_outputs(q, inputs, 5, generator=stream(3, "draws"))
+    outputs = q.sample_outputs(inputs, 5, generator=stream(3, "draws"))
     weights_K_D = q.draw(5, generator=stream(3, "draws")).weights_K_D
     for sample in range(5):
         torch.nn.utils.vector_to_parameters(weights_K_D[sample], model.parameters())
@@ -158,10 +153,10 @@ def test_what_is_trained_later_does_not_change_a_posterior_and_the_mode_is_kept(
     model = nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(2), nn.Dropout(), nn.Linear(2, 2))
     kept = inputs.clone()
     q = fit_bayes_by_backprop(model, inputs, labels, steps=3)
-    before = sample_outputs(q, inputs, 4)
+    before = q.sample_outputs(inputs, 4)
     assert all(part.training for part in model.modules()) and torch.equal(inputs, kept)
     model(inputs + 5)  # moves the running statistics
-    torch.testing.assert_close(sample_outputs(q, inputs, 4), before)
+    torch.testing.assert_close(q.sample_outputs(inputs, 4), before)
 
 
 @pytest.mark.parametrize(

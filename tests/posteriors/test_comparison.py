@@ -10,15 +10,16 @@ from torch import nn
 
 from bal_utils.data import sine_with_gap, two_moons
 from bal_utils.posteriors import comparison, weights
+from bal_utils.posteriors.base import Posterior
 from bal_utils.posteriors.comparison import (
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
-    FULL,
-    LAST,
+    LAPLACE_ALL,
+    LAPLACE_LAST,
     METHODS,
     NUTS,
-    ONE,
+    ONE_NETWORK,
     Recipe,
     fit_all,
     fit_networks,
@@ -53,8 +54,9 @@ def test_every_method_goes_through_the_same_door(fitted):
     assert list(fitted) == list(METHODS[:-1])
     inputs = moons_data(1)[0]
     for name, posterior in fitted.items():
+        assert isinstance(posterior, Posterior) and isinstance(posterior.posterior, Posterior)
         log_probs_N_K_C = posterior.sample_log_probs(inputs)
-        samples = {ONE: 1, ENSEMBLE: MOONS.num_members}.get(name, 7)
+        samples = {ONE_NETWORK: 1, ENSEMBLE: MOONS.num_members}.get(name, 7)
         assert log_probs_N_K_C.shape == (20, samples, 2)
         torch.testing.assert_close(log_probs_N_K_C.exp().sum(-1), torch.ones(20, samples, dtype=torch.float64))
         torch.testing.assert_close(posterior.sample_log_probs(inputs), log_probs_N_K_C)  # the same draws again
@@ -62,10 +64,10 @@ def test_every_method_goes_through_the_same_door(fitted):
 
 
 def test_one_network_is_the_first_member_and_the_centre_of_laplace(fitted):
-    first_D = fitted[ENSEMBLE].fitted.weights_K_D[0]
-    torch.testing.assert_close(fitted[ONE].fitted.weights_K_D[0], first_D)
-    for name in (LAST, FULL):
-        torch.testing.assert_close(weights.weight_vector(fitted[name].fitted.model), first_D)
+    first_D = fitted[ENSEMBLE].posterior.weights_K_D[0]
+    torch.testing.assert_close(fitted[ONE_NETWORK].posterior.weights_K_D[0], first_D)
+    for name in (LAPLACE_LAST, LAPLACE_ALL):
+        torch.testing.assert_close(weights.weight_vector(fitted[name].posterior.model), first_D)
 
 
 def test_gradients_are_those_that_training_takes(monkeypatch):
@@ -86,13 +88,13 @@ def test_gradients_are_those_that_training_takes(monkeypatch):
 
 def test_passes_are_those_that_a_prediction_takes(fitted):
     calls = []
-    model = fitted[DROPOUT].fitted
+    model = fitted[DROPOUT].posterior.model
     handle = model[-1].register_forward_hook(lambda module, args, output: calls.append(output.numel() // 2))
     fitted[DROPOUT].sample_outputs(torch.zeros(1, 2, dtype=torch.float64))
     handle.remove()
     assert fitted[DROPOUT].passes == 7 and sum(calls) >= 7  # an example passes besides, to find the layers
-    assert fitted[BACKPROP].gradients == (30 + 20 * 4) * 20 and fitted[LAST].gradients == (30 + 2) * 20
-    assert fitted[FULL].passes == 1 + 2 * 2 and fitted[LAST].passes == 1 == fitted[ONE].passes
+    assert fitted[BACKPROP].gradients == (30 + 20 * 4) * 20 and fitted[LAPLACE_LAST].gradients == (30 + 2) * 20
+    assert fitted[LAPLACE_ALL].passes == 1 + 2 * 2 and fitted[LAPLACE_LAST].passes == 1 == fitted[ONE_NETWORK].passes
 
 
 def test_weight_decay_finds_the_maximum_of_the_shared_posterior():
@@ -114,7 +116,7 @@ def test_one_chain_samples_several_posteriors():
         rows_N_2 = torch.cat([inputs_N_1, torch.ones_like(inputs_N_1)], dim=1)
         covariance_2_2 = torch.linalg.inv(rows_N_2.T @ rows_N_2 / 0.5**2 + torch.eye(2).double())
         mean_2 = covariance_2_2 @ rows_N_2.T @ targets_N_1[:, 0] / 0.5**2
-        drawn_K_2, std_2 = chain.fitted.weights_K_D, covariance_2_2.diagonal().sqrt()
+        drawn_K_2, std_2 = chain.posterior.weights_K_D, covariance_2_2.diagonal().sqrt()
         # 250 draws of a Gaussian in four dimensions are nearly independent: 6 % of a deviation, and 5 % of its size
         assert ((drawn_K_2.mean(0) - mean_2).abs() < 0.25 * std_2).all()
         torch.testing.assert_close(drawn_K_2.std(0), std_2, rtol=0.25, atol=0)

@@ -11,7 +11,7 @@ from torch import nn
 
 from bal_utils.data import heteroscedastic_sine, two_moons
 from bal_utils.models import MLP, KirschCNN
-from bal_utils.posteriors.ensemble import fit_ensemble, member_seed, sample_log_probs, sample_outputs
+from bal_utils.posteriors.ensemble import fit_ensemble, member_seed, sample_log_probs
 from bal_utils.posteriors.weights import WeightSamples, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.theory.uncertainty import gaussian_nll
@@ -88,7 +88,7 @@ def test_a_loss_of_two_outputs():
     networks = one_by_one(head, inputs, targets_N_1[:, 0], loss=gaussian_nll)
     expected = torch.stack([weight_vector(member) for member in networks])
     torch.testing.assert_close(ensemble.weights_K_D, expected, rtol=0, atol=1e-5)
-    assert sample_outputs(ensemble, inputs).shape == (40, M, 2)
+    assert ensemble.sample_outputs(inputs).shape == (40, M, 2)
 
 
 def test_constant_networks_find_the_mean_and_the_variance():
@@ -115,7 +115,7 @@ def test_the_first_members_of_a_large_ensemble_are_a_small_one():
     assert log_probs_N_K_C.shape == (40, 4, 2)
     assert torch.equal(sample_log_probs(large, inputs, 4), log_probs_N_K_C)
     torch.testing.assert_close(sample_log_probs(large, inputs, 2, generator=stream(0, "any")), log_probs_N_K_C[:, :2])
-    torch.testing.assert_close(sample_outputs(large, inputs, 1).log_softmax(-1), log_probs_N_K_C[:, :1])
+    torch.testing.assert_close(large.sample_outputs(inputs, 1).log_softmax(-1), log_probs_N_K_C[:, :1])
 
 
 def test_dropout_masks_differ_between_members():
@@ -174,7 +174,7 @@ def test_a_bad_number_of_members(bad):
 
 def test_more_samples_than_members():
     ensemble, inputs = together(mlp, *data()), data()[0]
-    for function in (sample_log_probs, sample_outputs):
+    for function in (sample_log_probs, WeightSamples.sample_outputs):
         with pytest.raises(ValueError, match="num_samples: expected a whole number, from 1 to 3, got 4"):
             function(ensemble, inputs, 4)
         with pytest.raises(ValueError, match="num_samples: expected a whole number, from 1 to 3, got 0"):

@@ -7,7 +7,7 @@ from torch.func import functional_call, jacrev
 
 from bal_utils.models import MLP
 from bal_utils.posteriors import laplace
-from bal_utils.posteriors.laplace import fit_laplace, fit_network, sample_log_probs, sample_outputs
+from bal_utils.posteriors.laplace import fit_laplace, fit_network
 from bal_utils.posteriors.weights import categorical, log_joint, named_weights, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.theory.linear_regression import posterior
@@ -35,7 +35,7 @@ def test_a_linear_gaussian_model_is_exact():
         model.weight.copy_(torch.from_numpy(exact.mean_D))
     found = fit_network(model, inputs, targets, prior_std=PRIOR, noise_std=NOISE)
     torch.testing.assert_close(found.covariance_d_d, torch.from_numpy(exact.covariance_D_D), rtol=1e-9, atol=1e-12)
-    draws = found.draw(20_000, stream(0, "draws"))
+    draws = found.draw(20_000, generator=stream(0, "draws")).weights_K_D
     # the error of a covariance entry is below 2 standard errors, about 1.5 %, of the largest variance
     torch.testing.assert_close(draws.mT.cov(), found.covariance_d_d, rtol=0, atol=0.03 * found.covariance_d_d.max())
     torch.testing.assert_close(draws.mean(dim=0), torch.from_numpy(exact.mean_D), rtol=0, atol=0.005)
@@ -74,7 +74,7 @@ def test_the_last_layer_is_a_linear_model_of_its_features():
     exact = posterior(features, targets, prior_precision=PRIOR**-2, noise_precision=NOISE**-2)
     torch.testing.assert_close(found.covariance_d_d, torch.from_numpy(exact.covariance_D_D), rtol=1e-9, atol=1e-12)
     # the last layer is linear, so linearising changes nothing
-    samples = [sample_outputs(found, inputs, 6, generator=stream(0, "d"), linearised=way) for way in (True, False)]
+    samples = [found.sample_outputs(inputs, 6), found.draw(6).sample_outputs(inputs)]
     assert samples[0].shape == (25, 6, 1)
     torch.testing.assert_close(*samples)
 
@@ -83,12 +83,12 @@ def test_linearised_samples_have_the_variance_of_the_formula(monkeypatch):
     inputs, labels = class_problem()
     model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0).eval()
     found = fit_network(model, inputs, labels, prior_std=PRIOR)
-    samples = sample_outputs(found, inputs, 20_000)
+    samples = found.sample_outputs(inputs, 20_000)
     _, jacobian = laplace.jacobians(model, found.names, inputs)
     variance = torch.einsum("ncd,de,nce->nc", jacobian, found.covariance_d_d, jacobian)
     torch.testing.assert_close(samples.var(dim=1), variance, rtol=0.06, atol=0)  # six standard errors of 1 %
     monkeypatch.setattr(laplace, "CHUNK_BYTES", 1)  # one input at a time
-    torch.testing.assert_close(sample_outputs(found, inputs, 20_000), samples)
+    torch.testing.assert_close(found.sample_outputs(inputs, 20_000), samples)
     again = fit_network(model, inputs, labels, prior_std=PRIOR)
     torch.testing.assert_close(again.covariance_d_d, found.covariance_d_d)
 
@@ -98,9 +98,9 @@ def test_log_probs_are_normalised_and_sampled_weights_run_through_the_network():
     model = initialised(lambda: MLP(2, 3, hidden=(5,)).double(), 0).eval()
     before = weight_vector(model)
     found = fit_network(model, inputs, labels, prior_std=PRIOR)
-    log_probs = sample_log_probs(found, inputs, 4, linearised=False)
+    log_probs = found.draw(4).sample_log_probs(inputs)
     torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(40, 4, dtype=torch.float64))
-    nn.utils.vector_to_parameters(found.draw(4)[2], model.parameters())
+    nn.utils.vector_to_parameters(found.draw(4).weights_K_D[2], model.parameters())
     torch.testing.assert_close(log_probs[:, 2], model(inputs).log_softmax(dim=-1).detach())
     nn.utils.vector_to_parameters(before, model.parameters())
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_is_refused_by_name():
     with pytest.raises(ValueError, match="model: expected a linear layer"):
         fit_network(nn.Conv2d(1, 2, 3), inputs, targets, prior_std=1.0, last_layer=True)
     with pytest.raises(ValueError, match="num_samples: expected a whole number"):
-        sample_outputs(fit_network(model, inputs, targets, prior_std=1.0, noise_std=1.0), inputs, 0)
+        fit_network(model, inputs, targets, prior_std=1.0, noise_std=1.0).sample_outputs(inputs, 0)
 
 
 def small_classifier(*behind):
@@ -166,12 +166,12 @@ def test_what_is_trained_later_does_not_change_a_posterior():
     model[1].eval()
     state, kept = {name: value.clone() for name, value in model.state_dict().items()}, inputs.clone()
     found = fit_network(model, inputs, labels, prior_std=PRIOR)
-    before = sample_outputs(found, inputs, 3)
+    before = found.sample_outputs(inputs, 3)
     assert [part.training for part in model] == [True, False, True, True, True] and torch.equal(inputs, kept)
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     for value in model.state_dict().values():
         value.add_(1)
-    torch.testing.assert_close(sample_outputs(found, inputs, 3), before)
+    torch.testing.assert_close(found.sample_outputs(inputs, 3), before)
 
 
 def test_log_probabilities_are_logits_and_probabilities_are_not():
@@ -179,7 +179,7 @@ def test_log_probabilities_are_logits_and_probabilities_are_not():
     found = fit_network(small_classifier(), inputs, labels, prior_std=PRIOR)
     behind = fit_network(small_classifier(nn.LogSoftmax(dim=1)), inputs, labels, prior_std=PRIOR)
     torch.testing.assert_close(behind.covariance_d_d, found.covariance_d_d)  # a shift of all logits changes nothing
-    torch.testing.assert_close(sample_log_probs(behind, inputs, 5), sample_log_probs(found, inputs, 5))
+    torch.testing.assert_close(behind.sample_log_probs(inputs, 5), found.sample_log_probs(inputs, 5))
     with pytest.raises(ValueError, match="model: expected logits or log-probabilities, got probabilities"):
         fit_network(small_classifier(nn.Softmax(dim=1)), inputs, labels, prior_std=PRIOR)
     with pytest.raises(ValueError, match="model: expected logits of at least two classes.*Bernoulli"):
@@ -197,7 +197,7 @@ def test_at_any_width_of_the_prior_variances_are_positive_or_refused(prior_std, 
         return
     variances = found.covariance_d_d.diagonal()
     assert (variances > 0).all() and variances.isfinite().all()
-    assert sample_outputs(found, inputs.to(dtype), 5).isfinite().all()
+    assert found.sample_outputs(inputs.to(dtype), 5).isfinite().all()
 
 
 def test_networks_that_are_not_finite_or_not_precise_are_refused():

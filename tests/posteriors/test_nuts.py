@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bal_utils.posteriors.nuts import fit_network, sample_nuts, sample_outputs
+from bal_utils.posteriors.nuts import fit_network, sample_nuts
 from bal_utils.posteriors.weights import gaussian as gaussian_likelihood
 from bal_utils.posteriors.weights import weight_vector
 from bal_utils.runtime import stream
@@ -99,12 +99,12 @@ def test_the_weights_of_a_linear_network():
     # at least 200 independent draws' worth: the mean within 0.25, the deviation within a fifth
     assert abs(chain.weights_K_D.mean(dim=0).numpy() - exact.mean_D).max() < 0.25 * std_D.max()
     assert chain.weights_K_D.std(dim=0).numpy() == pytest.approx(std_D, rel=0.2)
-    outputs = sample_outputs(chain, inputs_N_2, 4)
+    outputs = chain.sample_outputs(inputs_N_2, 4)
     torch.testing.assert_close(outputs[:, :, 0], inputs_N_2 @ chain.weights_K_D[[199, 399, 599, 799]].T)
-    torch.testing.assert_close(sample_outputs(chain, inputs_N_2)[:, :, 0], inputs_N_2 @ chain.weights_K_D.T)
+    torch.testing.assert_close(chain.sample_outputs(inputs_N_2)[:, :, 0], inputs_N_2 @ chain.weights_K_D.T)
     for num_samples in (0, 801):
         with pytest.raises(ValueError, match="num_samples: expected a whole number, from 1 to 800"):
-            sample_outputs(chain, inputs_N_2, num_samples)
+            chain.sample_outputs(inputs_N_2, num_samples)
 
 
 def test_frozen_weights_are_the_same_in_every_sample():

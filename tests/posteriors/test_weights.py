@@ -9,6 +9,7 @@ from torch.distributions import Categorical, Normal
 
 from bal_utils.models import MLP
 from bal_utils.posteriors import weights
+from bal_utils.posteriors.base import check_logits, class_log_probs
 from bal_utils.posteriors.weights import (
     WeightSamples,
     categorical,
@@ -17,8 +18,6 @@ from bal_utils.posteriors.weights import (
     log_joint,
     named_weights,
     outputs_with,
-    sample_log_probs,
-    sample_outputs,
     standard_normal,
     weight_vector,
 )
@@ -70,12 +69,12 @@ def alone(name, weights_D):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_sample_is_a_network_run_by_itself(name):
     model, weights_K_D, inputs = make(name)
-    outputs_N_K_C = sample_outputs(WeightSamples(model, weights_K_D), inputs)
+    outputs_N_K_C = WeightSamples(model, weights_K_D).sample_outputs(inputs)
     assert not outputs_N_K_C.requires_grad
     with torch.no_grad():
         expected = torch.stack([alone(name, weights_D)(inputs) for weights_D in weights_K_D], dim=1)
     torch.testing.assert_close(outputs_N_K_C, expected, **FLOAT64)
-    log_probs_N_K_C = sample_log_probs(WeightSamples(model, weights_K_D), inputs)
+    log_probs_N_K_C = WeightSamples(model, weights_K_D).sample_log_probs(inputs)
     torch.testing.assert_close(log_probs_N_K_C.exp(), expected.softmax(dim=-1), **FLOAT64)
 
 
@@ -94,11 +93,11 @@ def test_the_vector_and_the_named_tensors_hold_the_same_weights(name):
 def test_chunks_give_what_the_whole_gives(name, monkeypatch):
     model, weights_K_D, inputs = make(name)
     samples = WeightSamples(model, weights_K_D)
-    whole, sizes = sample_outputs(samples, inputs), []
+    whole, sizes = samples.sample_outputs(inputs), []
     original = outputs_with
     monkeypatch.setattr(weights, "CHUNK_BYTES", 1)
     monkeypatch.setattr(weights, "outputs_with", lambda m, w, chunk: sizes.append(len(chunk)) or original(m, w, chunk))
-    torch.testing.assert_close(sample_outputs(samples, inputs), whole, **FLOAT64)
+    torch.testing.assert_close(samples.sample_outputs(inputs), whole, **FLOAT64)
     assert sizes == [1] * len(inputs)
 
 
@@ -107,7 +106,7 @@ def test_a_chunk_of_images_counts_all_their_pixels(monkeypatch):
     sizes = []
     monkeypatch.setattr(weights, "CHUNK_BYTES", 4 * K * 5 * 6 * 6 * 3)  # 3 images of 6 x 6 with 5 channels at most
     monkeypatch.setattr(weights, "outputs_with", lambda m, w, part: sizes.append(len(part)) or torch.zeros(K, 1, 5))
-    sample_outputs(WeightSamples(model, weights_K_D), torch.zeros(7, 1, 6, 6, dtype=torch.float64))
+    WeightSamples(model, weights_K_D).sample_outputs(torch.zeros(7, 1, 6, 6, dtype=torch.float64))
     assert sizes == [3, 3, 1]
 
 
@@ -154,7 +153,7 @@ def test_fan_in_scaled_keeps_the_functions_of_wide_networks_tame():
         model = MLP(4, 1, hidden=(width,), dropout=0.0)
         std_D = fan_in_scaled(model)
         draws_K_D = torch.randn(400, len(std_D), generator=stream(0, "prior")) * std_D
-        spreads.append(sample_outputs(WeightSamples(model, draws_K_D), torch.ones(1, 4)).std().item())
+        spreads.append(WeightSamples(model, draws_K_D).sample_outputs(torch.ones(1, 4)).std().item())
     # E f² = 1 + E relu(h)² = 1 + (4/4 + 1) / 2 = 2 for any width; a deviation from 400 draws is good to some 5 %
     assert spreads == pytest.approx([math.sqrt(2)] * 2, rel=0.2)
 
@@ -165,7 +164,7 @@ def test_errors_name_the_argument():
     with pytest.raises(ValueError, match=r"weights_K_D: expected 62 weights.*got 61"):
         named_weights(model, weights_K_D[:, 1:])
     with pytest.raises(ValueError, match="inputs: expected at least one"):
-        sample_outputs(WeightSamples(model, weights_K_D), inputs[:0])
+        WeightSamples(model, weights_K_D).sample_outputs(inputs[:0])
     for bad in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match="noise_std: expected a finite number, above 0"):
             gaussian(bad)
@@ -186,7 +185,7 @@ def test_one_of_the_networks_stands_alone(number):
     samples = WeightSamples(model, weights_K_D)
     before = weight_vector(model)
     one = samples.network(number)
-    torch.testing.assert_close(one(inputs).detach(), sample_outputs(samples, inputs)[:, number])
+    torch.testing.assert_close(one(inputs).detach(), samples.sample_outputs(inputs)[:, number])
     with torch.no_grad():
         next(one.parameters()).zero_()  # neither the samples nor their model are its own
     assert torch.equal(samples.weights_K_D, weights_K_D) and torch.equal(weight_vector(model), before)
@@ -197,7 +196,7 @@ def test_passes_keep_the_mode_the_inputs_and_the_density():
     model = nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2)).double()
     model[1].eval()
     kept, point_D, labels = inputs.clone(), weight_vector(model), torch.tensor([0, 1, 1, 0, 1, 0])
-    outputs = sample_outputs(WeightSamples(model, point_D[None]), inputs)[:, 0]
+    outputs = WeightSamples(model, point_D[None]).sample_outputs(inputs)[:, 0]
     density = log_joint(model, inputs, labels, log_likelihood=categorical, prior_std=1.0)
     value = density(point_D)
     assert [part.training for part in model] == [True, False, True, True] and torch.equal(inputs, kept)
@@ -212,11 +211,11 @@ def test_probabilities_are_told_from_logits_in_every_precision(dtype):
     logits = torch.randn(7, 5, 10, generator=stream(0, "logits")).to(dtype)
     probs = (3 * logits).softmax(dim=-1)
     for fine in (logits, logits.log_softmax(dim=-1), torch.zeros_like(logits), logits.abs()):
-        weights.check_logits(fine)
-        assert weights.class_log_probs(fine).dtype == (dtype if dtype == torch.float64 else torch.float32)
-    weights.check_logits(torch.cat([probs, logits]))
+        check_logits(fine)
+        assert class_log_probs(fine).dtype == (dtype if dtype == torch.float64 else torch.float32)
+    check_logits(torch.cat([probs, logits]))
     with pytest.raises(ValueError, match="model: expected logits or log-probabilities, got probabilities"):
-        weights.check_logits(probs)
+        check_logits(probs)
     for single in (logits[..., :1], probs[..., :1], logits[:, 0, 0]):
         with pytest.raises(ValueError, match="model: expected logits of at least two classes"):
-            weights.check_logits(single)
+            check_logits(single)

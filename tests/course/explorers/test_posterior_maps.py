@@ -22,7 +22,7 @@ from bal_course.explorers.posterior_maps import (
 )
 from bal_scenes.base import Event
 from bal_scenes.scene import grid
-from bal_utils.posteriors.comparison import BACKPROP, DROPOUT, ENSEMBLE, FULL, LAST, ONE
+from bal_utils.posteriors.comparison import BACKPROP, DROPOUT, ENSEMBLE, LAPLACE_ALL, LAPLACE_LAST, ONE_NETWORK
 
 TASK = {"num_points": 40, "noise": 0.2, "seed": 0, "prior_std": 3.0, "dropout": 0.2}
 
@@ -49,10 +49,10 @@ def test_maps_are_averages_over_the_first_samples(method):
 
 
 def test_far_from_the_data_only_laplace_of_all_weights_has_doubts():
-    corner = maps_of(ONE, 50, 40, 0.2, 0, 3.0, 0.2), maps_of(FULL, 50, 40, 0.2, 0, 3.0, 0.2)
+    corner = maps_of(ONE_NETWORK, 50, 40, 0.2, 0, 3.0, 0.2), maps_of(LAPLACE_ALL, 50, 40, 0.2, 0, 3.0, 0.2)
     alone, laplace = (found[PROBABILITY][-6:, :6].mean() for found in corner)  # top left, far above class 0
     assert alone < 0.02 and laplace > 0.1
-    assert maps_of(ONE, 50, 40, 0.2, 0, 3.0, 0.2)[BALD].max() < 1e-5
+    assert maps_of(ONE_NETWORK, 50, 40, 0.2, 0, 3.0, 0.2)[BALD].max() < 1e-5
 
 
 def test_a_narrow_prior_makes_the_ensemble_agree():
@@ -64,7 +64,7 @@ def test_a_narrow_prior_makes_the_ensemble_agree():
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 @pytest.mark.parametrize(("prior_std", "dropout", "samples"), [(0.3, 0.8, 1), (10.0, 0.05, 100)])
 def test_the_corners_of_the_sliders_work(num_points, noise, prior_std, dropout, samples):
-    state = PosteriorMapsState(left=DROPOUT, right=LAST, shown=BALD, num_points=num_points, noise=noise,
+    state = PosteriorMapsState(left=DROPOUT, right=LAPLACE_LAST, shown=BALD, num_points=num_points, noise=noise,
                                prior_std=prior_std, dropout=dropout, samples=samples, seed=9)  # fmt: skip
     explorer = PosteriorMaps(state)
     assert explorer.error is None and "At the star" in explorer.status
@@ -72,7 +72,7 @@ def test_the_corners_of_the_sliders_work(num_points, noise, prior_std, dropout, 
 
 
 def test_both_maps_have_one_scale_of_colours():
-    scene = PosteriorMaps(PosteriorMapsState(left=BACKPROP, right=FULL, shown=BALD)).scene
+    scene = PosteriorMaps(PosteriorMapsState(left=BACKPROP, right=LAPLACE_ALL, shown=BALD)).scene
     ends = [
         (layer["low"], layer["high"])
         for panel in scene["panels"]
