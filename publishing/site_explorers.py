@@ -18,6 +18,7 @@ from publishing.policy import inline_scripts, named
 ROOT = Path(__file__).parent.parent
 LISTED = Path(__file__).parent / "site" / "explorers.toml"
 CACHE = ROOT / "build" / "site-explorers"
+PACKAGES = ("bal_utils", "bal_scenes", "bal_course")
 IN_FRAME = """<style>
 .framed { scrollbar-gutter: auto; }
 .framed main { max-width: none; padding: 0.2rem 0; }
@@ -62,19 +63,21 @@ def digest(paths: Iterable[Path], *words: str) -> str:
 
 
 def package_files() -> list[Path]:
-    return [path for path in (ROOT / "bal_utils").rglob("*") if path.suffix in {".py", ".js", ".css"}]
+    """All that a page of stored scenes can depend on."""
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*")]
+    return [path for path in files if path.suffix in {".py", ".js", ".css", ".html"}]
 
 
 def write_explorers(out: Path, back: dict[str, str], cache: Path = CACHE) -> list[Path]:
     """Writes OUT/Kind.html for every listed explorer; `back` has the address of the notebook page of each, as far as known.
 
-    Scenes are computed once for each state of the package and kept in `cache`.
+    Scenes are computed once for each state of the packages and kept in `cache`.
     """
     out.mkdir(parents=True, exist_ok=True)
     cache.mkdir(parents=True, exist_ok=True)
-    package, written = digest(package_files()), []
+    packages, written = digest(package_files()), []
     for kind, told in listed().items():
-        kept = cache / f"{kind}-{digest([], package, kind, repr(told))[:16]}.html"
+        kept = cache / f"{kind}-{digest([], packages, kind, repr(told))[:16]}.html"
         if not kept.exists():
             compute(kind, told, kept)
         page = kept.read_text(encoding="utf-8")
