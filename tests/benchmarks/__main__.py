@@ -1,4 +1,4 @@
-"""Everything that is claimed to be fast, against the packages that people use for it: one table of ratios.
+"""Everything that is claimed to be fast, against the packages that people use for it, and what a hand waits for.
 
     make bench                       all of it (about half an hour on two cores)
     make bench BENCH=--quick         about a minute, smaller pools, no targets for BatchBALD
@@ -6,7 +6,7 @@
     make bench BENCH=--cpu-time      one thread, processor time: for a machine that is busy
 
 Times are medians of runs in turn in one process. Ends with status 1 where outputs or choices disagree or memory is
-above its limit; ratios below their target are listed, for they depend on the machine.
+above its limit; what is slower than its target is listed, for that depends on the machine.
 """
 
 import argparse
@@ -19,13 +19,14 @@ import warnings
 os.environ["TQDM_DISABLE"] = "1"  # read when the peers are imported
 
 import batchbald_peers
+import explorers
 import gpu
 import scoring_peers
 import structlog
 import torch
 from measure import Table
 
-PARTS = ("scoring", "memory", "batchbald", "large", "gpu")
+PARTS = ("scoring", "memory", "batchbald", "large", "explorers", "gpu")
 
 
 def main() -> int:
@@ -48,6 +49,8 @@ def main() -> int:
         batchbald_peers.compare_all(table, options.quick)
     if "large" in options.only:
         batchbald_peers.large_pool(table, options.quick)
+    if "explorers" in options.only:
+        explorers.measure_all(table)
     if "gpu" in options.only and torch.cuda.is_available():
         gpu.measure_all(table, "cuda", 6_000 if options.quick else 60_000)
     print("\nbelow target: " + ("; ".join(table.below) or "none"))

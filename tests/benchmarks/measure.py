@@ -118,6 +118,12 @@ class Table:
         wanted = "" if target is None else f">= {target:g}x"
         print(f"{name:36} {run.here:>9.3f} {run.peer:>9.2f} {ratio:>6.0f}x  {wanted:7} {remark}", flush=True)
 
+    def answer(self, name: str, seconds: float, target: float) -> None:
+        """The time of an answer that someone waits for."""
+        if seconds > target:
+            self.below.append(f"{name}: {1000 * seconds:.0f} ms, target {1000 * target:.0f}")
+        print(f"{name:36} {1000 * seconds:>6.1f} ms   target: <= {1000 * target:.0f} ms", flush=True)
+
     def check(self, name: str, holds: bool, remark: str) -> None:
         if not holds:
             self.failures.append(name)

@@ -108,7 +108,7 @@ def compare_all(table: Table, num_images: int, rounds: int, peer_rounds: int) ->
         for peer, make in (("K plain passes", plain_passes), ("batchbald_redux", redux), ("baal", baal)):
             score = make(model, masks)
             run = race(table.clock, here, lambda score=score: score(images), rounds, peer_rounds)
-            target = 30 if name == "Kirsch CNN" and peer != "K plain passes" else None
+            target = 6 if peer == "K plain passes" else 30 if name == "Kirsch CNN" else None
             if run.peer_result is None:
                 table.row(f"{name}, {peer}", run, target, True, "masks of its own")
                 continue

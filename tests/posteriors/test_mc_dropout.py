@@ -6,7 +6,6 @@ number a feature (a channel, for channel dropout), kept where it is at least p.
 
 import copy
 import math
-import time
 
 import pytest
 import torch
@@ -342,32 +341,6 @@ def test_contributions_stay_within_the_budget_whatever_the_number_of_inputs(num_
     predict_log_probs(model, inputs.expand(50, -1, -1, -1), num_samples)
     per_input = 4 * max(32 * 64 * 64, num_samples * 64 * 16)  # contributions of 32 channels; pooled maps of all samples
     assert max(chunks) * per_input <= masked_passes.THINNED_CHUNKS * 2**20 < (max(chunks) + 1) * per_input
-
-
-@pytest.mark.parametrize("name", ["gal", "kirsch"])
-def test_scoring_is_several_times_faster_than_plain_passes(name):
-    """Processor time of one thread against K = 100 plain passes, in turn: about 20 times; six leave room for a busy machine."""
-    model, inputs, dropout = make(name, num_inputs=64)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-
-    def seconds(function, *arguments):
-        start = time.process_time()
-        function(*arguments)
-        return time.process_time() - start
-
-    try:
-        sample_log_probs(model, inputs, 100)
-        here, plain = zip(
-            *(
-                (seconds(sample_log_probs, model, inputs, 100), seconds(plain_passes, model, inputs, dropout, 10))
-                for _ in range(3)
-            ),
-            strict=True,
-        )
-    finally:
-        torch.set_num_threads(threads)
-    assert 10 * min(plain) > 6 * min(here)
 
 
 def test_equal_inputs_get_equal_rows_and_samples_differ():

@@ -1,8 +1,6 @@
 """The explorer of notebook 13: its batches against the package's own choice, its lesson in numbers, its handlers."""
 
 import math
-import statistics
-import time
 
 import numpy as np
 import pytest
@@ -121,22 +119,3 @@ def test_computing_changes_nothing_and_repeats_itself():
 def test_a_state_outside_is_refused(state):
     with pytest.raises(ValueError, match="expected"):
         BestTen(state)
-
-
-@pytest.fixture
-def one_thread():
-    """As the notebook sets it: for sums this small, threads cost more than they save, on a busy machine far more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_a_new_state_is_computed_in_a_fraction_of_the_50_milliseconds():
-    explorer, took = BestTen(), []
-    for step in range(1, 16):  # numbers of samples not seen before, so that no stage remembers them
-        begun = time.process_time()
-        explorer.compute(BestTenState(samples=20 + 5 * step, copies=1 + step % 4))
-        took.append(time.process_time() - begun)
-    assert statistics.median(took) < 0.05  # 8 ms on an idle machine

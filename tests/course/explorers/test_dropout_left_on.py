@@ -1,8 +1,5 @@
 """The explorer of notebook 06: its band is that of its passes, T costs no training, the reference is a Gaussian process."""
 
-import statistics
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -107,11 +104,5 @@ def test_same_state_same_scene_and_the_global_generator_is_left_alone():
     np.testing.assert_array_equal(first, second)
 
 
-def test_another_t_is_computed_in_a_fraction_of_the_50_milliseconds():
-    explorer, took = DropoutLeftOn(), []
-    for passes in range(2, MOST_PASSES + 1, 9):
-        start = time.perf_counter()
-        explorer.compute(DropoutLeftOnState(passes=passes))
-        took.append(time.perf_counter() - start)
-    assert statistics.median(took) < 0.05  # 2 ms on an idle machine
+def test_training_says_that_it_is_busy():
     assert DropoutLeftOn.slow_fields == {"dropout", "gap"}

@@ -1,8 +1,5 @@
 """The explorer of notebook 07: its mixture and coverage against sampling, its controls, its clicks."""
 
-import statistics
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -126,11 +123,5 @@ def test_states_outside_the_sliders_are_refused():
             HowManyNetworks(HowManyNetworksState(**bad))
 
 
-def test_members_answer_within_50_milliseconds_and_training_says_that_it_is_busy():
-    explorer, took = HowManyNetworks(), []
-    for members in range(1, MOST + 1):
-        start = time.perf_counter()
-        explorer.compute(HowManyNetworksState(members=members))
-        took.append(time.perf_counter() - start)
-    assert statistics.median(took) < 0.05  # 0.3 ms on an idle machine
-    assert explorer.slow_fields == {"scale", "seed"}
+def test_training_says_that_it_is_busy():
+    assert HowManyNetworks.slow_fields == {"scale", "seed"}

@@ -1,7 +1,6 @@
 """The explorer of notebook 10: its bars against scores by hand, its lessons in numbers, its handlers and corners."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -149,12 +148,3 @@ def test_the_same_state_gives_the_same_scene_and_survives_as_text():
 def test_what_is_no_opinion_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         PickTheLabel(PickTheLabelState(**changes))
-
-
-def test_a_drag_answers_in_time():
-    explorer, took = PickTheLabel(), []
-    for place in np.linspace(0.1, 0.9, 30):
-        started = time.perf_counter()
-        explorer.dispatch(Event(kind="drag", panel=0, point=1, x=float(place), y=0.2))
-        took.append(time.perf_counter() - started)
-    assert min(took) < 0.05  # the quickest: others may share this machine
