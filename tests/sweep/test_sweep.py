@@ -22,8 +22,7 @@ from bal_utils.sweep.lanes import Lanes
 from bal_utils.sweep.runs import attempt, attempt_in_lanes, keep
 from bal_utils.sweep.workers import run_in_processes
 
-# on a busy machine a signal can come while Python itself starts or ends
-pytestmark = pytest.mark.flaky(reruns=2)
+on_a_busy_machine = pytest.mark.flaky(reruns=2)  # where a signal can come while Python itself starts or ends
 DIGITS = ["--dataset", "digits", "--model", "mlp", "--labels", "30", "--num-samples", "3", "--device", "cpu"]
 
 
@@ -202,6 +201,7 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
+@on_a_busy_machine
 @pytest.mark.parametrize(("jobs", "kind"), [("1", "SIGINT"), ("2", "SIGINT"), ("1", "SIGTERM"), ("2", "SIGTERM")])
 def test_ctrl_c_and_sigterm_keep_finished_rounds_and_leave_no_process(jobs, kind, tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--labels", "400", "--strategies", "bald"]
@@ -227,6 +227,7 @@ def pid_or_end(ends):
     return os._exit(1) if ends else os.getpid()
 
 
+@on_a_busy_machine
 def test_a_killed_process_is_an_error():
     with pytest.raises(ChildProcessError, match="a process was killed"):
         list(run_in_processes([joblib.delayed(pid_or_end)(ends) for ends in (False, True, False)], jobs=2))
@@ -245,6 +246,7 @@ list(run_in_processes([joblib.delayed(work)(sys.argv[1])] * 2, jobs=2))
 """
 
 
+@on_a_busy_machine
 def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stderr=subprocess.DEVNULL) as parent:
         wait_for(lambda: len(list(tmp_path.iterdir())) == 2)

@@ -39,8 +39,7 @@ TINY = LoopConfig(
 )
 CONFIGS = [replace(TINY, strategy=strategy, seed=seed) for seed in (0, 1) for strategy in ("random", "bald")]
 ROUNDS = 8
-# real processes, killed and interrupted: on a busy machine one can miss its moment
-pytestmark = pytest.mark.flaky(reruns=2)
+on_a_busy_machine = pytest.mark.flaky(reruns=2)  # where a process can miss the moment to be killed or interrupted
 LIMIT = 100  # seconds after which a wait has failed; on an idle machine none takes five
 
 
@@ -122,6 +121,7 @@ def kill_a_worker_in_the_middle(client, out):
     return wait_for(kill)
 
 
+@on_a_busy_machine
 def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(client, whole, tmp_path):
     finished = save_run(tmp_path / run_name(CONFIGS[1]), whole[run_name(CONFIGS[1])])
     written = finished.stat().st_mtime_ns
@@ -137,6 +137,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(client, whole, tmp
     assert finished.stat().st_mtime_ns == written
 
 
+@on_a_busy_machine
 def test_interrupted_the_command_ends_its_runs_and_the_next_one_continues(client, tmp_path):
     workers = sorted(client.run(os.getpid).values())
     command = [
@@ -191,6 +192,7 @@ def end_or_return(index, ends):
     return os._exit(1) if ends else (index, os.getpid())
 
 
+@on_a_busy_machine
 def test_a_run_that_kills_its_workers_is_given_up(client):
     tasks = [joblib.delayed(end_or_return)(index, index == 1) for index in range(3)]
     lost = lambda arguments, error: (arguments[0], type(error).__name__)  # noqa: E731
@@ -198,6 +200,7 @@ def test_a_run_that_kills_its_workers_is_given_up(client):
     assert results[1] == "KilledWorker" and results.keys() == {0, 1, 2}
 
 
+@on_a_busy_machine
 def test_a_single_worker_is_used_and_not_this_process(client):
     client.cluster.scale(1)
     wait_for(lambda: len(client.nthreads()) == 1)
