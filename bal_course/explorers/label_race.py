@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bal_course.explorers import moons
-from bal_course.explorers.moons import NUM_POOL, PLANE, Setting
-from bal_course.explorers.two_moons_state import score_map, term_maps
+from bal_course.explorers.moons import NUM_POOL, PLANE, Setting, score_map, term_maps
 from bal_scenes.base import Button, Event, Explorer, IntSlider, Scene, Slider, stage
 from bal_scenes.scene import Panel, class_points, contour, heat, line, panel, points, scene
 

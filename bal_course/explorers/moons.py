@@ -25,7 +25,7 @@ from bal_utils.models import MLP, penultimate
 from bal_utils.posteriors import ensemble, laplace, mc_dropout
 from bal_utils.posteriors.weights import named_weights, weight_vector
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.theory.information import log_mean_exp
+from bal_utils.theory.information import expected_entropy, log_mean_exp, predictive_entropy
 from bal_utils.training.fit import FitConfig, fit, initialised
 
 PLANE = {"x": (-1.9, 2.9), "y": (-2.0, 2.5)}
@@ -132,14 +132,14 @@ def by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tu
         config=FitConfig(**TRAINING, weight_decay=1e-4),
         seed=seed,
     )
-    return members.network(0), lambda places: members.sample_log_probs(places)
+    return members.network(0), lambda places: ensemble.sample_log_probs(members, places)
 
 
 def by_laplace(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
     """Around a network trained without dropout under the same prior; predictions are linearised."""
     model = trained(inputs, labels, seed, 0.0, weight_decay=1 / (len(inputs) * PRIOR_STD**2))
     found = laplace.fit_network(model, inputs, labels, prior_std=PRIOR_STD)
-    return model, lambda places: found.sample_log_probs(places, MOST_SAMPLES)
+    return model, lambda places: laplace.sample_log_probs(found, places, MOST_SAMPLES)
 
 
 def by_one_network(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
@@ -164,6 +164,21 @@ def surface(strategy: str, samples: Samples, labelled: tuple[int, ...], seed: in
     return score(places, pool, stream(seed, "choices", len(labelled))).reshape(ROWS, COLUMNS).numpy()
 
 
+@stage
+def score_map(setting: Setting, count: int, strategy: str) -> np.ndarray:
+    """The scores of the map's places, values_R_C."""
+    return surface(strategy, sample(setting).first(count), setting.labelled, setting.seed)
+
+
+@stage
+def term_maps(setting: Setting, count: int) -> np.ndarray:
+    """All doubt, noise and what a label teaches, in nats, and the probability of class 1: maps_4_R_C."""
+    log_probs_G_K_C = sample(setting).first(count).grid_G_K_C
+    total_G, noise_G = predictive_entropy(log_probs_G_K_C), expected_entropy(log_probs_G_K_C)
+    probs_G = log_probs_G_K_C[..., 1].exp().mean(dim=1)
+    return np.stack([part.reshape(ROWS, COLUMNS).numpy() for part in (total_G, noise_G, total_G - noise_G, probs_G)])
+
+
 def unlabelled(labelled: tuple[int, ...]) -> list[int]:
     """Pool points that have no label."""
     taken = set(labelled)
@@ -178,10 +193,10 @@ def candidates(log_probs: Tensor, chosen: Any, labelled: tuple[int, ...], featur
 
 def next_batch(strategy: str, samples: Samples, labelled: tuple[int, ...], batch: int, seed: int) -> AcquiredBatch:
     """What the strategy would ask for now, as places in the pool; fewer than `batch` where fewer are left."""
-    return ask(strategy, samples.pool_P_K_C, labelled, batch, seed, samples.pool_features_P_F)
+    return choose_batch(strategy, samples.pool_P_K_C, labelled, batch, seed, samples.pool_features_P_F)
 
 
-def ask(
+def choose_batch(
     strategy: str,
     log_probs_P_K_C: Tensor,
     labelled: tuple[int, ...],

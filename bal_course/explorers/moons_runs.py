@@ -70,7 +70,7 @@ def follow(
 
 def choose(strategy: str, log_probs_P_K_C: Tensor, known: tuple[int, ...], seed: int, batch: int) -> tuple[int, ...]:
     """The pool points that a strategy asks for next."""
-    return tuple(moons.ask(strategy, log_probs_P_K_C, known, batch, seed).indices)
+    return tuple(moons.choose_batch(strategy, log_probs_P_K_C, known, batch, seed).indices)
 
 
 def seen(

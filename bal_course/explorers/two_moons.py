@@ -1,25 +1,28 @@
-"""Where does each strategy look? The whole loop on two moons, one click at a time."""
+"""Where does each strategy look? The whole loop on two moons, one click at a time.
 
-from dataclasses import replace
+First the state, and what follows from it: labels, the next batch, the doubt at a place, the curve; then the pictures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from bal_course.explorers import moons
-from bal_course.explorers.moons import MEMBERS, NUM_POOL, PLANE, POSTERIORS, STRATEGIES
-from bal_course.explorers.two_moons_state import (
-    Place,
-    Terms,
-    TwoMoonsState,
-    history,
-    labelled,
-    next_batch,
+from bal_course.explorers.moons import (
+    COLUMNS,
+    MEMBERS,
+    NUM_POOL,
+    PLANE,
+    POSTERIORS,
+    ROWS,
+    STRATEGIES,
+    Setting,
     score_map,
-    setting,
     term_maps,
-    terms_at,
 )
-from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, Slider, Toggle
+from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, Slider, Toggle, stage
 from bal_scenes.scene import (
     Layer,
     Panel,
@@ -35,6 +38,8 @@ from bal_scenes.scene import (
     scene,
 )
 
+Place = tuple[float, float]
+MapContents = tuple[str, Layer, tuple[int, ...]]  # title, heat map, the points that are asked for
 TITLES = {name: title for title, name in STRATEGIES.items()}
 TERMS = ("all doubt", "noise", "what a label teaches")
 LOG_2 = float(np.log(2))
@@ -52,7 +57,82 @@ GOAL = 30  # labels at which Run stops
 SURE, MAIN = 0.15, 0.6  # nats of all doubt below which a place is settled; share that makes one term the main one
 
 
-def reason(found: Terms, *, alone: bool = False) -> str:
+@dataclass(frozen=True, kw_only=True)
+class TwoMoonsState:
+    """`asked` are pool points labelled since the start, in order; `dropped` are first labels that were taken back."""
+
+    noise: float = 0.2
+    seed: int = 3
+    start: int = 6
+    posterior: str = "MC-dropout"
+    samples: int = 20
+    dropout: float = 0.2
+    strategy: str = "bald"
+    compare: str = ""
+    batch: int = 1
+    terms: bool = False
+    asked: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    at: tuple[float, float] | None = None
+
+
+def labelled(state: TwoMoonsState, count: int | None = None) -> tuple[int, ...]:
+    """The labelled pool points, sorted; with `count`, those that were there after so many questions."""
+    first = set(moons.first_labels(state.noise, state.seed, state.start)) - set(state.dropped)
+    return tuple(sorted(first | set(state.asked[:count])))
+
+
+def setting(state: TwoMoonsState) -> Setting:
+    """What the networks depend on; only MC-dropout trains with dropout, so p must not make the others train again."""
+    dropout = state.dropout if state.posterior == "MC-dropout" else 0.0
+    return Setting(state.noise, state.seed, labelled(state), state.posterior, dropout)
+
+
+@stage
+def _chosen_batch(fitted: Setting, count: int, strategy: str, batch: int) -> tuple[int, ...]:
+    """What the strategy would ask for, best first; empty where everything is labelled."""
+    samples = moons.sample(fitted).first(count)
+    return tuple(moons.next_batch(strategy, samples, fitted.labelled, batch, fitted.seed).indices)
+
+
+def batch_of(state: TwoMoonsState, strategy: str | None = None) -> tuple[int, ...]:
+    """What the state's strategy, or another one, would ask for."""
+    return _chosen_batch(setting(state), state.samples, strategy or state.strategy, state.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The doubt at one place: noise and what a label teaches, in nats, and the probability of class 1."""
+
+    noise: float
+    taught: float
+    prob: float
+
+    @property
+    def total(self) -> float:
+        """All the doubt there is."""
+        return self.noise + self.taught
+
+
+def terms_at(state: TwoMoonsState, place: Place) -> Terms:
+    """The terms in the map's cell around a place."""
+    column, row = (
+        int(np.clip((value - low) / (high - low) * count, 0, count - 1))
+        for value, (low, high), count in zip(place, PLANE.values(), (COLUMNS, ROWS), strict=True)
+    )
+    _, noise, taught, prob = term_maps(setting(state), state.samples)[:, row, column]
+    return Terms(noise=float(noise), taught=max(float(taught), 0.0), prob=float(prob))
+
+
+def history(state: TwoMoonsState) -> tuple[list[int], list[float]]:
+    """Numbers of labels along the run, one a batch, and what those labels were worth."""
+    last = len(state.asked)
+    known = [labelled(state, count) for count in range(last + 1) if count % state.batch == 0 or count == last]
+    known = [points for points in known if points]
+    return [len(points) for points in known], [moons.worth(state.noise, state.seed, points) for points in known]
+
+
+def kind_of_place(found: Terms, *, alone: bool = False) -> str:
     """What kind of place this is, in words; `alone` where a single network was asked."""
     if found.total < SURE:
         return f"the network{' is sure of' if alone else 's agree on'} class {int(found.prob > 0.5)}"
@@ -98,7 +178,7 @@ class TwoMoons(Explorer):
 
     def compute(self, state: TwoMoonsState) -> Scene:
         """One map, two beside each other, or the three terms; then what is known about one place, and the curve."""
-        batch = next_batch(state)
+        batch = batch_of(state)
         place = self._place(state, batch)
         maps = self._maps(state, batch)
         wide = len(maps) > 1
@@ -138,7 +218,7 @@ class TwoMoons(Explorer):
 
     def step(self, state: TwoMoonsState) -> TwoMoonsState:
         """Labels the batch that the strategy asks for."""
-        batch = next_batch(state)
+        batch = batch_of(state)
         if not batch:
             raise ValueError("Every point of the pool is labelled: there is nothing left to ask.")
         return replace(state, asked=(*state.asked, *batch), at=None)
@@ -158,31 +238,35 @@ class TwoMoons(Explorer):
         return (state.strategy, state.compare) if state.compare else (state.strategy,)
 
     def _maps(self, state: TwoMoonsState, batch: tuple[int, ...]) -> list[Panel]:
-        names, panels = self._names(state), []
-        total, noise, taught, probs = term_maps(setting(state), state.samples)
-        for number, name in enumerate(names):
-            box = MAP_BOXES[len(names)][number]
-            if state.terms:
-                scores = heat(
-                    (total, noise, taught)[number], **PLANE, low=0, high=LOG_2, bar="nats" if number == 2 else None
-                )
-                asked, title = batch, TERMS[number]
-            else:
-                values = score_map(setting(state), state.samples, name)
-                high = max(values.max(), values.min() + FLAT)
-                scores = heat(values, **PLANE, high=high, bar="score" if len(names) == 1 else None)
-                asked = batch if name == state.strategy else next_batch(state, name)
-                title = TITLES[name]
-            lines = [
-                contour(probs, 0.5, **PLANE, colour="black", width=3),
-                contour(probs, (0.25, 0.75), **PLANE, colour="black", width=1),
-            ]
-            layers = [scores, *lines, *self._points(state, asked)]
-            if state.at is not None:
-                layers.append(points([state.at[0]], [state.at[1]], shape="cross", size=16, colour="vermillion"))
-            legend = "bottom left" if number == 0 and len(names) < 3 else ""
+        shown = list(self._terms_shown(state, batch) if state.terms else self._scores_shown(state, batch))
+        probs = term_maps(setting(state), state.samples)[3]
+        boundary = [
+            contour(probs, 0.5, **PLANE, colour="black", width=3),
+            contour(probs, (0.25, 0.75), **PLANE, colour="black", width=1),
+        ]
+        cross = []
+        if state.at is not None:
+            cross = [points([state.at[0]], [state.at[1]], shape="cross", size=16, colour="vermillion")]
+        panels = []
+        for number, (title, values, asked) in enumerate(shown):
+            layers = [values, *boundary, *self._points(state, asked), *cross]
+            legend = "bottom left" if number == 0 and len(shown) < 3 else ""
+            box = MAP_BOXES[len(shown)][number]
             panels.append(panel(*layers, **PLANE, box=box, title=title, x_ticks=(), y_ticks=(), legend=legend))
         return panels
+
+    def _terms_shown(self, state: TwoMoonsState, batch: tuple[int, ...]) -> Iterator[MapContents]:
+        """The three terms in one scale of colours, whose bar stands at the last."""
+        for title, values in zip(TERMS, term_maps(setting(state), state.samples), strict=False):
+            yield title, heat(values, **PLANE, low=0, high=LOG_2, bar="nats" if title == TERMS[-1] else None), batch
+
+    def _scores_shown(self, state: TwoMoonsState, batch: tuple[int, ...]) -> Iterator[MapContents]:
+        """Each strategy's scores in a scale of their own, and what it asks for."""
+        for name in self._names(state):
+            values = score_map(setting(state), state.samples, name)
+            high = max(values.max(), values.min() + FLAT)
+            asked = batch if name == state.strategy else batch_of(state, name)
+            yield TITLES[name], heat(values, **PLANE, high=high, bar=None if state.compare else "score"), asked
 
     def _points(self, state: TwoMoonsState, batch: tuple[int, ...]) -> list[Layer]:
         data, known = moons.moons(state.noise, state.seed), list(labelled(state))
@@ -250,7 +334,7 @@ class TwoMoons(Explorer):
             begin += f" It has {MEMBERS} members, all in use."
         if place is None:
             return f"{begin} Every point is labelled."
-        why = reason(terms_at(state, place), alone=state.samples == 1 or state.posterior == "one network")
+        why = kind_of_place(terms_at(state, place), alone=state.samples == 1 or state.posterior == "one network")
         if state.at is not None:
             return f"{begin} Here, {why}."
         return f"{begin} {TITLES[state.strategy]} asks next where {why}."

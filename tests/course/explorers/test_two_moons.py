@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 
 from bal_course.explorers import moons
-from bal_course.explorers.moons import NUM_POOL, STRATEGIES
-from bal_course.explorers.two_moons import GOAL, TwoMoons, legible, reason
-from bal_course.explorers.two_moons_state import Terms, TwoMoonsState, history, labelled, next_batch, term_maps
-from bal_course.explorers.two_moons_state import setting as setting_of
+from bal_course.explorers.moons import NUM_POOL, STRATEGIES, term_maps
+from bal_course.explorers.two_moons import (
+    GOAL,
+    Terms,
+    TwoMoons,
+    TwoMoonsState,
+    batch_of,
+    history,
+    kind_of_place,
+    labelled,
+    legible,
+)
+from bal_course.explorers.two_moons import setting as setting_of
 from bal_scenes.base import Event
 
 
@@ -29,7 +38,7 @@ def test_the_terms_add_up_on_every_place():
 
 
 def test_a_click_labels_and_shift_takes_back(explorer):
-    point = next_batch(explorer.state)[0]
+    point = batch_of(explorer.state)[0]
     click(explorer, point)
     assert explorer.state.asked == (point,) and point in labelled(explorer.state)
     click(explorer, point)
@@ -65,7 +74,7 @@ def test_one_class_is_enough_and_the_last_label_stays(explorer):
 
 def test_step_takes_the_batch_that_was_shown_and_run_goes_to_the_goal(explorer):
     explorer.set(batch=7, posterior="one network", strategy="entropy")
-    shown = next_batch(explorer.state)
+    shown = batch_of(explorer.state)
     explorer.press("step")
     assert explorer.state.asked == shown and len(labelled(explorer.state)) == 13
     explorer.press("run")
@@ -150,12 +159,12 @@ def test_hover_describes_the_place_and_leaves_no_trace(explorer):
     [(0.02, 0.01, "agree on class 1"), (0.1, 0.5, "contradict"), (0.6, 0.05, "toss-up: a label"), (0.3, 0.3, "mix")],
 )
 def test_the_reason_follows_from_the_terms(noise, taught, words):
-    assert words in reason(Terms(noise=noise, taught=taught, prob=0.9))
+    assert words in kind_of_place(Terms(noise=noise, taught=taught, prob=0.9))
 
 
 @pytest.mark.parametrize("doubt, words", [(0.1, "the network is sure of class 1"), (0.6, "no other can contradict it")])
 def test_a_single_network_has_nobody_to_agree_with(doubt, words):
-    assert words in reason(Terms(noise=doubt, taught=0.0, prob=0.9), alone=True)
+    assert words in kind_of_place(Terms(noise=doubt, taught=0.0, prob=0.9), alone=True)
 
 
 @pytest.mark.parametrize("alone", [{"posterior": "one network"}, {"samples": 1}])
