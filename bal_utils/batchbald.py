@@ -56,6 +56,7 @@ class Configurations:
         probs_K_C = log_probs_K_C.double().softmax(dim=1)  # float32 rows sum to 1 only to 1e-7
         children_J = (self.probs_M[:, None] * (self.weights_M_K @ probs_K_C)).flatten()
         kept_m, probs_m = thin(children_J, limit, generator)
+
         parents_m, labels_m = kept_m // probs_K_C.shape[1], kept_m % probs_K_C.shape[1]
         weights_m_K = self.weights_M_K[parents_m].mul_(probs_K_C.T[labels_m])
         return Configurations(probs_m, weights_m_K.div_(weights_m_K.sum(dim=1, keepdim=True)))
@@ -66,6 +67,7 @@ class Configurations:
         leaders_M = torch.zeros_like(self.probs_M, dtype=torch.long)
         for leader_M in self.weights_M_K.topk(min(depth, num_samples), dim=1).indices.unbind(dim=1):
             leaders_M = leaders_M * num_samples + leader_M
+
         groups, group_M = leaders_M.unique(return_inverse=True)
         joint_M_K = self.probs_M[:, None] * self.weights_M_K
         joint_G_K = joint_M_K.new_zeros(len(groups), num_samples).index_add_(0, group_M, joint_M_K)
@@ -84,9 +86,11 @@ class Configurations:
         log_probs_n_K_C, configurations = log_probs_n_K_C.to(dtype), self.to(dtype)
         probs_M, weights_M_K = configurations.probs_M, configurations.weights_M_K
         finite = torch.finfo(dtype)  # keeps 0 log 0 at zero
+
         probs_n_K_C = log_probs_n_K_C.exp()
         predicted_M_nC = weights_M_K @ probs_n_K_C.transpose(0, 1).reshape(num_samples, -1)
         nats_nC = probs_M @ predicted_M_nC.clamp_min_(finite.tiny).log().mul_(predicted_M_nC)
+
         certainties_n_KC = probs_n_K_C.mul_(log_probs_n_K_C.clamp_min(finite.min)).flatten(1)
         weights_KC = (probs_M @ weights_M_K).repeat_interleave(num_classes)
         return certainties_n_KC @ weights_KC - nats_nC.view(-1, num_classes).sum(dim=1)
@@ -102,14 +106,25 @@ def thin(probs_J: Tensor, limit: int, generator: Generator | None) -> tuple[Tens
     probs_j = probs_J[possible_j]
     if len(possible_j) <= limit:
         return possible_j, probs_j
-    threshold, num_heavy = probs_j.sum() / limit, -1
-    while (found := int((heavy_j := probs_j > threshold).sum())) > num_heavy:  # without the heavy, a share is smaller
-        num_heavy, threshold = found, probs_j.masked_fill(heavy_j, 0).sum() / (limit - found)
+
+    threshold = _threshold(probs_j, limit)
     # Neighbours have labels in common: one random offset and equal steps spread the survivors evenly over them.
     offset = torch.rand((), generator=generator, dtype=torch.float64).to(probs_j.device)
     steps_j = ((probs_j / threshold).clamp_max(1).cumsum(0) + offset).floor()
     kept_m = steps_j.diff(prepend=steps_j.new_zeros(1)).nonzero().flatten()
     return possible_j[kept_m], probs_j[kept_m].clamp_min(threshold)
+
+
+def _threshold(probs_j: Tensor, limit: int) -> Tensor:
+    """The t at which Σ min(p / t, 1) = `limit`: as many are kept as may be."""
+    num_heavy, threshold = -1, probs_j.sum() / limit
+    while True:
+        heavy_j = probs_j > threshold
+        found = int(heavy_j.sum())
+        if found <= num_heavy:
+            return threshold
+        num_heavy = found
+        threshold = probs_j.masked_fill(heavy_j, 0).sum() / (limit - num_heavy)  # smaller, for the light share the rest
 
 
 def joint_mutual_information(log_probs_B_K_C: Tensor) -> float:
@@ -168,29 +183,32 @@ def batchbald_batch(
     batch_size = check_whole("batch_size", batch_size, at_least=1, at_most=num_inputs)
     max_configurations = check_whole("max_configurations", max_configurations, at_least=num_classes)
     generator = generator or stream(0, "batchbald")
+
     chooser = reporter = Configurations.before_any_label(num_samples, log_probs_N_K_C.device)
-    bounds_N = bald_bounds(chooser, log_probs_N_K_C)
+    bounds_N = _bald_bounds(chooser, log_probs_N_K_C)
     indices, scores, saturated = [], [0.0], False
     for size in range(batch_size):
         sampled = num_classes**size > max_configurations
-        saturated = saturated or (sampled and is_saturated(scores[-1], size, num_samples, max_configurations))
-        best = best_candidate(refinements(chooser, saturated), log_probs_N_K_C, bounds_N)
+        saturated = saturated or (sampled and _is_saturated(scores[-1], size, num_samples, max_configurations))
+        best = _best_candidate(_refinements(chooser, saturated), log_probs_N_K_C, bounds_N)
         bounds_N[best] = -math.inf
+
         chooser = chooser.observe(log_probs_N_K_C[best], max_configurations, generator)
         reporter = reporter.observe(log_probs_N_K_C[best], max_configurations, generator)
         indices.append(best)
         scores.append(max(scores[-1], reporter.information()))
+
     return AcquiredBatch(indices, scores[1:])
 
 
-def bald_bounds(before_any_label: Configurations, log_probs_N_K_C: Tensor) -> Tensor:
+def _bald_bounds(before_any_label: Configurations, log_probs_N_K_C: Tensor) -> Tensor:
     """The BALD score of every input, in float32: what its label tells with no other known, and never more after that."""
-    size = chunk_size(log_probs_N_K_C, before_any_label, torch.float32)
+    size = _chunk_size(log_probs_N_K_C, before_any_label, torch.float32)
     gains_N = in_parts(lambda part: before_any_label.gains(part, torch.float32), log_probs_N_K_C, size, torch.float32)
     return gains_N.double() + ROUNDING
 
 
-def chunk_size(log_probs_N_K_C: Tensor, configurations: Configurations, dtype: torch.dtype) -> int:
+def _chunk_size(log_probs_N_K_C: Tensor, configurations: Configurations, dtype: torch.dtype) -> int:
     """How many inputs at once keep their probabilities, and those of every configuration, within the budget."""
     budget = CPU_CHUNK_BYTES if log_probs_N_K_C.device.type == "cpu" else ACCELERATOR_CHUNK_BYTES
     _, num_samples, num_classes = log_probs_N_K_C.shape
@@ -198,7 +216,7 @@ def chunk_size(log_probs_N_K_C: Tensor, configurations: Configurations, dtype: t
     return max(1, budget // (dtype.itemsize * elements))
 
 
-def refinements(configurations: Configurations, saturated: bool) -> list[Configurations]:
+def _refinements(configurations: Configurations, saturated: bool) -> list[Configurations]:
     """Ways to bound a gain from above, from coarse and cheap to exact; where the batch is saturated, only the first."""
     num_configurations, num_samples = configurations.weights_M_K.shape
     if num_configurations == 1:
@@ -210,30 +228,32 @@ def refinements(configurations: Configurations, saturated: bool) -> list[Configu
     return [coarse] if saturated else [coarse, configurations.merged(2).to(torch.float32), *exact]
 
 
-def best_candidate(refinements: list[Configurations], log_probs_N_K_C: Tensor, bounds_N: Tensor) -> int:
+def _best_candidate(refinements: list[Configurations], log_probs_N_K_C: Tensor, bounds_N: Tensor) -> int:
     """The input of largest gain, lowest index first among equals; sharpens `bounds_N`, upper bounds, where needed.
 
     The highest bound is refined again and again, with the next highest of its level, until it is itself an exact gain:
     no other input can then gain more.
     """
     level_N = torch.zeros_like(bounds_N, dtype=torch.long)
-    best = int(bounds_N.argmax())
-    while (level := int(level_N[best])) < len(refinements):
+    while True:
+        best = int(bounds_N.argmax())
+        level = int(level_N[best])
+        if level == len(refinements):
+            return best
         configurations = refinements[level]
         dtype = configurations.weights_M_K.dtype
-        size = chunk_size(log_probs_N_K_C, configurations, dtype)
+        size = _chunk_size(log_probs_N_K_C, configurations, dtype)
         waiting_n = (level_N == level).nonzero().flatten()
         chunk_n = waiting_n[bounds_N[waiting_n].topk(min(size, len(waiting_n))).indices]
+
         gains_n = configurations.gains(log_probs_N_K_C[chunk_n], dtype).double()
         # Sums differ in their last digits with an input's place in the chunk: rounded, equal gains stay equal.
         gains_n = gains_n.round(decimals=10) if dtype == torch.float64 else gains_n + ROUNDING
         bounds_N[chunk_n] = torch.minimum(bounds_N[chunk_n], gains_n)
         level_N[chunk_n] += 1
-        best = int(bounds_N.argmax())
-    return best
 
 
-def is_saturated(score: float, size: int, num_samples: int, max_configurations: int) -> bool:
+def _is_saturated(score: float, size: int, num_samples: int, max_configurations: int) -> bool:
     """Whether `size` inputs have told all that `num_samples` can tell, up to the sampling error; if so, warns.
 
     A mean over M configurations of a doubt between 0 and log K has a standard error of at most log K / (2 sqrt(M)).

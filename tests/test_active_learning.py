@@ -10,6 +10,7 @@ import statistics
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -215,6 +216,14 @@ def test_every_posterior_runs(posterior, digits):
 def test_a_wrong_configuration_is_refused_before_anything_runs(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(SMALL, **changes)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(digits):
+    own = replace(SMALL, batch_size=np.int64(7), seed=np.int32(0), start=(np.int64(3), np.int64(4)), labels=np.uint8(9))
+    assert all(type(value) is int for value in (own.batch_size, own.seed, own.labels, *own.start))
+    record = run_active_learning(own, digits, device="cpu", progress=False)
+    plain = run_active_learning(replace(SMALL, start=(3, 4), labels=9), digits, device="cpu", progress=False)
+    assert comparable(record) == comparable(plain) and json.loads(json.dumps(record)) == record
 
 
 def test_more_labels_than_images(digits):

@@ -13,6 +13,12 @@ def test_whole_numbers_of_numpy_are_whole_numbers(value):
     assert came == 3 and type(came) is int
 
 
+def test_whole_numbers_may_be_of_any_size():
+    assert check_whole("seed", np.int64(-3)) == -3
+    with pytest.raises(ValueError, match="^seed: "):
+        check_whole("seed", 1.5)
+
+
 @pytest.mark.parametrize("value", [0, 4, -1, True, 2.0, "2", None, float("nan"), np.float64(2), np.bool_(True)])
 def test_what_is_no_whole_number_of_the_range_is_refused_by_name(value):
     with pytest.raises(ValueError, match="^size: "):

@@ -22,6 +22,7 @@ from bal_utils.records import (
     save_run,
     sole_writer,
     stack_runs,
+    write_json,
 )
 
 
@@ -48,6 +49,14 @@ def test_a_failed_save_leaves_the_old_record(tmp_path):
 def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
     [run] = [load_run(save_run(tmp_path / "run.json", record([np.int64(20)], [np.float64(0.5)])))]
     assert run == record([20], [0.5])
+
+
+def test_what_is_no_record_is_written_in_the_same_way(tmp_path):
+    path = write_json(tmp_path / "marks.json", {"done": np.int32(3)})
+    assert json.loads(path.read_text()) == {"done": 3}
+    with pytest.raises(ValueError, match="^value: "):
+        write_json(path, {"done": math.nan})
+    assert json.loads(path.read_text()) == {"done": 3} and os.listdir(tmp_path) == ["marks.json"]
 
 
 def test_a_full_disk_leaves_the_old_record_and_names_the_file(tmp_path):

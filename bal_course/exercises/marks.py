@@ -15,7 +15,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from bal_utils.records import save_run
+from bal_utils.records import write_json
 from bal_utils.runtime import data_home
 
 Event = Literal["hint", "solution", "done"]
@@ -94,7 +94,7 @@ def note(name: str, event: Event) -> str:
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=SECONDS_TO_WAIT):
             kept = _added(load(), name, event)  # read again: another kernel may have written
             if kept is not None:
-                save_run(os.path.realpath(path), kept)  # a link stays a link
+                write_json(os.path.realpath(path), kept)  # a link stays a link
     except ValueError as error:
         return str(error)
     except (OSError, RuntimeError) as error:  # the latter where a disk has no locks

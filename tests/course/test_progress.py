@@ -66,7 +66,7 @@ def test_help_that_came_before_is_told(kept, looked_at, help_kept):
 
 
 def test_the_first_time_counts(kept):
-    marks.save_run(kept, {"start_here.exercise_4": {"done": "2020-02-29"}})
+    marks.write_json(kept, {"start_here.exercise_4": {"done": "2020-02-29"}})
     exercise_4.solution()
     exercise_4.check("A")
     assert read(kept) == {"start_here.exercise_4": {"done": "2020-02-29"}}
@@ -74,7 +74,7 @@ def test_the_first_time_counts(kept):
 
 def test_a_mark_outlives_a_change_of_the_text(kept):
     """It is filed under the exercise's name, so a new title shows the old mark, and a name that is gone does no harm."""
-    marks.save_run(kept, {"start_here.exercise_4": {"done": "2020-02-29"}, "gone.exercise_9": {"done": "2020-02-29"}})
+    marks.write_json(kept, {"start_here.exercise_4": {"done": "2020-02-29"}, "gone.exercise_9": {"done": "2020-02-29"}})
     chapter = progress.Chapter("00", "topic", {"start_here.exercise_4": "Another title"})
     assert "✓ Another title (2020-02-29)" in str(progress.Overview([chapter], marks.load(), ""))
     exercise_1.check(exercise_1.answer)
