@@ -48,8 +48,7 @@ from functools import lru_cache, wraps
 from threading import RLock
 from typing import Any, ClassVar
 
-from bal_scenes.controls import Button, Choice, Control, IntSlider, Slider, Toggle
-from bal_scenes.events import HANDLERS, Event
+from bal_scenes.controls import HANDLERS, Button, Choice, Control, Event, IntSlider, Slider, Toggle
 from bal_scenes.scene import Scene
 from bal_scenes.share import check_copyable, from_text, to_text
 
@@ -59,7 +58,7 @@ stage = lru_cache(maxsize=64)
 BUSY = "computing…"
 
 
-def _alone(method: Callable) -> Callable:
+def _one_at_a_time(method: Callable) -> Callable:
     """Makes a method wait for its turn: JupyterLab hands the messages of different widgets to different threads."""
 
     @wraps(method)
@@ -108,16 +107,16 @@ class Explorer:
         return self._state
 
     @state.setter
-    @_alone
+    @_one_at_a_time
     def state(self, state: Any) -> None:
         self._go(self._checked(state))
 
-    @_alone
+    @_one_at_a_time
     def set(self, **values: Any) -> None:
         """Changes some fields of the state; ValueError where a value is out of range."""
         self.state = replace(self._state, **values)
 
-    @_alone
+    @_one_at_a_time
     def move(self, field: str, value: Any) -> None:
         """Does what the control of this field does: as `set`, but a refusal becomes a sentence in the status line."""
         self._try(lambda state: replace(state, **{field: value}), remember=False)
@@ -130,7 +129,7 @@ class Explorer:
         """Goes to a state written by `state_as_text`. Raises ValueError, with a sentence, where the text is no such."""
         self.state = from_text(type(self).__name__, self.State, text)
 
-    @_alone
+    @_one_at_a_time
     def undo(self) -> None:
         """Takes back the last click, drag, key or button; sliders moved since then stay where they are."""
         if self._history:
@@ -138,19 +137,19 @@ class Explorer:
         else:
             self._say("There is nothing to undo.")
 
-    @_alone
+    @_one_at_a_time
     def reset(self) -> None:
         """Back to the first state. Can be undone."""
         self._go(self._start, remember=True)
 
-    @_alone
+    @_one_at_a_time
     def press(self, action: str, *, slow: bool = False) -> None:
         """Does what the button of this action does."""
         if slow:
             self._say(BUSY, busy=True)
         self._try(getattr(self, action), remember=True)
 
-    @_alone
+    @_one_at_a_time
     def dispatch(self, event: Event) -> None:
         """Does what the explorer's handler says to an event; a drag is one step of `undo` from start to drop."""
         handler = getattr(self, HANDLERS[event.kind], None)
@@ -170,7 +169,7 @@ class Explorer:
         return picture(self.scene)
 
     @property
-    @_alone
+    @_one_at_a_time
     def widget(self) -> Any:
         """The ipywidgets box of controls, picture and status; built when first asked for."""
         if self._view is None:

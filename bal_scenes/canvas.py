@@ -1,18 +1,15 @@
 """The shared picture in the browser: Python computes a scene, a canvas draws it and reports what the learner does."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
 
-from bal_scenes.events import Event
+from bal_scenes.browser import FOLDER, WIDGET, source
+from bal_scenes.controls import Event
 from bal_scenes.scene import Scene
-
-HERE = Path(__file__).parent
-SCRIPTS = ("layers.js", "draw.js", "canvas.js", "input.js")  # one module, in this order
 
 
 def packed(scene: Any) -> Any:
@@ -29,8 +26,8 @@ def packed(scene: Any) -> Any:
 class Canvas(anywidget.AnyWidget):
     """One scene, its status line, and events. `on_event` is called with each `Event`."""
 
-    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    _css = HERE / "canvas.css"
+    _esm = source(*WIDGET)
+    _css = FOLDER / "canvas.css"
     scene = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)

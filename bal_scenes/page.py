@@ -27,41 +27,14 @@ import numpy as np
 from tqdm import tqdm
 
 from bal_scenes.base import Button, Choice, Control, Explorer, Toggle
-from bal_scenes.canvas import HERE, SCRIPTS
+from bal_scenes.browser import WIDGET, source
 from bal_scenes.scene import Scene
 from bal_scenes.share import typed
-from bal_scenes.shelf import Shelf
+from bal_scenes.store import SceneStore
 
-MOST = 2000  # combinations; more would make a page that nobody waits for
-MANY = 20  # scenes from which on a progress bar is shown
+MOST_SCENES = 2000  # more would make a page that nobody waits for
+SCENES_WITH_A_BAR = 20  # from so many on, progress is shown
 Fields = dict[str, list[Any]]
-
-# The policy makes the browser itself refuse whatever is not in the file, and every script but the one named by its sum.
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-$sum'; style-src 'unsafe-inline'; base-uri 'none'">
-<title>$title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<main style="--ratio: $ratio">
-<h1>$title</h1>
-<form class="page-controls" autocomplete="off"></form>
-<div class="page-picture"><noscript>The picture needs JavaScript.</noscript><div></div><div class="page-tip" aria-hidden="true" hidden></div></div>
-<form class="page-share" autocomplete="off"><button type="button">Copy scene</button><button>Paste scene</button>
-<input aria-label="Scene" placeholder="a copied scene, one line of text"></form>
-<p class="page-note">$count. Clicks, drags and all other settings: live in the notebook.</p>
-</main>
-<script type="text/plain" id="scenes">$scenes</script>
-<script type="module">$script</script>
-</body>
-</html>
-""")  # noqa: E501
 
 
 def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Sequence], title: str) -> Path:
@@ -75,16 +48,16 @@ def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Seq
     if not path.parent.is_dir():  # said before the scenes are computed, not after
         raise ValueError(f"path: there is no folder {path.parent}")
     chosen = _checked(explorer, fields)
-    shelf = Shelf()
-    scenes = [shelf.scene(scene) for scene in _computed(explorer, chosen)]
-    first = scenes[0]
-    script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.js"))
-    page = PAGE.substitute(
+    store = SceneStore()
+    scenes = [store.add(scene) for scene in _computed(explorer, chosen)]
+    first, script = scenes[0], source(*WIDGET, "page.js")
+    # the page's policy makes the browser refuse whatever is not in the file, and every script but the one of this sum
+    page = Template(source("page.html")).substitute(
         title=html.escape(title),
-        style="\n".join((HERE / name).read_text(encoding="utf-8") for name in ("canvas.css", "page.css")),
+        style=source("canvas.css", "page.css"),
         ratio=f"{first['width'] / first['height']:.3f}",
         count=f"{len(scenes):,} stored scenes" if len(scenes) > 1 else "One stored scene",
-        scenes=shelf.folded(scenes=scenes, **_described(explorer, chosen)),
+        scenes=store.as_text(scenes=scenes, **_described(explorer, chosen)),
         script=script,
         sum=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -107,9 +80,9 @@ def _checked(explorer: Explorer, fields: Mapping[str, Sequence]) -> Fields:
         for value in values:
             controls[name].check(value)
         chosen[name] = values if isinstance(controls[name], Choice) else sorted(values)
-    if (count := math.prod(map(len, chosen.values()))) > MOST:
+    if (count := math.prod(map(len, chosen.values()))) > MOST_SCENES:
         sizes = " × ".join(f"{name} {len(values)}" for name, values in chosen.items())
-        raise ValueError(f"fields: expected at most {MOST:,} combinations, got {count:,} ({sizes})")
+        raise ValueError(f"fields: expected at most {MOST_SCENES:,} combinations, got {count:,} ({sizes})")
     return chosen
 
 
@@ -119,7 +92,7 @@ def _field_controls(explorer: Explorer) -> list[Control]:
 
 def _computed(explorer: Explorer, chosen: Fields) -> Iterator[Scene]:
     combinations = list(product(*chosen.values()))
-    for values in tqdm(combinations, desc="scenes", unit="scene", disable=len(combinations) < MANY):
+    for values in tqdm(combinations, desc="scenes", unit="scene", disable=len(combinations) < SCENES_WITH_A_BAR):
         named = dict(zip(chosen, values, strict=True))
         state = replace(explorer.state, **named)
         try:
@@ -149,14 +122,14 @@ def _described(explorer: Explorer, chosen: Fields) -> dict[str, Any]:
 
 def _native(control: Control, values: list[Any]) -> dict[str, Any]:
     """A control for page.js: its type, and the words of each value as the notebook's control shows them."""
-    told = {"field": control.field, "label": control.label, "values": values}
+    described = {"field": control.field, "label": control.label, "values": values}
     if isinstance(control, Toggle):
-        return told | {"type": "checkbox", "words": []}
+        return described | {"type": "checkbox", "words": []}
     if isinstance(control, Choice):
         words = {value: word for word, value in control.options.items()} if isinstance(control.options, Mapping) else {}
-        return told | {"type": "select", "words": [str(words.get(value, value)) for value in values]}
+        return described | {"type": "select", "words": [str(words.get(value, value)) for value in values]}
     spec = control.build().readout_format
-    return told | {"type": "range", "words": [_number(value, spec) for value in values]}
+    return described | {"type": "range", "words": [_number(value, spec) for value in values]}
 
 
 def _number(value: float, spec: str) -> str:
@@ -214,21 +187,30 @@ EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command; see `--help`."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m bal_scenes.page", None, HELP, EXAMPLES, formatter_class=raw)
-    add = parser.add_argument
-    add("explorer", metavar="MODULE:CLASS", help="for example bal_course.explorers.three_kinds:ThreeKinds")
-    add("--field", action="append", default=[], metavar="NAME=VALUE,…", help="a field and its values; may be repeated")
-    add("--state", metavar="SCENE", help="a copied scene, for the other fields and for the page's first scene")
-    add("--title", help="heading of the page (default: the first line of the explorer's description)")
-    add("--out", required=True, type=Path, metavar="FILE", help="the HTML file to write")
-    told = parser.parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m bal_scenes.page",
+        description=HELP,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "explorer", metavar="MODULE:CLASS", help="for example bal_course.explorers.three_kinds:ThreeKinds"
+    )
+    parser.add_argument(
+        "--field", action="append", default=[], metavar="NAME=VALUE,…", help="a field and its values; may be repeated"
+    )
+    parser.add_argument(
+        "--state", metavar="SCENE", help="a copied scene, for the other fields and for the page's first scene"
+    )
+    parser.add_argument("--title", help="heading of the page (default: the first line of the explorer's description)")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the HTML file to write")
+    options = parser.parse_args(arguments)
     try:
-        explorer = _explorer(told.explorer)
-        if told.state:
-            explorer.restore(told.state)
-        title = told.title or (type(explorer).__doc__ or type(explorer).__name__).strip().splitlines()[0].rstrip(".")
-        path = write_page(explorer, told.out, fields=_read_fields(explorer, told.field), title=title)
+        explorer = _explorer(options.explorer)
+        if options.state:
+            explorer.restore(options.state)
+        title = options.title or (type(explorer).__doc__ or type(explorer).__name__).strip().splitlines()[0].rstrip(".")
+        path = write_page(explorer, options.out, fields=_read_fields(explorer, options.field), title=title)
     except (ValueError, ImportError) as error:
         parser.error(str(error))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -1,35 +1,30 @@
-"""The widgets of an explorer: controls, canvas, status line, and the field through which scenes are copied."""
+"""The widgets of an explorer: controls, picture, status line, and the field through which scenes are copied.
 
+This module knows an explorer by what it can be asked to do (`move`, `press`, `dispatch`, `undo`, `reset`, `restore`); it
+imports nothing of `base`, which builds a `View` when an explorer is first shown.
+"""
+
+import html
+import io
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ipywidgets import Accordion, Box, Button, HBox, Text, VBox
+from ipywidgets import HTML, Accordion, Box, Button, HBox, Image, Text, VBox
 
 from bal_scenes import controls
-from bal_scenes.events import HANDLERS
-
-if TYPE_CHECKING:
-    from bal_scenes.base import Explorer
+from bal_scenes.controls import HANDLERS
+from bal_scenes.scene import Scene
+from bal_scenes.static import picture
 
 SHARE = "Copy or paste this scene"
 
 
-def build_canvas(explorer: "Explorer") -> Any:
-    """The live canvas, or a still picture where anywidget is not installed."""
-    try:
-        from bal_scenes.canvas import Canvas
-    except ImportError:
-        from bal_scenes.still import Still as Canvas
-    listens = [kind for kind, handler in HANDLERS.items() if hasattr(explorer, handler)]
-    return Canvas(explorer.dispatch, listens=listens, wanted_keys=list(explorer.keys))
-
-
 class View:
-    """Builds the widgets once and keeps them in step with the explorer's state."""
+    """Builds an explorer's widgets once and keeps them in step with its state."""
 
-    def __init__(self, explorer: "Explorer") -> None:
+    def __init__(self, explorer: Any) -> None:
         self.explorer = explorer
-        self.canvas = build_canvas(explorer)
+        self.canvas = _canvas_of(explorer)
         self.fields: list[tuple[Any, Any]] = []  # a control and its widget
         self._following = False
         body = VBox([Box(self._controls()).add_class("bal-controls"), self.canvas]).add_class("bal-body")
@@ -88,6 +83,39 @@ class View:
             self.explorer.restore(self.field.value)
         except ValueError as error:
             self.canvas.say(str(error), failed=True)
+
+
+class StillPicture(VBox):
+    """Stands in for `Canvas` where anywidget is not installed: the same scene drawn by Matplotlib, without events."""
+
+    def __init__(self) -> None:
+        self.image = Image(format="png", layout={"max_width": "100%"})
+        self.status = HTML()
+        super().__init__([self.image, self.status])
+
+    def show(self, scene: Scene) -> None:
+        """Draws a scene and its status."""
+        png = io.BytesIO()
+        picture(scene).savefig(png, format="png", dpi=100)
+        self.image.value, self.image.tooltip = png.getvalue(), scene["alt"]
+        self.say(scene["status"])
+
+    def say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:
+        """Shows a sentence under the picture."""
+        mark = "⚠ " if failed else "⏳ " if busy else ""
+        self.status.value = f'<div role="status" aria-live="polite">{mark}{html.escape(status)}</div>'
+
+    def copy(self, words: str) -> None:
+        """Does nothing: without a canvas there is no way to the clipboard, the field shows the words."""
+
+
+def _canvas_of(explorer: Any) -> Any:
+    try:
+        from bal_scenes.canvas import Canvas
+    except ImportError:
+        return StillPicture()
+    listens = [kind for kind, handler in HANDLERS.items() if hasattr(explorer, handler)]
+    return Canvas(explorer.dispatch, listens=listens, wanted_keys=list(explorer.keys))
 
 
 def _button(label: str, act: Any) -> Button:

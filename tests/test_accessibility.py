@@ -21,7 +21,7 @@ from bal_utils import plotting
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
 
 ROOT = Path(__file__).parent.parent
-EXPLORERS = ROOT / "bal_scenes"
+BROWSER_FILES = ROOT / "bal_scenes" / "browser"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FOR_WORDS = {"blue", "vermillion", "green", "grey", "black"}
 FAR = 12.0  # CIEDE2000, of which 1 is just seen; Okabe and Ito's colours with our grey come to 9.0
@@ -178,14 +178,16 @@ def test_a_picture_that_takes_clicks_has_something_for_the_arrow_keys(name):
 
 
 def test_words_on_the_canvas_are_not_small():
-    for path in EXPLORERS.glob("*.js"):
+    scripts = list(BROWSER_FILES.glob("*.js"))
+    assert scripts
+    for path in scripts:
         assert all(int(size) >= SMALLEST for size in re.findall(r"font\(context, (\d+)", path.read_text())), path.name
-    sizes = re.findall(r"font(?:-size)?: (\d+)px", (EXPLORERS / "canvas.css").read_text())
+    sizes = re.findall(r"font(?:-size)?: (\d+)px", (BROWSER_FILES / "canvas.css").read_text())
     assert sizes and all(int(size) >= SMALLEST for size in sizes)
 
 
 def test_words_and_frames_of_the_canvas_stand_out():
-    script = (EXPLORERS / "layers.js").read_text()
+    script = (BROWSER_FILES / "layers.js").read_text()
     ink, soft, frame, paper = re.search(
         r'INK = "(.*?)", SOFT = "(.*?)", FRAME = "(.*?)", PAPER = "(.*?)"', script
     ).groups()
@@ -195,7 +197,7 @@ def test_words_and_frames_of_the_canvas_stand_out():
 
 def test_words_of_the_style_sheet_stand_out():
     """Every colour for words against every background, whichever of them meet."""
-    sheet = (EXPLORERS / "canvas.css").read_text()
+    sheet = (BROWSER_FILES / "canvas.css").read_text()
     words = hexes(re.findall(r"[^-]color: #(\w+)", sheet))
     papers = hexes(re.findall(r"background: #(\w+)", sheet))
     assert len(words) >= 2 and len(papers) >= 3

@@ -11,7 +11,7 @@ import pytest
 from browser_lab import Lab
 from page_lab import Wave, WavePage, WaveState, as_source
 
-from bal_scenes.canvas import HERE, SCRIPTS
+from bal_scenes.browser import WIDGET, source
 from bal_scenes.page import write_page
 from bal_scenes.share import from_text
 
@@ -123,8 +123,8 @@ render({ el, model: { get: (name) => values[name], on() {}, off() {}, send() {} 
 def test_the_pixels_are_those_of_the_live_widget(open_page, lab, tmp_path, holes):
     wave = open_page(f"#{json.dumps({'kind': 'square', 'pitch': 2, 'holes': holes})}")
     width = wave.page.locator(".bal-canvas").evaluate("el => el.clientWidth")
-    source = REFERENCE % as_source(Wave().compute(WaveState(kind="square", pitch=2.0, holes=holes)))
-    script = "\n".join([*((HERE / name).read_text() for name in SCRIPTS), source])
+    drawn = REFERENCE % as_source(Wave().compute(WaveState(kind="square", pitch=2.0, holes=holes)))
+    script = source(*WIDGET) + "\n" + drawn
     (tmp_path / "live.html").write_text(
         f'<!doctype html><meta charset="utf-8"><div style="width:{width}px"></div><script type="module">{script}</script>'
     )

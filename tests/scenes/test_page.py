@@ -218,7 +218,7 @@ def test_what_cannot_be_shown_is_refused_with_a_sentence(tmp_path, fields, words
 
 
 def test_as_many_combinations_as_allowed_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("bal_scenes.page.MOST", 24)
+    monkeypatch.setattr("bal_scenes.page.MOST_SCENES", 24)
     page = write_page(Wave(), tmp_path / "a.html", fields={"seed": range(12), "holes": [False, True]}, title="t")
     assert "24 stored scenes" in page.read_text()
     with pytest.raises(ValueError, match="at most 24 combinations, got 25"):

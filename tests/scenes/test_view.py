@@ -9,7 +9,8 @@ from ipywidgets import Accordion, Button, FloatSlider, Image
 
 from bal_scenes.base import Button as Press
 from bal_scenes.base import Explorer, Slider
-from bal_scenes.canvas import HERE, SCRIPTS, Canvas, packed
+from bal_scenes.browser import FOLDER
+from bal_scenes.canvas import Canvas, packed
 from bal_scenes.scene import line, panel, points, scene
 
 
@@ -160,6 +161,8 @@ def test_without_anywidget_the_picture_is_still_there(tiny, monkeypatch):
 
 
 def test_nothing_is_fetched_from_elsewhere():
-    for name in (*SCRIPTS, "canvas.css"):
-        text = (HERE / name).read_text(encoding="utf-8")
-        assert not any(word in text for word in ("http:", "https:", "import ", "@import", "url(")), name
+    files = [path for path in FOLDER.iterdir() if path.suffix in {".js", ".css", ".html"}]
+    assert len(files) == 8
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert not any(word in text for word in ("http:", "https:", "import ", "@import", "url(")), path.name

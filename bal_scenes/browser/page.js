@@ -3,9 +3,9 @@
 const NUMBERS = { float32: Float32Array, uint8: Uint8Array };
 
 // The store: a length, JSON, then the bytes of the arrays that its layers name.
-async function unfolded(text) {
-  const folded = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([folded]).stream().pipeThrough(new DecompressionStream("gzip"));
+async function readStore(text) {
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const bytes = await new Response(stream).arrayBuffer(), length = new DataView(bytes).getUint32(0, true);
   const store = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
   const arrays = store.arrays.map(([type, start, count]) => new NUMBERS[type](bytes, 4 + length + start, count));
@@ -171,7 +171,7 @@ class Page {
   }
 }
 
-unfolded(document.getElementById("scenes").textContent).then(
+readStore(document.getElementById("scenes").textContent).then(
   (store) => new Page(store, document.querySelector("main")),
   (error) => { document.querySelector(".page-picture").textContent = `The scenes could not be read: this page needs a browser of 2023 or later. (${error.message})`; },
 );

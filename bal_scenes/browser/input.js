@@ -2,7 +2,7 @@
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-class Hands {
+class Input {
   constructor(picture) {
     Object.assign(this, { picture, canvas: picture.canvas, model: picture.model, held: null, dragged: null, over: false });
     this.pace = paced((event) => this.model.send(event));
@@ -165,10 +165,10 @@ class Hands {
 }
 
 function render({ model, el }) {
-  const picture = new Picture(model, el), hands = new Hands(picture), release = claimKeys(el);
+  const picture = new Picture(model, el), input = new Input(picture), release = claimKeys(el);
   let times = 0; // the controls beside the canvas are built meanwhile, on a busy machine late
   const naming = setInterval(() => { nameControls(el); if (++times > 20) clearInterval(naming); }, 500);
-  return () => { clearInterval(naming); release(); hands.close(); picture.close(); };
+  return () => { clearInterval(naming); release(); input.close(); picture.close(); };
 }
 
 export default { render };

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bal_scenes.scene import heat, line, panel, points, scene
-from bal_scenes.shelf import Shelf, shaded
+from bal_scenes.store import SceneStore, as_shades
 
 PLANE = {"x": (-2, 2), "y": (-2, 2)}
 ALT = "Some map or line for a test"
@@ -27,7 +27,7 @@ def test_a_stored_map_has_the_colours_and_the_bar_of_the_live_one(ends):
     values_R_C = np.random.default_rng(0).normal(size=(20, 30))
     values_R_C[0, :2] = np.inf, -np.inf
     live = heat(values_R_C, **PLANE, bar="height", **ends)
-    stored = shaded(live)
+    stored = as_shades(live)
     assert stored["values"].dtype == np.uint8 and len(set(colours_of(live))) > 100
     assert colours_of(stored) == colours_of(live)
     up = [
@@ -38,38 +38,38 @@ def test_a_stored_map_has_the_colours_and_the_bar_of_the_live_one(ends):
 
 def test_a_map_with_holes_stays_as_it_is():
     layer = heat([[0.0, np.nan], [1.0, 2.0]], **PLANE)
-    assert shaded(layer) is layer, "what is transparent has no colour"
+    assert as_shades(layer) is layer, "what is transparent has no colour"
 
 
 def test_equal_arrays_and_equal_layers_have_one_place():
-    shelf = Shelf()
+    store = SceneStore()
     x = np.linspace(0, 1, 7)
     scenes = [
-        shelf.scene(scene(panel(line(x, height * x), points(x, x, colour=colour)), alt=ALT))
+        store.add(scene(panel(line(x, height * x), points(x, x, colour=colour)), alt=ALT))
         for height, colour in ((1, "blue"), (2, "blue"), (1, "orange"))
     ]
     assert [one["panels"][0]["layers"] for one in scenes] == [[0, 1], [2, 1], [0, 3]]
     # x and x of the points; x and y of the lines, which end in a gap: for height 1 they are the same
-    assert len(shelf.arrays) == len(shelf.places) == 3
-    assert all(start % 4 == 0 for _, start, _ in shelf.places)
+    assert len(store.places) == 3
+    assert all(start % 4 == 0 for _, start, _ in store.places)
 
 
 def test_values_of_different_types_are_not_taken_for_each_other():
-    shelf = Shelf()
+    store = SceneStore()
     layer = heat(np.zeros((2, 2)), **PLANE)
-    shelf.scene(scene(panel(layer | {"more": np.zeros(1, np.float32), "other": np.zeros(4, np.uint8)}), alt=ALT))
-    assert sorted((kind, count) for kind, _, count in shelf.places) == [("float32", 1), ("uint8", 4), ("uint8", 768)]
+    store.add(scene(panel(layer | {"more": np.zeros(1, np.float32), "other": np.zeros(4, np.uint8)}), alt=ALT))
+    assert sorted((kind, count) for kind, _, count in store.places) == [("float32", 1), ("uint8", 4), ("uint8", 768)]
 
 
 def test_a_map_costs_at_most_a_byte_a_cell():
-    shelf, generator = Shelf(), np.random.default_rng(0)
+    store, generator = SceneStore(), np.random.default_rng(0)
     noise = [heat(generator.random((40, 40)), **PLANE) for _ in range(200)]  # cannot be compressed
-    text = shelf.folded(scenes=[shelf.scene(scene(panel(layer, **PLANE), alt=ALT)) for layer in noise])
+    text = store.as_text(scenes=[store.add(scene(panel(layer, **PLANE), alt=ALT)) for layer in noise])
     assert len(text) < 200 * (1600 + 100) * 4 / 3, "base64 takes four letters for three bytes"
     whole = gzip.decompress(base64.b64decode(text))
-    assert whole.endswith(shelf.bytes) and len(shelf.bytes) >= 200 * 1600
+    assert whole.endswith(store.buffer) and len(store.buffer) >= 200 * 1600
 
 
 def test_what_is_not_finite_is_refused():
     with pytest.raises(ValueError):
-        Shelf().folded(value=float("nan"))
+        SceneStore().as_text(value=float("nan"))
