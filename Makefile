@@ -138,9 +138,10 @@ bench: build/bench/.installed ## speed and memory against other packages, as rat
 	build/bench/bin/python tests/benchmarks $(BENCH)
 
 constraints: ## write constraints.txt anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate publishing/site/requirements.in \
-		-o publishing/site/requirements.txt
+	uv pip compile --universal --python-version 3.11 --all-extras --no-annotate \
+		--custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
+	uv pip compile --universal --python-version 3.11 --no-annotate --custom-compile-command 'make constraints' \
+		publishing/site/requirements.in -o publishing/site/requirements.txt
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build bal_utils.egg-info .pytest_cache .ruff_cache

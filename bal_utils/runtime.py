@@ -73,7 +73,7 @@ def stream(seed: int, *purpose: str | int) -> Generator:
 
 def data_home() -> Path:
     """The platform's folder for what a person made and would miss: marks and labels. It need not exist yet."""
-    import platformdirs  # comes with pooch, which finds the cache folder in the same way
+    import platformdirs
 
     return platformdirs.user_data_path("bayesian-active-learning", appauthor=False)
 
@@ -106,4 +106,4 @@ def git_revision(package: Path = Path(__file__).parent) -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return commit + "+changes" * bool(changes)
+    return f"{commit}+changes" if changes else commit

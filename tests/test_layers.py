@@ -26,7 +26,17 @@ ROOMS = (
     "sweep",
 )
 STYLE = "bal_utils.plotting"  # all that the widget engine may know of the library
-OPTIONAL = ("IPython", "ipywidgets", "anywidget", "pyro", "dask", "distributed", "pooch", "torchmetrics", "jupyterlab")
+OPTIONAL = (
+    "IPython",
+    "ipywidgets",
+    "anywidget",
+    "pyro",
+    "dask",
+    "distributed",
+    "requests",
+    "platformdirs",
+    "jupyterlab",
+)
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

@@ -91,7 +91,7 @@ def load_images(name: str = "mnist") -> ImageData:
         raise ValueError(f"name: expected one of 'mnist', 'digits', got {name!r}")
     try:
         return load_mnist()
-    except (ConnectionError, ModuleNotFoundError) as error:  # without pooch there is no download either
+    except (ConnectionError, ModuleNotFoundError) as error:  # without requests there is no download
         warnings.warn(
             f"MNIST cannot be had ({error}). In its place: scikit-learn's digits, 1,797 images of 8x8 pixels; numbers and "
             "figures differ from those in the text. To get MNIST, connect to the internet and run this again, or put its "

@@ -59,6 +59,7 @@ MIRRORS: tuple[str, ...] = (
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
 TIMEOUTS = (5, 20)  # seconds to connect, and to wait for the next bytes
+CHUNK = 8_192  # bytes between two looks at the bounds
 LONGEST_DOWNLOAD = 300  # seconds for one file from one mirror: the largest, 10 MB, needs 33 kB a second
 GZIP_ROOM = 65_536  # five bytes in 64 KiB that are stored as they are, and the header
 MOST_DIMENSIONS = 32  # of an array, in every version of NumPy
@@ -126,9 +127,9 @@ def cache_folder() -> Path:
     """Where downloads are kept: `BAL_CACHE_DIR`, else the platform's cache folder. It need not exist yet."""
     if named := os.environ.get("BAL_CACHE_DIR"):
         return Path(os.path.expanduser(named))  # which leaves a ~ that stands for nobody as it is
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("bayesian-active-learning"))
+    return platformdirs.user_cache_path("bayesian-active-learning")
 
 
 def download(folder: Path, file: MnistFile) -> Path:
@@ -177,7 +178,7 @@ def _fetch(url: str, most: int) -> bytes:
 
     Raises ValueError for more than `most` bytes, TimeoutError after `LONGEST_DOWNLOAD` seconds, and what requests raises.
     """
-    import pooch
+    import requests
     from tqdm import tqdm
 
     arriving, done = _Arriving(most), Future()
@@ -189,14 +190,18 @@ def _fetch(url: str, most: int) -> bytes:
 
     def receive() -> None:
         try:
-            pooch.HTTPDownloader(progressbar=bar, **settings)(url, arriving, None)
+            with requests.get(url, stream=True, **settings) as response:
+                response.raise_for_status()
+                bar.total = int(response.headers.get("Content-Length", 0)) or None
+                for chunk in response.iter_content(CHUNK):
+                    arriving.write(chunk)
+                    bar.update(len(chunk))
             done.set_result(arriving.getvalue())
         except Exception as error:
             done.set_exception(error)
 
     name = url.rpartition("/")[2]
-    # pooch sets the total once the mirror has told it, but asks for the bar's truth before, which needs a total
-    with tqdm(total=1, desc=f"Downloading {name}", unit="B", unit_scale=True, leave=False) as bar, arriving:
+    with tqdm(desc=f"Downloading {name}", unit="B", unit_scale=True, leave=False) as bar, arriving:
         # A mirror that sends a byte now and then meets no time-out of a socket: it is waited for from outside, and left
         # behind by a thread that does not keep Python alive.
         Thread(target=receive, daemon=True).start()

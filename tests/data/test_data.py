@@ -97,9 +97,9 @@ def test_without_mnist_the_digits_stand_in_and_say_so(no_network, monkeypatch, d
         load_mnist()
 
 
-def test_without_pooch_the_digits_stand_in(no_network, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pooch", None)  # as if it were not installed
-    with pytest.warns(UserWarning, match=r"MNIST cannot be had \(.*pooch"):
+def test_without_requests_the_digits_stand_in(no_network, monkeypatch):
+    monkeypatch.setitem(sys.modules, "requests", None)  # as if it were not installed
+    with pytest.warns(UserWarning, match=r"MNIST cannot be had \(.*requests"):
         assert load_images().is_stand_in
 
 

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for `pytest` without `python -m`
 
+from publishing import vendor
 from publishing.site import JUPYTER_BOOK, ROOT, build
 
 # Every way in that a page has, tried from a timer: what Playwright calls itself may evaluate text. Port 9 answers nobody.
@@ -59,7 +60,17 @@ def attack() -> Callable:
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
+def libraries() -> None:
+    """The packages with JavaScript are in build/vendor."""
+    if not list(vendor.CACHE.glob("*.whl")):
+        try:
+            vendor.download(vendor.CACHE)
+        except RuntimeError as error:
+            pytest.skip(f"build/vendor is empty, and {error}")
+
+
+@pytest.fixture(scope="session")
+def site(libraries) -> Path:
     """The site; built anew where something has changed since `make site`."""
     if not JUPYTER_BOOK.exists():
         pytest.skip("Jupyter Book is not installed: `make site` puts it into build/site-env (CI does)")

