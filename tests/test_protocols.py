@@ -12,7 +12,7 @@ from bal_utils.active_learning import MODELS, PROTOCOLS, LoopConfig, in_json, ru
 from bal_utils.data import load_images, unit_pixels
 from bal_utils.models import MLP, GalCNN
 from bal_utils.records import load_runs
-from bal_utils.sweep import main
+from bal_utils.sweep.__main__ import main
 from bal_utils.training.fit import FitConfig, fit, initialised
 
 FIGURES = Path(__file__).parent.parent / "figures"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
-PATIENCE = 5  # seconds for the scheduler to answer
-WORKERS_PATIENCE = 20  # seconds for a first worker to come: it has to import Python packages
+SCHEDULER_SECONDS = 5  # to answer
+WORKER_SECONDS = 20  # for a first worker to come: it has to import Python packages
 
 Lost = Callable[[tuple, BaseException], Any]
 
@@ -58,10 +58,10 @@ def connect(address: str):
 
     try:  # first with a limit of our own: a Client waits for ever for a port that listens and says nothing
         with ThreadPoolExecutor(1) as thread:  # a notebook's thread has an event loop already
-            kind = thread.submit(asyncio.run, asyncio.wait_for(identity(), PATIENCE)).result()["type"]
+            kind = thread.submit(asyncio.run, asyncio.wait_for(identity(), SCHEDULER_SECONDS)).result()["type"]
         if kind != "Scheduler":
             raise ValueError(f"there is a {kind}")
-        return Client(address, timeout=PATIENCE, set_as_default=False)
+        return Client(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
     except Exception as error:  # whatever is at that address may answer anything
         reason = str(error) or "no answer"
         raise ConnectionError(
@@ -73,7 +73,7 @@ def check_workers(client, address: str) -> None:
     """Waits for a first worker. Raises ConnectionError where none comes, ValueError where one has several threads."""
     command = f"dask worker {address} --nthreads 1 --nworkers 4"
     try:
-        client.wait_for_workers(1, timeout=WORKERS_PATIENCE)
+        client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except TimeoutError as error:
         raise ConnectionError(
             f"scheduler: the one at {address} has no workers; start some, as by `{command}`"

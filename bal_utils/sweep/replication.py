@@ -25,7 +25,7 @@ class Group(NamedTuple):
     posterior: str = "mc_dropout"
 
 
-def group_of(run: dict) -> Group:
+def _group(run: dict) -> Group:
     """The group of a record."""
     config = run["config"]
     return Group(config["strategy"], config["batch_size"], config["posterior"])
@@ -38,20 +38,21 @@ def load_groups(folder: str | Path) -> dict[Group, list[dict]]:
     warning says so. Raises FileNotFoundError where there is no record, ValueError where the records are of several data
     sets, or those of one seed of different runs.
     """
-    found, left_out = read(folder)
-    runs = once(found, left_out)
-    if left_out:
-        shown = f"{', '.join(left_out[:5])}{' …' * (len(left_out) > 5)}"
-        warnings.warn(f"left out of the runs in {folder}: {shown} ({len(left_out)} in all)", stacklevel=2)
+    found, other_files = _read(folder)
+    runs, copies = _longest_of_each_seed(found)
+    if left_out := other_files + copies:
+        more = " …" if len(left_out) > 5 else ""
+        shown = f"{', '.join(left_out[:5])}{more} ({len(left_out)} in all)"
+        warnings.warn(f"left out of the runs in {folder}: {shown}", stacklevel=2)
     groups: dict[Group, list[dict]] = {}
     for run in sorted(runs, key=lambda run: run["config"]["seed"]):
-        groups.setdefault(group_of(run), []).append(run)
+        groups.setdefault(_group(run), []).append(run)
     return groups
 
 
-def read(folder: str | Path) -> tuple[dict[Path, dict], list[str]]:
+def _read(folder: str | Path) -> tuple[dict[Path, dict], list[str]]:
     """The runs on the one data set of a folder by file, and the names of the files that hold none."""
-    found, left_out = {}, []
+    found, other_files = {}, []
     for path in record_paths(folder):
         try:
             run = load_run(path)
@@ -60,28 +61,29 @@ def read(folder: str | Path) -> tuple[dict[Path, dict], list[str]]:
         if is_complete(run) and run["rounds"]:
             found[path] = run
         else:
-            left_out.append(f"{path.name}, no record of a run")
+            other_files.append(f"{path.name}, no record of a run")
     if not found:
         raise FileNotFoundError(f"folder: expected run records below {str(folder)!r}, found other files only")
     if len(names := sorted({run["data"]["name"] for run in found.values()})) > 1:
         raise ValueError(f"folder: expected runs on one data set, got {' and '.join(names)} in {str(folder)!r}")
-    return found, left_out
+    return found, other_files
 
 
-def once(found: Mapping[Path, dict], left_out: list[str]) -> list[dict]:
-    """The longest run of each seed; the names of its copies are added to `left_out`."""
+def _longest_of_each_seed(found: Mapping[Path, dict]) -> tuple[list[dict], list[str]]:
+    """The longest run of each seed, and the names of its copies."""
     longest: dict[tuple[Group, int], Path] = {}
+    copies = []
     for path in sorted(found, key=lambda path: -len(found[path]["rounds"])):
         run = found[path]
-        first = longest.setdefault((group_of(run), run["config"]["seed"]), path)
+        first = longest.setdefault((_group(run), run["config"]["seed"]), path)
         if first != path:
-            if identity(run) != identity(found[first]):
+            if _identity(run) != _identity(found[first]):
                 raise ValueError(f"folder: expected one run of a seed, got two different ones: {first} and {path}")
-            left_out.append(f"{path.name}, a copy of {first.name}")
-    return [found[path] for path in longest.values()]
+            copies.append(f"{path.name}, a copy of {first.name}")
+    return [found[path] for path in longest.values()], copies
 
 
-def identity(run: dict) -> tuple[dict, dict, list]:
+def _identity(run: dict) -> tuple[dict, dict, list]:
     """What copies of a run share, even where one of them was continued to more labels."""
     return {**run["config"], "labels": None}, run["data"], run["start"]
 

@@ -17,9 +17,7 @@ from tqdm.auto import tqdm
 from bal_utils.checks import check_whole
 
 # one task at a time, each to a process of its own choice, and results in the order in which they come
-PARALLEL = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
-# training seeds PyTorch's global random numbers, and the threads of a process share them
-ONE_AT_A_TIME = threading.Lock()
+_PARALLEL = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
 
 
 def run_in_processes(tasks: Iterable, jobs: int) -> Iterator:
@@ -30,10 +28,11 @@ def run_in_processes(tasks: Iterable, jobs: int) -> Iterator:
     """
     if check_whole("jobs", jobs, at_least=-1) == 0:
         raise ValueError("jobs: expected at least 1, or -1 for as many as there are cores, got 0")
-    guarded = [joblib.delayed(while_parent_lives)(os.getpid(), *task) for task in tasks]
-    with interrupts_ignored():  # passed on to new processes: signals reach them too, and this one ends them
-        results = joblib.Parallel(n_jobs=jobs, **PARALLEL)(guarded)
-    with ended_early(results):
+    guarded = [joblib.delayed(_while_parent_lives)(os.getpid(), *task) for task in tasks]
+    with _interrupts_ignored():  # passed on to new processes: signals reach them too, and this one ends them
+        results = joblib.Parallel(n_jobs=jobs, **_PARALLEL)(guarded)
+    with warnings.catch_warnings(), contextlib.closing(results):
+        warnings.filterwarnings("ignore", module="joblib")  # of results that nobody waited for
         try:
             yield from results
         except BrokenProcessPool as error:
@@ -41,16 +40,7 @@ def run_in_processes(tasks: Iterable, jobs: int) -> Iterator:
 
 
 @contextlib.contextmanager
-def ended_early(results: Iterator) -> Iterator[None]:
-    """Closes joblib's iterator at the end, and keeps quiet about the results that nobody waited for."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="joblib")
-        with contextlib.closing(results):
-            yield
-
-
-@contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
+def _interrupts_ignored() -> Iterator[None]:
     """Ctrl-C (SIGINT) and SIGTERM do nothing in the block, nor ever in the processes that are started in it."""
     if threading.current_thread() is not threading.main_thread():  # which alone receives signals
         yield
@@ -63,16 +53,16 @@ def interrupts_ignored() -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-def while_parent_lives(parent: int, function: Callable, arguments: tuple, options: dict) -> Any:
+def _while_parent_lives(parent: int, function: Callable, arguments: tuple, options: dict) -> Any:
     """Calls a function in a process that ends soon after its parent, even where that was killed."""
     if os.getpid() != parent:
-        watch(parent)
+        _end_with(parent)
         tqdm.set_lock(threading.RLock())  # its default holds a semaphore, which a killed process would leave behind
     return function(*arguments, **options)
 
 
-@functools.lru_cache
-def watch(parent: int) -> None:
+@functools.lru_cache  # one thread a process, whatever the number of its tasks
+def _end_with(parent: int) -> None:
     """Starts a thread that ends this process within a second of its parent."""
 
     def wait() -> None:

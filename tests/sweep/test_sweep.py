@@ -6,20 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import joblib
 import psutil
 import pytest
+from waiting import LIMIT, wait_for
 
-from bal_utils import sweep
 from bal_utils.active_learning import loop_config
 from bal_utils.data.images import ImageSet
 from bal_utils.records import load_run, load_runs, save_run, sole_writer
-from bal_utils.sweep import draw_learning_curves, main, run_name
+from bal_utils.sweep import __main__ as command_line
+from bal_utils.sweep import run_name
 from bal_utils.sweep import runs as runs_of_a_sweep
+from bal_utils.sweep.__main__ import draw_learning_curves, main
 from bal_utils.sweep.lanes import Lanes
-from bal_utils.sweep.runs import attempt, attempt_in_lanes, keep
+from bal_utils.sweep.runs import run_in_lanes, run_one, save_if_longer
 from bal_utils.sweep.workers import run_in_processes
 
 on_a_busy_machine = pytest.mark.flaky(reruns=2)  # where a signal can come while Python itself starts or ends
@@ -40,7 +41,7 @@ def test_the_figure_has_a_panel_a_batch_size_and_a_strategy_one_colour(tmp_path,
     main([*DIGITS, "--batch-sizes", "5", "10", "--strategies", "random", "--out", str(tmp_path)])
     main([*DIGITS, "--posterior", "deterministic", "--strategies", "entropy", "--out", str(tmp_path)])
     drawn = {}
-    monkeypatch.setattr(sweep.plt, "close", lambda figure: drawn.update(figure=figure))
+    monkeypatch.setattr(command_line.plt, "close", lambda figure: drawn.update(figure=figure))
     draw_learning_curves(tmp_path)
     panels = [ax for ax in drawn["figure"].axes if ax.lines]
     titles = ["5 labels a round", "10 labels a round, one network", "10 labels a round"]
@@ -125,7 +126,7 @@ def test_other_files_in_the_folder_are_left_out_and_said(stored, tmp_path, capsy
 def test_runs_of_a_strategy_that_is_no_longer_known_are_drawn_too(stored, tmp_path, monkeypatch):
     save_run(tmp_path / "old.json", json.loads(stored.read_text().replace('"random"', '"of_old"')))
     drawn = {}
-    monkeypatch.setattr(sweep.plt, "close", lambda figure: drawn.update(figure=figure))
+    monkeypatch.setattr(command_line.plt, "close", lambda figure: drawn.update(figure=figure))
     draw_learning_curves(tmp_path)
     assert [text.get_text() for text in drawn["figure"].axes[0].get_legend().get_texts()] == ["of_old (1 seed)"]
 
@@ -190,18 +191,6 @@ def test_a_failing_run_does_not_stop_the_others(tmp_path):
     assert [len(load_run(tmp_path / f"random_b10_seed{seed}.json")["rounds"]) for seed in (1, 2)] == [2, 2]
 
 
-LIMIT = 100  # seconds after which a wait has failed; on an idle machine none takes ten
-
-
-def wait_for(condition):
-    """Waits until a condition holds."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < LIMIT, "waited too long"
-        time.sleep(0.02)
-
-
-@on_a_busy_machine
 @pytest.mark.parametrize(("jobs", "kind"), [("1", "SIGINT"), ("2", "SIGINT"), ("1", "SIGTERM"), ("2", "SIGTERM")])
 def test_ctrl_c_and_sigterm_keep_finished_rounds_and_leave_no_process(jobs, kind, tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--labels", "400", "--strategies", "bald"]
@@ -255,9 +244,8 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     wait_for(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))
 
 
-def cnn_runs(tmp_path, *options):
-    strategies_and_seeds = ["--strategies", "bald", "random", "--seeds", "0", "1"]
-    main([*DIGITS, "--scale", "paper", *strategies_and_seeds, *options, "--out", str(tmp_path)])
+def four_runs(tmp_path, *options):
+    main([*DIGITS, "--strategies", "bald", "random", "--seeds", "0", "1", *options, "--out", str(tmp_path)])
     return {(run["config"]["strategy"], run["config"]["seed"]): run for run in load_runs(tmp_path)}
 
 
@@ -266,9 +254,9 @@ def without_clock(run):
 
 
 def test_runs_in_lanes_do_not_depend_on_the_number_of_lanes_and_continue(tmp_path):
-    whole = cnn_runs(tmp_path / "three", "--lanes", "3")
-    cnn_runs(tmp_path / "two", "--lanes", "2", "--labels", "20")  # measured once, then continued
-    continued = cnn_runs(tmp_path / "two", "--lanes", "2")
+    whole = four_runs(tmp_path / "three", "--lanes", "3")
+    four_runs(tmp_path / "two", "--lanes", "2", "--labels", "20")  # measured once, then continued
+    continued = four_runs(tmp_path / "two", "--lanes", "2")
     assert whole.keys() == continued.keys() and len(whole) == 4
     for name, run in whole.items():
         assert without_clock(run) == without_clock(continued[name]) and run["rounds"][-1]["labels"] == 30
@@ -282,9 +270,9 @@ def test_more_lanes_than_runs_cost_nothing_and_change_nothing(tmp_path, monkeypa
         return Lanes(example, num_lanes, most_labels)
 
     monkeypatch.setattr(runs_of_a_sweep, "Lanes", counted)
-    whole = cnn_runs(tmp_path, "--labels", "20", "--lanes", "50")
+    whole = four_runs(tmp_path, "--labels", "20", "--lanes", "50")
     (tmp_path / "bald_b10_seed1.json").unlink()
-    again = cnn_runs(tmp_path, "--labels", "20", "--lanes", "50")
+    again = four_runs(tmp_path, "--labels", "20", "--lanes", "50")
     assert made == [4, 1]
     for name, run in whole.items():
         assert without_clock(run) == without_clock(again[name])
@@ -299,7 +287,7 @@ TINY = [
 def test_a_run_that_another_process_writes_is_put_off_and_the_others_go_on(tmp_path, capsys):
     paths = [tmp_path / run_name(config) for config in TINY]
     with sole_writer(paths[0]):
-        outcomes = attempt_in_lanes(TINY, ImageSet(name="digits"), paths, num_lanes=2, device="cpu")
+        outcomes = run_in_lanes(TINY, ImageSet(name="digits"), paths, num_lanes=2, device="cpu")
         index, record = next(outcomes)
         assert index == 1 and record == load_run(paths[1]) and not paths[0].exists()
         assert f"{paths[0].name} is being written by process {os.getpid()} on" in capsys.readouterr().err
@@ -323,11 +311,11 @@ def test_a_run_that_nobody_waits_for_ends(tmp_path, capsys):
     path = tmp_path / run_name(TINY[0])
     images, options = ImageSet(name="digits"), {"device": "cpu", "progress": False}
     with sole_writer(path):
-        index, sentence = attempt(3, TINY[0], images, path, None, **options, unwanted=lambda: True)
+        index, sentence = run_one(3, TINY[0], images, path, None, **options, unwanted=lambda: True)
     assert index == 3 and "nobody waits" in sentence and not path.exists()
     assert f"by process {os.getpid()} on" in capsys.readouterr().err
     answers = iter([False, True])  # one network, and no second
-    attempt(3, TINY[0], images, path, None, **options, unwanted=lambda: next(answers))
+    run_one(3, TINY[0], images, path, None, **options, unwanted=lambda: next(answers))
     assert [entry["labels"] for entry in load_run(path)["rounds"]] == [20]
 
 
@@ -335,19 +323,19 @@ def test_lanes_take_runs_of_one_kind(tmp_path):
     kinds = [TINY[0], loop_config("paper", model="mlp", labels=30)]
     paths = [tmp_path / "a.json", tmp_path / "b.json"]
     with pytest.raises(ValueError, match="configs: expected runs of one model, fit"):
-        next(attempt_in_lanes(kinds, ImageSet(name="digits"), paths, num_lanes=2, device="cpu"))
+        next(run_in_lanes(kinds, ImageSet(name="digits"), paths, num_lanes=2, device="cpu"))
 
 
 def test_what_is_no_record_is_not_written_over(stored, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"mine": 1}')
     with pytest.raises(ValueError, match=r"mine\.json: expected a run record"):
-        keep(path, load_run(stored))
+        save_if_longer(path, load_run(stored))
     assert path.read_text() == '{"mine": 1}'
 
 
 def test_lanes_start_from_the_same_networks_as_runs_of_their_own(tmp_path):
-    alone, together = cnn_runs(tmp_path / "alone"), cnn_runs(tmp_path / "lanes", "--lanes", "4")
+    alone, together = four_runs(tmp_path / "alone"), four_runs(tmp_path / "lanes", "--lanes", "4")
     for name, run in alone.items():
         assert run["start"] == together[name]["start"] and run["config"] == together[name]["config"]
         # other dropout: the accuracy after the start differs by less than the noise of a network trained on 20 digits
@@ -357,10 +345,10 @@ def test_lanes_start_from_the_same_networks_as_runs_of_their_own(tmp_path):
 def test_what_fails_in_a_lane_does_not_stop_the_others(tmp_path):
     (tmp_path / "bald_b10_seed0.json").write_text("{}")
     with pytest.raises(SystemExit, match="1 of 4 runs failed, the others are finished"):
-        cnn_runs(tmp_path, "--lanes", "2")
+        four_runs(tmp_path, "--lanes", "2")
     assert len(list(tmp_path.glob("*.json"))) == 4
 
 
 def test_stop_on_is_part_of_the_configuration(tmp_path):
-    runs = cnn_runs(tmp_path, "--stop-on", "accuracy", "--labels", "20")
+    runs = four_runs(tmp_path, "--stop-on", "accuracy", "--labels", "20")
     assert {run["config"]["fit"]["stop_on"] for run in runs.values()} == {"accuracy"}

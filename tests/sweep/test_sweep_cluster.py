@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -19,13 +18,15 @@ import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
+from waiting import LIMIT, wait_for
 
 from bal_utils.active_learning import LoopConfig
 from bal_utils.data.images import ImageSet
 from bal_utils.records import load_run, save_run
-from bal_utils.sweep import RunsFailed, main, run_name, run_sweep
+from bal_utils.sweep import RunsFailed, cluster, run_name, run_sweep
+from bal_utils.sweep.__main__ import main
 from bal_utils.sweep.cluster import check_workers, connect, run_on_cluster
-from bal_utils.sweep.runs import attempt, keep
+from bal_utils.sweep.runs import run_one, save_if_longer
 from bal_utils.training.fit import FitConfig
 
 DIGITS = ImageSet(name="digits")
@@ -40,16 +41,6 @@ TINY = LoopConfig(
 CONFIGS = [replace(TINY, strategy=strategy, seed=seed) for seed in (0, 1) for strategy in ("random", "bald")]
 ROUNDS = 8
 on_a_busy_machine = pytest.mark.flaky(reruns=2)  # where a process can miss the moment to be killed or interrupted
-LIMIT = 100  # seconds after which a wait has failed; on an idle machine none takes five
-
-
-def wait_for(condition):
-    """What `condition` returns, as soon as that is true."""
-    started = time.monotonic()
-    while not (value := condition()):
-        assert time.monotonic() - started < LIMIT, "waited too long"
-        time.sleep(0.02)
-    return value
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -140,20 +131,8 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(client, whole, tmp
 @on_a_busy_machine
 def test_interrupted_the_command_ends_its_runs_and_the_next_one_continues(client, tmp_path):
     workers = sorted(client.run(os.getpid).values())
-    command = [
-        sys.executable,
-        "-m",
-        "bal_utils.sweep",
-        "--dataset",
-        "digits",
-        "--model",
-        "mlp",
-        "--seeds",
-        "0",
-        "1",
-        "2",
-    ]
-    command += ["--strategies", "bald", "--labels", "400", "--num-samples", "3", "--device", "cpu"]
+    command = [sys.executable, "-m", "bal_utils.sweep", "--dataset", "digits", "--model", "mlp", "--device", "cpu"]
+    command += ["--strategies", "bald", "--seeds", "0", "1", "2", "--labels", "400", "--num-samples", "3"]
     command += ["--scheduler", client.scheduler.address, "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: process.poll() is not None or list(tmp_path.glob("*.json")))
@@ -215,13 +194,15 @@ def test_a_single_worker_is_used_and_not_this_process(client):
     ("address", "message"),
     [("nonsense", "missing port number"), ("tcp://127.0.0.1:9", "no answer"), ("", "missing port"), ("a:b", "'a:b'")],
 )
-def test_a_wrong_address_is_a_sentence(address, message, tmp_path):
+def test_a_wrong_address_is_a_sentence(address, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SCHEDULER_SECONDS", 0.5)
     with pytest.raises(SystemExit, match=f"sweep: scheduler: expected the address of a Dask scheduler.*{message}"):
         main(["--dataset", "digits", "--model", "mlp", "--scheduler", address, "--out", str(tmp_path)])
     assert not list(tmp_path.iterdir())
 
 
-def test_a_port_that_listens_and_says_nothing(tmp_path):
+def test_a_port_that_listens_and_says_nothing(monkeypatch):
+    monkeypatch.setattr(cluster, "SCHEDULER_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(ConnectionError, match="no answer"):
         connect(f"tcp://127.0.0.1:{server.getsockname()[1]}")
 
@@ -243,11 +224,11 @@ def test_a_worker_that_cannot_write_to_the_folder_continues_what_the_client_has(
     name = run_name(CONFIGS[1])
     found = {**whole[name], "rounds": whole[name]["rounds"][:3]}
     path = tmp_path / "file" / name  # nothing can be made below a file
-    index, record = attempt(7, CONFIGS[1], DIGITS, path, found, device="cpu", progress=False)
+    index, record = run_one(7, CONFIGS[1], DIGITS, path, found, device="cpu", progress=False)
     assert index == 7 and comparable(record) == comparable(whole[name])
     assert record["rounds"][:3] == found["rounds"] and record["rounds"][3:] != whole[name]["rounds"][3:]
     here = save_run(tmp_path / name, found)
-    keep(here, record)
+    save_if_longer(here, record)
     assert load_run(here) == record
-    keep(here, found)
+    save_if_longer(here, found)
     assert load_run(here) == record
