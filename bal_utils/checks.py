@@ -48,7 +48,8 @@ def check_number(
     )
     if not inside:
         span = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
-        raise ValueError(f"{name}: expected a finite number{', ' * bool(span)}{span}, got {value!r}")
+        span = f", {span}" if span else ""
+        raise ValueError(f"{name}: expected a finite number{span}, got {value!r}")
     return float(value)
 
 
@@ -56,7 +57,8 @@ def check_floats(name: str, value: Tensor, *, dims: int | None = None) -> None:
     """Raises TypeError unless `value` is a dense tensor of float32 or float64, ValueError unless it has `dims` dimensions."""
     _check_tensor(name, value, PRECISIONS, "a floating-point tensor, float32 or float64")
     if dims is not None and value.dim() != dims:
-        raise ValueError(f"{name}: expected {dims} dimension{'s' * (dims != 1)}, got shape {tuple(value.shape)}")
+        word = "dimension" if dims == 1 else "dimensions"
+        raise ValueError(f"{name}: expected {dims} {word}, got shape {tuple(value.shape)}")
 
 
 def check_finite(name: str, value: Tensor, *, dims: int | None = None) -> None:

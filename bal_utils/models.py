@@ -27,7 +27,7 @@ class MLP(nn.Sequential):
         _check_sizes(in_features=in_features, out_features=out_features)
         for width in hidden:
             _check_sizes(hidden=width)
-        _check_dropout(dropout)
+        check_number("dropout", dropout, at_least=0, below=1)
         layers: list[nn.Module] = [nn.Flatten()]
         for width in hidden:
             layers += [nn.Linear(in_features, width), nn.ReLU(), nn.Dropout(dropout)]
@@ -52,10 +52,10 @@ class GalCNN(nn.Sequential):
         dropout: tuple[float, float] = (0.25, 0.5),
     ) -> None:
         _check_sizes(num_classes=num_classes, kernel_size=kernel_size)
-        _check_image_size(image_size, minimum=2 * kernel_size)
+        check_whole("image_size", image_size, at_least=2 * kernel_size)  # below, the layers leave nothing
         after_convolutions, after_dense = dropout
-        _check_dropout(after_convolutions)
-        _check_dropout(after_dense)
+        for share in dropout:
+            check_number("dropout", share, at_least=0, below=1)
         pooled = (image_size - 2 * (kernel_size - 1)) // 2
         super().__init__(
             nn.Conv2d(1, 32, kernel_size),
@@ -93,7 +93,7 @@ class KirschCNN(nn.Sequential):
 
     def __init__(self, num_classes: int = 10, *, image_size: int = 28) -> None:
         _check_sizes(num_classes=num_classes)
-        _check_image_size(image_size, minimum=16)
+        check_whole("image_size", image_size, at_least=16)  # below, the layers leave nothing
         pooled = ((image_size - 4) // 2 - 4) // 2
         super().__init__(
             nn.Conv2d(1, 32, kernel_size=5),
@@ -271,12 +271,3 @@ def penultimate(model: nn.Module, inputs: Tensor) -> Tensor:
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         check_whole(name, size, at_least=1)
-
-
-def _check_image_size(image_size: int, minimum: int) -> None:
-    """Below the minimum the convolutions and poolings leave nothing."""
-    check_whole("image_size", image_size, at_least=minimum)
-
-
-def _check_dropout(dropout: float) -> None:
-    check_number("dropout", dropout, at_least=0, below=1)

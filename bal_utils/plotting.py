@@ -147,4 +147,4 @@ def committee(
 
 def count(runs: Sequence[dict]) -> str:
     """How many runs, in words for a legend or a table."""
-    return f"{len(runs)} seed" + "s" * (len(runs) != 1)
+    return "1 seed" if len(runs) == 1 else f"{len(runs)} seeds"

@@ -8,8 +8,8 @@ from numpy import ndarray
 
 from bal_scenes.base import Event, Explorer, IntSlider, Scene, Slider, stage
 from bal_scenes.scene import Panel, band, bar_axis, bars, line, panel, points, scene, text
+from bal_utils.data.lake import BAY_END, sounding_noise, soundings
 from bal_utils.theory.linear_regression import Belief, gaussian_bumps, posterior
-from bal_utils.theory.uncertainty import BAY_END, sounding_noise, soundings
 
 LAKE = (0.0, 12.0)
 DEPTHS = (-4.0, 5.0)
@@ -82,7 +82,7 @@ def doubt_at(noise: float, count: int, place: float) -> Doubt:
 
 
 @stage
-def curves(noise: float, count: int) -> tuple[ndarray, ndarray, ndarray]:
+def _lake_curves(noise: float, count: int) -> tuple[ndarray, ndarray, ndarray]:
     """Mean, standard deviation of the depth, and of a new sounding, along the lake."""
     features_G_D, belief = features(PLACES_G), believe(noise, count)
     epistemic_G = np.einsum("gd,de,ge->g", features_G_D, belief.covariance_D_D, features_G_D)
@@ -123,7 +123,7 @@ class ThreeKinds(Explorer):
         return self.on_click(state, event)
 
     def _lake(self, state: ThreeKindsState) -> Panel:
-        mean_G, epistemic_G, total_G = curves(state.noise, state.count)
+        mean_G, epistemic_G, total_G = _lake_curves(state.noise, state.count)
         asked = int(np.abs(PLACES_G - state.place).argmin())
         layers = [
             band(PLACES_G, mean_G - 2 * total_G, mean_G + 2 * total_G, label="±2 sd, new sounding", **NEW),

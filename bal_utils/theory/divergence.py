@@ -40,15 +40,15 @@ def gaussian_kl(mean_q_D: Tensor, covariance_q_D_D: Tensor, mean_p_D: Tensor, co
     """
     check_finite("mean_q_D", mean_q_D)
     check_finite("mean_p_D", mean_p_D)
-    scale_q_D_D = cholesky("covariance_q_D_D", covariance_q_D_D)
-    scale_p_D_D = cholesky("covariance_p_D_D", covariance_p_D_D)
+    scale_q_D_D = _cholesky("covariance_q_D_D", covariance_q_D_D)
+    scale_p_D_D = _cholesky("covariance_p_D_D", covariance_p_D_D)
     spread_D_D = torch.linalg.solve_triangular(scale_p_D_D, scale_q_D_D, upper=False)
     shift_D_1 = torch.linalg.solve_triangular(scale_p_D_D, (mean_q_D - mean_p_D)[..., None], upper=False)
     squares = spread_D_D.square().sum(dim=(-2, -1)) + shift_D_1.square().sum(dim=(-2, -1)) - mean_q_D.shape[-1]
-    return squares / 2 + half_log_det(scale_p_D_D) - half_log_det(scale_q_D_D)
+    return squares / 2 + _half_log_det(scale_p_D_D) - _half_log_det(scale_q_D_D)
 
 
-def cholesky(name: str, covariance_D_D: Tensor) -> Tensor:
+def _cholesky(name: str, covariance_D_D: Tensor) -> Tensor:
     """The lower-triangular L with L Lᵀ = covariance; ValueError where there is none."""
     check_finite(name, covariance_D_D)
     scale_D_D, failed = torch.linalg.cholesky_ex(covariance_D_D)
@@ -57,7 +57,7 @@ def cholesky(name: str, covariance_D_D: Tensor) -> Tensor:
     return scale_D_D
 
 
-def half_log_det(scale_D_D: Tensor) -> Tensor:
+def _half_log_det(scale_D_D: Tensor) -> Tensor:
     """½ log|L Lᵀ| of a lower-triangular L."""
     return scale_D_D.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
 

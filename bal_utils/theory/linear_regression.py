@@ -24,7 +24,7 @@ def polynomial(inputs_N: Any, num_features: int, *, low: float = -1.0, high: flo
 
     Returns features_N_D with D = `num_features`. Raises ValueError where D is below 1 or `low` is not below `high`.
     """
-    inputs_N = check_basis(inputs_N, num_features, low, high)
+    inputs_N = _checked_inputs(inputs_N, num_features, low, high)
     scaled_N = (2 * inputs_N - low - high) / (high - low)
     return scaled_N[:, None] ** np.arange(num_features)
 
@@ -35,7 +35,7 @@ def gaussian_bumps(inputs_N: Any, num_features: int, *, low: float = -1.0, high:
     The width s = (high - low)/(D - 1) is about the distance between neighbours; a single bump stands in the middle.
     Returns features_N_D with D = `num_features`. Raises ValueError where D is below 1 or `low` is not below `high`.
     """
-    inputs_N = check_basis(inputs_N, num_features, low, high)
+    inputs_N = _checked_inputs(inputs_N, num_features, low, high)
     num_bumps = num_features - 1
     centres = np.linspace(low, high, num_bumps) if num_bumps > 1 else np.full(num_bumps, (low + high) / 2)
     width = (high - low) / max(num_bumps, 1)
@@ -51,7 +51,7 @@ def maximum_likelihood(features_N_D: Any, targets_N: Any) -> ndarray:
 
     Where several weights fit equally well, the shortest of them. Returns weights_D.
     """
-    features_N_D, targets_N = check_data(features_N_D, targets_N)
+    features_N_D, targets_N = _checked_data(features_N_D, targets_N)
     return np.linalg.lstsq(features_N_D, targets_N)[0]
 
 
@@ -62,9 +62,9 @@ def maximum_a_posteriori(
 
     Returns weights_D. Raises ValueError where a precision is not positive.
     """
-    features_N_D, targets_N = check_data(features_N_D, targets_N)
-    check_precision("prior_precision", prior_precision)
-    check_precision("noise_precision", noise_precision)
+    features_N_D, targets_N = _checked_data(features_N_D, targets_N)
+    check_number("prior_precision", prior_precision, above=0)
+    check_number("noise_precision", noise_precision, above=0)
     ridge_D_D = prior_precision / noise_precision * np.eye(features_N_D.shape[1])
     return np.linalg.solve(features_N_D.T @ features_N_D + ridge_D_D, features_N_D.T @ targets_N)
 
@@ -84,7 +84,7 @@ class Belief:
 
 def prior(num_features: int, *, prior_precision: float) -> Belief:
     """The belief before any data: N(0, I/α). Raises ValueError where α is not positive."""
-    check_precision("prior_precision", prior_precision)
+    check_number("prior_precision", prior_precision, above=0)
     return Belief(mean_D=np.zeros(num_features), covariance_D_D=np.eye(num_features) / prior_precision)
 
 
@@ -93,8 +93,8 @@ def update(belief: Belief, features_N_D: Any, targets_N: Any, *, noise_precision
 
     S'⁻¹ = S⁻¹ + β ΦᵀΦ,   m' = S' (S⁻¹ m + β Φᵀy)                              (Bishop 2006, eqs. 3.50, 3.51)
     """
-    features_N_D, targets_N = check_data(features_N_D, targets_N)
-    check_precision("noise_precision", noise_precision)
+    features_N_D, targets_N = _checked_data(features_N_D, targets_N)
+    check_number("noise_precision", noise_precision, above=0)
     old_precision_D_D = np.linalg.inv(belief.covariance_D_D)
     precision_D_D = old_precision_D_D + noise_precision * features_N_D.T @ features_N_D
     pull_D = old_precision_D_D @ belief.mean_D + noise_precision * features_N_D.T @ targets_N
@@ -124,7 +124,7 @@ class Prediction:
 
 def predict(belief: Belief, features_N_D: Any, *, noise_precision: float) -> Prediction:
     """The posterior predictive N(mᵀφ, φᵀSφ + 1/β) at every row φ of the features (Bishop 2006, eqs. 3.58, 3.59)."""
-    check_precision("noise_precision", noise_precision)
+    check_number("noise_precision", noise_precision, above=0)
     features_N_D = np.asarray(features_N_D, dtype=np.float64)
     return Prediction(
         mean_N=features_N_D @ belief.mean_D,
@@ -138,7 +138,7 @@ def log_evidence(features_N_D: Any, targets_N: Any, *, prior_precision: float, n
 
     ½(D ln α + N ln β - ln|A| - N ln 2π - β|y - Φm|² - α|m|²) with A = αI + β ΦᵀΦ      (Bishop 2006, eq. 3.86)
     """
-    features_N_D, targets_N = check_data(features_N_D, targets_N)
+    features_N_D, targets_N = _checked_data(features_N_D, targets_N)
     alpha, beta = prior_precision, noise_precision
     num_inputs, num_features = features_N_D.shape
     mean_D = maximum_a_posteriori(features_N_D, targets_N, prior_precision=alpha, noise_precision=beta)
@@ -148,7 +148,7 @@ def log_evidence(features_N_D: Any, targets_N: Any, *, prior_precision: float, n
     return float(0.5 * (constants - log_det - misfit))
 
 
-def check_basis(inputs_N: Any, num_features: int, low: float, high: float) -> ndarray:
+def _checked_inputs(inputs_N: Any, num_features: int, low: float, high: float) -> ndarray:
     inputs_N = np.asarray(inputs_N, dtype=np.float64)
     if inputs_N.ndim != 1:
         raise ValueError(f"inputs_N: expected one dimension, got shape {inputs_N.shape}")
@@ -158,7 +158,7 @@ def check_basis(inputs_N: Any, num_features: int, low: float, high: float) -> nd
     return inputs_N
 
 
-def check_data(features_N_D: Any, targets_N: Any) -> tuple[ndarray, ndarray]:
+def _checked_data(features_N_D: Any, targets_N: Any) -> tuple[ndarray, ndarray]:
     features_N_D, targets_N = np.asarray(features_N_D, dtype=np.float64), np.asarray(targets_N, dtype=np.float64)
     if features_N_D.ndim != 2 or targets_N.shape != features_N_D.shape[:1]:
         raise ValueError(
@@ -168,7 +168,3 @@ def check_data(features_N_D: Any, targets_N: Any) -> tuple[ndarray, ndarray]:
         if not np.isfinite(values).all():
             raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
     return features_N_D, targets_N
-
-
-def check_precision(name: str, value: float) -> None:
-    check_number(name, value, above=0)

@@ -40,13 +40,13 @@ def log_likelihood(weights_D: Tensor, inputs_N_D: Tensor, labels_N: Tensor) -> T
 
     `weights_D` may have leading dimensions, which the result keeps. Differentiable, and finite however sure the weights are.
     """
-    signs_N = 2 * zeros_and_ones(labels_N, inputs_N_D) - 1
+    signs_N = 2 * _zeros_and_ones(labels_N, inputs_N_D) - 1
     return logsigmoid((weights_D @ inputs_N_D.T) * signs_N).sum(dim=-1)
 
 
 def log_prior(weights_D: Tensor, prior_precision: float) -> Tensor:
     """ln N(w | 0, I/α), in nats; `weights_D` may have leading dimensions. Raises ValueError where α is not positive."""
-    check_precision(prior_precision)
+    check_number("prior_precision", prior_precision, above=0)
     num_weights = weights_D.shape[-1]
     constant = num_weights / 2 * math.log(prior_precision / (2 * math.pi))
     return constant - prior_precision / 2 * weights_D.square().sum(dim=-1)
@@ -64,12 +64,12 @@ def fit_map(inputs_N_D: Tensor, labels_N: Tensor, prior_precision: float) -> tup
     The log posterior is concave, so halving steps until they gain never fails. Returns weights_D, covariance_D_D. Raises
     ValueError where α is not positive (without a prior, separable data have no most probable weights) or inputs are not finite.
     """
-    check_precision(prior_precision)
+    check_number("prior_precision", prior_precision, above=0)
     check_finite("inputs_N_D", inputs_N_D, dims=2)
     weights_D = inputs_N_D.new_zeros(inputs_N_D.shape[1])
     height = log_joint(weights_D, inputs_N_D, labels_N, prior_precision)
     for _ in range(NEWTON_STEPS):
-        gradient_D, precision_D_D = slope_and_curvature(weights_D, inputs_N_D, labels_N, prior_precision)
+        gradient_D, precision_D_D = _slope_and_curvature(weights_D, inputs_N_D, labels_N, prior_precision)
         step_D = torch.linalg.solve(precision_D_D, gradient_D)
         if gradient_D @ step_D < 2 * CONVERGED:
             return weights_D, torch.linalg.inv(precision_D_D)
@@ -82,12 +82,12 @@ def fit_map(inputs_N_D: Tensor, labels_N: Tensor, prior_precision: float) -> tup
     raise ArithmeticError(f"fit_map: no maximum after {NEWTON_STEPS} Newton steps, try float64 or smaller inputs")
 
 
-def slope_and_curvature(
+def _slope_and_curvature(
     weights_D: Tensor, inputs_N_D: Tensor, labels_N: Tensor, prior_precision: float
 ) -> tuple[Tensor, Tensor]:
     """Gradient [D] of the log posterior and its negative Hessian [D, D]."""
     probs_N = torch.sigmoid(inputs_N_D @ weights_D)
-    gradient_D = inputs_N_D.T @ (zeros_and_ones(labels_N, inputs_N_D) - probs_N) - prior_precision * weights_D
+    gradient_D = inputs_N_D.T @ (_zeros_and_ones(labels_N, inputs_N_D) - probs_N) - prior_precision * weights_D
     curved_N_D = inputs_N_D * (probs_N * (1 - probs_N))[:, None]
     ridge_D_D = prior_precision * torch.eye(len(weights_D), dtype=weights_D.dtype)
     return gradient_D, curved_N_D.T @ inputs_N_D + ridge_D_D
@@ -131,21 +131,21 @@ def grid_posterior(inputs_N_2: Tensor, labels_N: Tensor, prior_precision: float,
     """
     if inputs_N_2.ndim != 2 or inputs_N_2.shape[1] != 2:
         raise ValueError(f"inputs_N_2: expected two columns, got shape {tuple(inputs_N_2.shape)}")
-    low_2, high_2 = box_around_posterior(inputs_N_2, labels_N, prior_precision)
-    weights_G_2 = cell_centres(low_2, high_2, cells)
+    low_2, high_2 = _box_around_posterior(inputs_N_2, labels_N, prior_precision)
+    weights_G_2 = _cell_centres(low_2, high_2, cells)
     log_joint_G = log_joint(weights_G_2, inputs_N_2, labels_N, prior_precision)
     log_area = ((high_2 - low_2) / cells).log().sum()
     log_evidence = (torch.logsumexp(log_joint_G, dim=0) + log_area).item()
     return GridPosterior(weights_G_2=weights_G_2, shares_G=log_joint_G.softmax(dim=0), log_evidence=log_evidence)
 
 
-def cell_centres(low_2: Tensor, high_2: Tensor, cells: int) -> Tensor:
+def _cell_centres(low_2: Tensor, high_2: Tensor, cells: int) -> Tensor:
     """The middles of `cells` × `cells` equal cells between two corners, the second weight running fastest."""
     steps_C = (torch.arange(cells, dtype=low_2.dtype) + 0.5) / cells
     return torch.cartesian_prod(*(low_2 + steps_C[:, None] * (high_2 - low_2)).T)
 
 
-def box_around_posterior(inputs_N_2: Tensor, labels_N: Tensor, prior_precision: float) -> tuple[Tensor, Tensor]:
+def _box_around_posterior(inputs_N_2: Tensor, labels_N: Tensor, prior_precision: float) -> tuple[Tensor, Tensor]:
     """Corners of a box that holds the weights whose log joint is within `DEPTH` nats of the highest.
 
     The likelihood is at most one, so the prior alone bounds them: α|w|²/2 ≤ DEPTH - ln p(y | w*) + α|w*|²/2. Coarse grids
@@ -157,7 +157,7 @@ def box_around_posterior(inputs_N_2: Tensor, labels_N: Tensor, prior_precision: 
     high_2 = (2 * depth / prior_precision).sqrt().expand(2)
     low_2, gaussian_2 = -high_2, math.sqrt(2 * DEPTH) * covariance_2_2.diagonal().sqrt()
     for _ in range(ZOOMS):
-        places_G_2 = cell_centres(low_2, high_2, COARSE)
+        places_G_2 = _cell_centres(low_2, high_2, COARSE)
         found_G_2 = places_G_2[log_joint(places_G_2, inputs_N_2, labels_N, prior_precision) > top - DEPTH]
         corners_G_2, cell_2 = torch.cat([found_G_2, peak_2[None]]), (high_2 - low_2) / COARSE
         low_2 = torch.maximum(low_2, torch.minimum(corners_G_2.amin(0) - cell_2, peak_2 - gaussian_2))
@@ -183,12 +183,8 @@ def moderated_probability(mean_D: Tensor, covariance_D_D: Tensor, inputs_N_D: Te
     return torch.sigmoid(inputs_N_D @ mean_D / torch.sqrt(1 + math.pi / 8 * variance_N))
 
 
-def zeros_and_ones(labels_N: Tensor, inputs_N_D: Tensor) -> Tensor:
+def _zeros_and_ones(labels_N: Tensor, inputs_N_D: Tensor) -> Tensor:
     """The labels in the inputs' precision, so that arithmetic with them cannot wrap around; floats that are 0 or 1 will do."""
     if isinstance(labels_N, Tensor) and labels_N.is_floating_point() and ((labels_N == 0) | (labels_N == 1)).all():
         labels_N = labels_N.long()
     return check_labels("labels_N", labels_N, num_inputs=len(inputs_N_D), num_classes=2).to(inputs_N_D.dtype)
-
-
-def check_precision(prior_precision: float) -> None:
-    check_number("prior_precision", prior_precision, above=0)

@@ -64,12 +64,12 @@ def fit_gaussian(
         scale_D_D = scale_D_D if mean_field else scale_D_D + factor_D_D.tril(-1)
         return MultivariateNormal(mean_D, scale_tril=scale_D_D, validate_args=False)
 
-    climb([mean_D, factor_D_D], lambda: elbo(present(), log_joint, base_K_D), max_steps)
+    _climb([mean_D, factor_D_D], lambda: elbo(present(), log_joint, base_K_D), max_steps)
     found = present()
     return MultivariateNormal(found.loc.detach(), scale_tril=found.scale_tril.detach())
 
 
-def climb(parameters: list[Tensor], objective: Callable[[], Tensor], max_steps: int) -> None:
+def _climb(parameters: list[Tensor], objective: Callable[[], Tensor], max_steps: int) -> None:
     """Moves the parameters to a (local) maximum of a smooth function without noise."""
     optimiser = torch.optim.LBFGS(
         parameters,

@@ -33,6 +33,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from bal_course import exercises
 from bal_course.exercises.core import Exercise, as_array, own
 from bal_utils import acquisition, batchbald, data, records
+from bal_utils.data import lake
 from bal_utils.models import MLP, GalCNN, penultimate
 from bal_utils.posteriors import comparison, dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
 from bal_utils.runtime import stream
@@ -951,12 +952,12 @@ def _():
         return linear_regression.gaussian_bumps(places_N, 23, low=-1, high=13)[:, 1:]
 
     def variance(count):
-        places_N, _ = uncertainty.soundings(count, 0.5, 5)
+        places_N, _ = lake.soundings(count, 0.5, 5)
         asked_3 = np.array([2.0, 7.0, 11.0])
         between = features(asked_3) @ features(places_N).T
-        known_N_N = features(places_N) @ features(places_N).T + np.diag(uncertainty.sounding_noise(places_N, 0.5) ** 2)
+        known_N_N = features(places_N) @ features(places_N).T + np.diag(lake.sounding_noise(places_N, 0.5) ** 2)
         learned_3 = np.diag(between @ np.linalg.solve(known_N_N, between.T))
-        return (features(asked_3) ** 2).sum(axis=1) - learned_3 + uncertainty.sounding_noise(asked_3, 0.5) ** 2
+        return (features(asked_3) ** 2).sum(axis=1) - learned_3 + lake.sounding_noise(asked_3, 0.5) ** 2
 
     return "ABC"[int(np.argmax(np.sqrt(variance(40)) - np.sqrt(variance(80))))]
 
