@@ -4,32 +4,76 @@ The notebooks are shown with their stored outputs; nothing is run. The site need
 index is part of it, and the explorers show stored scenes. OUT is written anew, and only where something has changed.
 """
 
+import hashlib
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import redirect_stderr
+from importlib import import_module
 from pathlib import Path
 from string import Template
 
 import nbformat
 
-from publishing.policy import inline_scripts, with_policy
-from publishing.site_explorers import digest, listed, package_files, write_explorers
-from publishing.site_front import front_page, glossary_page, notation_page, rows_of, section, toc
-from publishing.site_notebooks import explorer_of, published
+from publishing.policy import inline_scripts, named, with_policy
+from publishing.site_pages import (
+    explorer_of,
+    front_page,
+    glossary_page,
+    listed,
+    notation_page,
+    published,
+    rows_of,
+    section,
+    toc,
+)
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("bal_utils", "bal_scenes", "bal_course")
 HERE = Path(__file__).parent / "site"
 WORK = ROOT / "build" / "site-work"
 JUPYTER_BOOK = ROOT / "build" / "site-env" / "bin" / "jupyter-book"
+EXPLORERS = ROOT / "build" / "site-explorers"
 STAMP = ".made-from"
+# a page in a frame tells the page around it how high it is, and follows its switch between light and dark
+IN_FRAME = """<style>
+.framed { scrollbar-gutter: auto; }
+.framed main { max-width: none; padding: 0.2rem 0; }
+.framed h1, .framed .page-back { display: none; }
+</style>
+<script>
+if (parent !== window) {
+  const root = document.documentElement, main = document.querySelector("main");
+  root.classList.add("framed");
+  new ResizeObserver(() => parent.postMessage({ explorerHeight: main.offsetHeight }, "*")).observe(main);
+  window.addEventListener("message", ({ data }) => { root.style.colorScheme = data?.theme ?? ""; });
+}
+</script>
+</body>"""
 
 
 def notebooks() -> dict[str, Path]:
     """Number -> file of every notebook that is there."""
     return {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+
+
+def digest(paths: Iterable[Path], *words: str) -> str:
+    """A sum over the words and over names and contents of the files."""
+    total = hashlib.sha256("\n".join(words).encode())
+    for path in sorted(paths):
+        total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def package_files() -> list[Path]:
+    """All that a page of stored scenes can depend on."""
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*")]
+    return [path for path in files if path.suffix in {".py", ".js", ".css", ".html"}]
 
 
 def made_from() -> str:
@@ -118,6 +162,44 @@ def pages_of_explorers(books: dict) -> dict[str, str]:
                 if kind in listed():
                     pages.setdefault(kind, f"{notebooks()[number].stem}.html")
     return pages
+
+
+def write_explorers(out: Path, back: dict[str, str], cache: Path = EXPLORERS) -> list[Path]:
+    """Writes OUT/Kind.html for every listed explorer; `back` has the address of the notebook page of each, as far as known.
+
+    Scenes are computed once for each state of the packages and kept in `cache`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    packages, written = digest(package_files()), []
+    for kind, told in listed().items():
+        kept = cache / f"{kind}-{digest([], packages, kind, repr(told))[:16]}.html"
+        if not kept.exists():
+            compute(kind, told, kept)
+        page = kept.read_text(encoding="utf-8")
+        if kind in back:
+            link = f'<p class="page-back"><a href="../{back[kind]}">Back to the notebook</a></p>'
+            page = page.replace("</main>", f"{link}\n</main>", 1)
+        page = page.replace("</body>", IN_FRAME, 1)
+        for script in inline_scripts(IN_FRAME):
+            page = page.replace("script-src", f"script-src {named(script)}", 1)
+        (out / f"{kind}.html").write_text(page, encoding="utf-8")
+        written.append(out / f"{kind}.html")
+    return written
+
+
+def compute(kind: str, told: dict, path: Path) -> None:
+    """Writes the page of one explorer; says so, because it may take half a minute."""
+    print(f"computing the scenes of {kind} ...", file=sys.stderr, flush=True)
+    from bal_scenes.page import write_page  # brings PyTorch: only where scenes are missing
+
+    for old in path.parent.glob(f"{kind}-*.html"):
+        old.unlink()
+    explorer = getattr(import_module(told["module"]), kind)()
+    partial = path.with_suffix(".partial")
+    with redirect_stderr(io.StringIO()):  # one line is enough, without a bar
+        write_page(explorer, partial, fields=told["fields"], title=told["title"])
+    partial.rename(path)
 
 
 if __name__ == "__main__":

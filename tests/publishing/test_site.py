@@ -12,7 +12,7 @@ import pytest
 
 from publishing.marks import is_table
 from publishing.site import ROOT, notebooks, pages_of_explorers, prose_of
-from publishing.site_front import entries, section
+from publishing.site_pages import entries, section
 
 STEMS = [path.stem for path in notebooks().values()]
 PAGES = [f"{name}.html" for name in ("index", *STEMS, "notation", "glossary", "search", "genindex")]

@@ -10,9 +10,21 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for `pytest` without `python -m`
 
-from publishing.site_explorers import frame, listed
-from publishing.site_front import entries, first_paragraph, glossary_page, map_table, parts_of, rows_of, section, start
-from publishing.site_notebooks import WIDGET, linked, published
+from publishing.site_pages import (
+    WIDGET,
+    entries,
+    first_paragraph,
+    frame,
+    glossary_page,
+    linked,
+    listed,
+    map_table,
+    parts_of,
+    published,
+    rows_of,
+    section,
+    start,
+)
 
 NAMES = {"00": "00_start_here", "03": "03_kinds_of_uncertainty", "10": "10_active_learning_strategies"}
 TEN = "[10](10_active_learning_strategies.ipynb)"
