@@ -15,7 +15,6 @@ from bal_course.explorers import moons
 from bal_course.explorers.moons import HIDDEN, NUM_POOL
 from bal_utils.models import MLP
 from bal_utils.posteriors.ensemble import member_seed
-from bal_utils.posteriors.weights import weight_vector
 from bal_utils.theory.information import expected_entropy, mutual_information
 from bal_utils.training.fit import initialised
 
@@ -41,9 +40,8 @@ def committees(noise: float, seeds: Sequence[int], sets: Sequence[tuple[int, ...
         for seed in seeds
         for k in range(members)
     ]
-    start_SK_D = torch.stack([weight_vector(model) for model in models])
     spread = (part.repeat_interleave(members, dim=0) for part in (inputs_S_L_2, labels_S_L, share_S_L))
-    predict = moons.train_stack(models[0], start_SK_D, *spread)
+    predict = moons.train_weighted(models, *spread)
     pools_SK_P_2 = torch.stack([one.pool_P_2 for one in data]).repeat_interleave(members, dim=0)
     return predict(pools_SK_P_2).unflatten(0, (len(seeds), members)).transpose(1, 2)
 

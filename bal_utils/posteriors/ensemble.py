@@ -1,7 +1,7 @@
 """Deep ensembles: M networks, trained alike from different initial weights (arXiv:1612.01474).
 
-All are trained at once: their weights are stacked along a first dimension M, and one `vmap` runs every network on a batch
-of its own. Member m of an ensemble is the network that `training.fit` would have given for the seed `member_seed(seed, m)`.
+All are trained at once (`training.stacked`), each on batches of its own. Member m of an ensemble is the network that
+`training.fit` would have given for the seed `member_seed(seed, m)`.
 Dimensions: M members, B examples of a batch, N inputs, K samples, D weights, C classes; * any further dimensions.
 """
 
@@ -10,24 +10,14 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.nn.modules.batchnorm import _NormBase
-from tqdm.auto import tqdm
 
 from bal_utils.checks import check_whole
 from bal_utils.posteriors.weights import WeightSamples, snapshot
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.training.fit import (
-    FUSED_ADAM_DEVICES,
-    FitConfig,
-    Loss,
-    check_finite,
-    check_labels,
-    epoch_order,
-    global_randomness,
-    initialised,
-    on_device,
-)
+from bal_utils.training.fit import FitConfig, Loss, check_labels, global_randomness, initialised, on_device
+from bal_utils.training.stacked import outputs_of, stack, train_stack
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -63,12 +53,17 @@ def fit_ensemble(
     model, device = snapshot(members[0]), next(members[0].parameters()).device
     training = on_device("inputs", inputs, "labels", labels, device)
     check_labels("labels", model, *training, loss)
-    stacked = _stack(members)
+    weights, shared = stack(members), [part.expand(num_members, *part.shape) for part in training]
     orders = [stream(member_seed(seed, m), "batches") for m in range(num_members)]
+
+    def losses(inputs_M_B: Tensor, labels_M_B: Tensor) -> Tensor:
+        return vmap(loss, randomness="different")(outputs_of(model, weights, inputs_M_B), labels_M_B)
+
     with global_randomness(stream_seed(seed, "dropout"), device):
-        _train(model, stacked, *training, config, orders, loss, progress)
+        model.train()
+        train_stack(weights, losses, shared, config=config, orders=orders, progress=progress)
     model.eval()
-    weights_M_D = torch.cat([parameter_M.detach().flatten(1) for parameter_M in stacked.values()], dim=1)
+    weights_M_D = torch.cat([weights_M.detach().flatten(1) for weights_M in weights.values()], dim=1)
     return WeightSamples(model, weights_M_D)
 
 
@@ -77,48 +72,6 @@ def sample_log_probs(
 ) -> Tensor:
     """log p(y | x, w_k) of the first K members, of all by default: log_probs_N_K_C. Raises as their `sample_outputs` does."""
     return ensemble.sample_log_probs(inputs, num_samples, generator=generator)
-
-
-def _train(
-    model: nn.Module,
-    stacked: dict[str, Tensor],
-    inputs: Tensor,
-    labels: Tensor,
-    config: FitConfig,
-    orders: list[Generator],
-    loss: Loss,
-    progress: bool,
-) -> None:
-    """Moves the stacked weights. The losses are summed, so that the gradient of each member is its own."""
-    device, M = inputs.device, len(orders)
-    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    optimizer = torch.optim.Adam(stacked.values(), fused=device.type in FUSED_ADAM_DEVICES, **options)
-
-    def member_loss(parameters: dict[str, Tensor], inputs_B: Tensor, labels_B: Tensor) -> Tensor:
-        return loss(functional_call(model, parameters, (inputs_B,)), labels_B)
-
-    losses_of = vmap(member_loss, randomness="different")
-    model.train()
-    for epoch in tqdm(range(1, config.max_epochs + 1), desc="training", unit="epoch", disable=not progress):
-        order_M_N = torch.stack([epoch_order(len(inputs), config, order) for order in orders]).to(device)
-        total_M = torch.zeros(M, device=device)
-        for batch_M_B in order_M_N.split(config.batch_size, dim=1):
-            optimizer.zero_grad()
-            loss_M = losses_of(stacked, inputs[batch_M_B], labels[batch_M_B])
-            loss_M.sum().backward()
-            optimizer.step()
-            total_M += loss_M.detach() * batch_M_B.shape[1]  # read once an epoch: reading would stop a GPU
-        for m, total in enumerate(total_M.tolist()):
-            check_finite(f"member {m}'s training", total, epoch)
-
-
-def _stack(members: list[nn.Module]) -> dict[str, Tensor]:
-    """name -> weights_M_*, to be trained unless they are frozen."""
-    named = [dict(member.named_parameters()) for member in members]
-    return {
-        name: torch.stack([parameters[name].detach() for parameters in named]).requires_grad_(parameter.requires_grad)
-        for name, parameter in named[0].items()
-    }
 
 
 def _check_members(members: list[nn.Module]) -> None:

@@ -18,10 +18,10 @@ from bal_utils.models import check_inputs, evaluation_mode
 from bal_utils.posteriors.base import Posterior, class_log_probs
 from bal_utils.posteriors.dropout_regression import (
     DropoutRegression,
+    fit_regression,
     predictive_log_likelihood,
     root_mean_squared_error,
 )
-from bal_utils.posteriors.dropout_training import fit_regression
 from bal_utils.posteriors.masked.masks import is_dropout, trace
 from bal_utils.posteriors.masked.passes import device_of, evaluate, map_chunks
 from bal_utils.theory.information import log_mean_exp

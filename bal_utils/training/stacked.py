@@ -1,83 +1,82 @@
-"""Small regression networks that differ in their dropout alone, trained together.
+"""Many small networks of one architecture trained at once: their weights are stacked, and each takes the steps of its own.
 
-With matrices of 50 columns a training step is mostly overhead: a step of six networks stacked into one batched product
-costs about twice a step of one. Dimensions: P networks, D inputs of a layer, H of its outputs; n points of a batch.
+With matrices of 50 columns a training step is mostly overhead: a step of six networks in one batched product costs about
+twice a step of one. Dimensions: M networks, N examples, B of a batch; * any further dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
+from torch.func import functional_call, vmap
+from tqdm.auto import tqdm
 
-from bal_utils.training.fit import FitConfig, fit, initialised
+from bal_utils.training.fit import FUSED_ADAM_DEVICES, FitConfig, check_finite, epoch_order
 
-
-def dropout_network(num_columns: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
-    """A ReLU network with one output and dropout before every matrix, as in the code of arXiv:1506.02142."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Dropout(dropout), nn.Linear(num_columns, width), nn.ReLU()]
-        num_columns = width
-    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(num_columns, 1))
+Weights = dict[str, Tensor]  # name -> weights_M_*
 
 
-class SideBySide(nn.Module):
-    """P networks of `dropout_network` as one module: outputs_n_P, each network with masks of its own."""
-
-    def __init__(self, networks: Sequence[nn.Sequential]) -> None:
-        super().__init__()
-        layers = list(zip(*(_linears(network) for network in networks), strict=True))
-        self.weights = nn.ParameterList(torch.stack([layer.weight.detach().T for layer in same]) for same in layers)
-        self.biases = nn.ParameterList(torch.stack([layer.bias.detach()[None] for layer in same]) for same in layers)
-        self.register_buffer("dropout_P_1_1", torch.tensor([network[0].p for network in networks])[:, None, None])
-
-    def forward(self, inputs_n_D: Tensor) -> Tensor:
-        """The outputs of all networks for all inputs."""
-        hidden = inputs_n_D.expand(len(self.dropout_P_1_1), *inputs_n_D.shape)
-        for depth, (weight_P_D_H, bias_P_1_H) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = hidden.relu() if depth else hidden
-            if self.training:
-                kept = torch.rand(hidden.shape) >= self.dropout_P_1_1
-                hidden = hidden * (kept / (1 - self.dropout_P_1_1))
-            hidden = torch.baddbmm(bias_P_1_H, hidden, weight_P_D_H)
-        return hidden[..., 0].T
-
-    def squared_norms(self) -> Tensor:
-        """Σ ‖W‖² of each network's matrices, biases left out: [P]."""
-        return sum(weight.square().sum(dim=(1, 2)) for weight in self.weights)
-
-    def copy_to(self, networks: Sequence[nn.Sequential]) -> None:
-        """Gives each network its weights."""
-        for p, network in enumerate(networks):
-            for layer, weight, bias in zip(_linears(network), self.weights, self.biases, strict=True):
-                layer.weight.data, layer.bias.data = weight[p].detach().T.contiguous(), bias[p, 0].detach().clone()
+def stack(networks: Sequence[nn.Module]) -> Weights:
+    """The weights of networks that differ in nothing else, name -> weights_M_*, to be trained unless they are frozen."""
+    named = [dict(network.named_parameters()) for network in networks]
+    return {
+        name: torch.stack([parameters[name].detach() for parameters in named]).requires_grad_(parameter.requires_grad)
+        for name, parameter in named[0].items()
+    }
 
 
-def train_side_by_side(
-    inputs_N_D: Tensor,
-    targets_N: Tensor,
-    dropouts: Sequence[float],
+def outputs_of(model: nn.Module, weights: Weights, inputs_M_B: Tensor) -> Tensor:
+    """Each network's outputs for inputs of its own: outputs_M_B_*. In training mode each draws its own dropout masks."""
+
+    def run(weights: Weights, inputs_B: Tensor) -> Tensor:
+        return functional_call(model, weights, (inputs_B,))
+
+    return vmap(run, randomness="different")(weights, inputs_M_B)
+
+
+def train_stack(
+    weights: Weights,
+    losses: Callable[..., Tensor],
+    data: Sequence[Tensor],
     *,
-    hidden: Sequence[int],
-    weight_decays: Sequence[float],
     config: FitConfig,
-    seed: int,
-) -> list[nn.Sequential]:
-    """One network a dropout probability, all from the same first weights, in evaluation mode.
+    orders: Sequence[Generator] | None = None,
+    fused: bool | None = None,
+    progress: bool = False,
+) -> None:
+    """Moves stacked weights by Adam (arXiv:1412.6980) for `config.max_epochs` epochs.
 
-    Each minimises 1/N Σ ½ (y - f(x))² + λ Σ ‖W‖², λ its weight decay: the decay is part of the loss and spares biases.
+    `data` are tensors [M, N, *], what each network learns from; `losses` maps their batches [M, B, *] to loss_M, with the
+    weights as they are then. Losses are summed, so that the gradient of each network is its own. Network m sees its
+    examples in the order of the generator `orders[m]`; without orders every step is for all examples. `fused` is PyTorch's
+    option of Adam, by default on where there is one: it is faster and rounds otherwise.
+    Raises FloatingPointError where a loss stops being finite.
     """
-    networks = [initialised(lambda p=p: dropout_network(inputs_N_D.shape[1], hidden, p), seed).eval() for p in dropouts]
-    together, decay_P = SideBySide(networks), torch.tensor(weight_decays)
+    device = data[0].device
+    fused = device.type in FUSED_ADAM_DEVICES if fused is None else fused
+    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": fused}
+    optimizer = torch.optim.Adam(weights.values(), **options)
+    for epoch in tqdm(range(1, config.max_epochs + 1), desc="training", unit="epoch", disable=not progress):
+        total_M = torch.zeros(len(data[0]), device=device)
+        for batch in _batches(data, config, orders):
+            optimizer.zero_grad()
+            loss_M = losses(*batch)
+            loss_M.sum().backward()
+            optimizer.step()
+            total_M += loss_M.detach() * batch[0].shape[1]  # read once an epoch: reading would stop a GPU
+        for m, total in enumerate(total_M.tolist()):
+            check_finite(f"member {m}'s training", total, epoch)
 
-    def loss(outputs_n_P: Tensor, targets_n: Tensor) -> Tensor:
-        errors_P = 0.5 * (outputs_n_P - targets_n[:, None]).square().mean(dim=0)
-        return (errors_P + decay_P * together.squared_norms()).sum()
 
-    fit(together, inputs_N_D, targets_N, config=config, seed=seed, loss=loss)
-    together.copy_to(networks)
-    return networks
-
-
-def _linears(network: nn.Sequential) -> list[nn.Linear]:
-    return [layer for layer in network if isinstance(layer, nn.Linear)]
+def _batches(
+    data: Sequence[Tensor], config: FitConfig, orders: Sequence[Generator] | None
+) -> Iterator[Sequence[Tensor]]:
+    """The batches of one epoch."""
+    if orders is None:
+        yield data
+        return
+    num_examples, device = data[0].shape[1], data[0].device
+    members_M_1 = torch.arange(len(orders), device=device)[:, None]
+    order_M_N = torch.stack([epoch_order(num_examples, config, order) for order in orders]).to(device)
+    for batch_M_B in order_M_N.split(config.batch_size, dim=1):
+        yield [part[members_M_1, batch_M_B] for part in data]

@@ -11,8 +11,13 @@ from scipy.stats import norm
 from sklearn.linear_model import LinearRegression
 from torch import nn
 
-from bal_utils.posteriors import dropout_regression, dropout_training
-from bal_utils.posteriors.dropout_regression import Scale
+from bal_utils.posteriors import dropout_regression
+from bal_utils.posteriors.dropout_regression import (
+    Standardiser,
+    dropout_network,
+    outputs_with_dropout,
+    train_side_by_side,
+)
 from bal_utils.posteriors.mc_dropout import (
     DropoutRegression,
     enable_dropout,
@@ -22,8 +27,8 @@ from bal_utils.posteriors.mc_dropout import (
     sample_outputs,
 )
 from bal_utils.runtime import stream
-from bal_utils.training.fit import FitConfig
-from bal_utils.training.stacked import SideBySide, dropout_network, train_side_by_side
+from bal_utils.training.fit import FitConfig, initialised
+from bal_utils.training.stacked import stack
 
 QUICK = {"dropout": 0.1, "noise_std": 2.0, "epochs": 30}
 
@@ -40,8 +45,8 @@ def linear_regression(dropout, noise_std, weight=(2.0, -1.0), bias=0.7):
     model = dropout_network(len(weight), (), dropout)
     model[1].weight.data, model[1].bias.data = torch.tensor([weight]), torch.tensor([bias])
     zeros, ones = torch.zeros(len(weight)).double(), torch.ones(len(weight)).double()
-    scale = Scale(input_mean_D=zeros, input_std_D=ones, target_mean=0.0, target_std=1.0)
-    return DropoutRegression(model=model.eval(), scale=scale, dropout=dropout, noise_std=noise_std)
+    standardiser = Standardiser(input_mean_D=zeros, input_std_D=ones, target_mean=0.0, target_std=1.0)
+    return DropoutRegression(model=model.eval(), standardiser=standardiser, dropout=dropout, noise_std=noise_std)
 
 
 def batch_norm_network():
@@ -213,7 +218,7 @@ def test_on_linear_data_it_comes_close_to_least_squares():
     # the truth is N(0, 0.5²) around the line; a network of 50 units with dropout may lose a third of a nat
     best = norm.logpdf(errors, scale=0.5).mean()
     assert best - 0.33 < predictive_log_likelihood(regression, inputs[250:], targets[250:], 1000) < best + 0.1
-    assert regression.dropout in dropout_training.DROPOUT_GRID and 0.3 < regression.noise_std < 1.0
+    assert regression.dropout in dropout_regression.DROPOUT_GRID and 0.3 < regression.noise_std < 1.0
 
 
 def test_side_by_side_equals_each_network_alone_and_one_after_the_other():
@@ -226,7 +231,6 @@ def test_side_by_side_equals_each_network_alone_and_one_after_the_other():
     for network, decay in zip(both, decays, strict=True):  # without dropout no randomness is shared
         (alone,) = train_side_by_side(inputs_N_D, targets_N, [0.0], weight_decays=[decay], **common)
         torch.testing.assert_close(network(inputs_N_D), alone(inputs_N_D), rtol=0, atol=1e-5)
-        torch.testing.assert_close(SideBySide([network]).eval()(inputs_N_D), network(inputs_N_D), rtol=0, atol=1e-6)
     assert (both[0](inputs_N_D) - both[1](inputs_N_D)).abs().max() > 1e-3
 
 
@@ -238,8 +242,6 @@ def test_a_step_minimises_the_published_objective():
     (trained,) = train_side_by_side(
         inputs_N_D, targets_N, [0.0], hidden=(5,), weight_decays=[0.3], config=config, seed=0
     )
-    from bal_utils.training.fit import initialised
-
     plain = initialised(lambda: dropout_network(3, (5,), 0.0), 0)
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-2)
     penalty = sum(layer.weight.square().sum() for layer in plain if isinstance(layer, nn.Linear))
@@ -252,13 +254,12 @@ def test_masks_in_training_have_each_networks_own_rate():
     networks = [dropout_network(1, (), p) for p in (0.1, 0.6)]
     for network in networks:
         network[1].weight.data, network[1].bias.data = torch.ones(1, 1), torch.zeros(1)
-    together = SideBySide(networks).train()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        outputs_n_P = together(torch.ones(20_000, 1))
-    dropped_P = (outputs_n_P == 0).double().mean(dim=0)
+        outputs_P_n = outputs_with_dropout(stack(networks), torch.tensor([0.1, 0.6]), torch.ones(2, 20_000, 1)).detach()
+    dropped_P = (outputs_P_n == 0).double().mean(dim=1)
     assert (dropped_P - torch.tensor([0.1, 0.6])).abs().max() < 5 * math.sqrt(0.24 / 20_000)  # five standard errors
-    torch.testing.assert_close(outputs_n_P.max(dim=0).values, torch.tensor([1 / 0.9, 1 / 0.4]))
+    torch.testing.assert_close(outputs_P_n.max(dim=1).values, torch.tensor([1 / 0.9, 1 / 0.4]))
 
 
 def test_constant_columns_and_targets_are_harmless():
@@ -279,8 +280,8 @@ def test_same_seed_same_regression_and_the_global_generator_is_left_alone():
     assert not torch.equal(one.predict(inputs, 5)[0], three.predict(inputs, 5)[0])
     plain = one.predict_without_dropout(inputs)
     with torch.no_grad():
-        expected = one.model.eval()(one.scale.inputs(torch.tensor(inputs)))[:, 0] * one.scale.target_std
-    torch.testing.assert_close(plain, expected.double() + one.scale.target_mean, rtol=1e-5, atol=1e-5)
+        expected = one.model.eval()(one.standardiser.inputs(torch.tensor(inputs)))[:, 0] * one.standardiser.target_std
+    torch.testing.assert_close(plain, expected.double() + one.standardiser.target_mean, rtol=1e-5, atol=1e-5)
 
 
 INPUTS, TARGETS = line(20)
