@@ -1,45 +1,6 @@
 """What all explorers share: a state, a pure function from state to scene, controls, and what a click does.
 
-An explorer is about this long. Copy it:
-
-    from dataclasses import dataclass, replace
-
-    import numpy as np
-
-    from bal_scenes.base import Event, Explorer, Scene, Slider, stage
-    from bal_scenes.scene import contour, grid, heat, panel, points, scene
-
-    PLANE = {"x": (-3, 3), "y": (-3, 3)}
-
-    @dataclass(frozen=True, kw_only=True)
-    class HillState:
-        width: float = 1.0
-        top: tuple[float, float] = (0.0, 0.0)
-
-    @stage
-    def heights(width: float, top: tuple[float, float]) -> np.ndarray:
-        return np.exp(-((grid(**PLANE, columns=60) - top) ** 2).sum(axis=1) / (2 * width**2)).reshape(60, 60)
-
-    class Hill(Explorer):
-        State = HillState
-        controls = (Slider("width", label="Width", low=0.2, high=2.0, step=0.1),)
-
-        def compute(self, state: HillState) -> Scene:
-            values = heights(state.width, state.top)
-            layers = heat(values, **PLANE, bar="height"), contour(values, 0.5, **PLANE, colour="black")
-            top = points([state.top[0]], [state.top[1]], shape="star", size=18, colour="vermillion")
-            plane = panel(*layers, top, **PLANE, title="A hill", equal=True, click_anywhere=True)
-            return scene(plane, alt="A hill as a heat map, its top a star", status=f"The hill is {state.width} wide.")
-
-        def on_click(self, state: HillState, event: Event) -> HillState:
-            return replace(state, top=(round(event.x, 2), round(event.y, 2)))
-
-`Hill()` at the end of a cell shows it; `Hill().picture()` is the same picture as a Matplotlib figure.
-
-**Stages.** Split what is costly into pure functions of hashable arguments (fit, sample, score) and mark each `@stage`:
-it remembers its last results. A stage that takes `state.width` and not the whole state is not recomputed when another
-field moves. Stages must not change the arrays they hand on. JupyterLab may call an explorer from another thread than
-the cells', one call at a time: `torch.no_grad()` belongs inside a stage, where it holds for the thread that computes.
+The README of this folder has an explorer of thirty lines to copy, and says how costly computations are split into stages.
 """
 
 from collections.abc import Callable

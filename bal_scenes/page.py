@@ -73,17 +73,23 @@ def _checked(explorer: Explorer, fields: Mapping[str, Sequence]) -> Fields:
     for name in sorted(fields, key=lambda name: name not in explorer.slow_fields):
         if name not in controls:
             raise ValueError(f"fields: {kind} has no control for {name!r}; it has controls for {', '.join(controls)}")
-        values = fields[name].tolist() if isinstance(fields[name], np.ndarray) else list(fields[name])
-        values = list(dict.fromkeys(typed(name, value, hints[name]) for value in values))
-        if not values:
-            raise ValueError(f"fields: expected at least one value of {name}, got none")
-        for value in values:
-            controls[name].check(value)
-        chosen[name] = values if isinstance(controls[name], Choice) else sorted(values)
-    if (count := math.prod(map(len, chosen.values()))) > MOST_SCENES:
+        chosen[name] = _values(controls[name], fields[name], hints[name])
+    count = math.prod(map(len, chosen.values()))
+    if count > MOST_SCENES:
         sizes = " × ".join(f"{name} {len(values)}" for name, values in chosen.items())
         raise ValueError(f"fields: expected at most {MOST_SCENES:,} combinations, got {count:,} ({sizes})")
     return chosen
+
+
+def _values(control: Control, given: Sequence, hint: Any) -> list[Any]:
+    """The different values of one field: in a list's own order, else from small to large."""
+    given = given.tolist() if isinstance(given, np.ndarray) else given
+    values = list(dict.fromkeys(typed(control.field, value, hint) for value in given))
+    if not values:
+        raise ValueError(f"fields: expected at least one value of {control.field}, got none")
+    for value in values:
+        control.check(value)
+    return values if isinstance(control, Choice) else sorted(values)
 
 
 def _field_controls(explorer: Explorer) -> list[Control]:
@@ -108,9 +114,13 @@ def _described(explorer: Explorer, chosen: Fields) -> dict[str, Any]:
     state = asdict(explorer.state)
     first = {name: values.index(state[name]) if state[name] in values else 0 for name, values in chosen.items()}
     state |= {name: values[first[name]] for name, values in chosen.items()}
+
+    # scenes stand in the order of `product`: the last field changes from each to the next
     strides, stride = {}, 1
     for name in reversed(chosen):
-        strides[name], stride = stride, stride * len(chosen[name])
+        strides[name] = stride
+        stride *= len(chosen[name])
+
     shown = [control for control in _field_controls(explorer) if len(chosen.get(control.field, ())) > 1]
     return {
         "kind": type(explorer).__name__,
@@ -159,11 +169,18 @@ def _read_fields(explorer: Explorer, texts: Sequence[str]) -> Fields:
             raise ValueError(f"--field: expected NAME=VALUE,VALUE,…, got {text!r}")
         if name in fields:
             raise ValueError(f"--field: {name} is given twice")
-        words = _value(listed) if listed.startswith("[") else listed.split(",")
-        if not isinstance(words, list):
-            raise ValueError(f"--field: expected a list [VALUE, VALUE, …] of {name}, got {listed!r}")
-        fields[name] = words if listed.startswith("[") or hints.get(name) is str else [_value(word) for word in words]
+        fields[name] = _listed(name, listed, of_words=hints.get(name) is str)
     return fields
+
+
+def _listed(name: str, text: str, *, of_words: bool) -> list[Any]:
+    if not text.startswith("["):
+        words = text.split(",")
+        return words if of_words else [_value(word) for word in words]
+    values = _value(text)
+    if not isinstance(values, list):
+        raise ValueError(f"--field: expected a list [VALUE, VALUE, …] of {name}, got {text!r}")
+    return values
 
 
 def _value(word: str) -> Any:

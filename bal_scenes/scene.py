@@ -33,12 +33,14 @@ def _widest(ticks: Ticks) -> float:
 
 def _margins(title: str, x_label: str, y_label: str, x_ticks: Ticks, y_ticks: Ticks, bar: Layer | None) -> list[float]:
     """Pixels left, above, right and below the plotted area that its words need."""
-    left = 14 + 24 * bool(y_label) + (8 + _widest(y_ticks) if y_ticks else 0)
+    left = 14 + (24 if y_label else 0) + (8 + _widest(y_ticks) if y_ticks else 0)
+    above = 36 if title else 14
     last = CHARACTER * len(x_ticks[-1][1]) / 2 if x_ticks else 0
     right = 6 + max(10, last)
     if bar is not None:
-        right = 46 + _widest(bar["bar_ticks"]) + 22 * bool(bar["bar"])
-    return [left, 36 if title else 14, right, 12 + 22 * bool(x_ticks) + 24 * bool(x_label)]
+        right = 46 + _widest(bar["bar_ticks"]) + (22 if bar["bar"] else 0)
+    below = 12 + (22 if x_ticks else 0) + (24 if x_label else 0)
+    return [left, above, right, below]
 
 
 def _range(name: str, ends: Sequence[float]) -> list[float]:

@@ -77,7 +77,10 @@ function nameControls(el) {
   for (const slider of home.querySelectorAll(".widget-hslider")) {
     const words = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle"), typed = slider.querySelector(".widget-readout");
     if (words && handle) handle.setAttribute("aria-label", words.textContent);
-    if (words && typed) for (const [name, value] of [["role", "textbox"], ["aria-label", `${words.textContent}, as a number`]]) typed.setAttribute(name, value);
+    if (words && typed) {
+      typed.setAttribute("role", "textbox");
+      typed.setAttribute("aria-label", `${words.textContent}, as a number`);
+    }
   }
   for (const header of home.querySelectorAll(".jupyter-widget-Collapse-header:not([role])")) {
     const tell = () => header.setAttribute("aria-expanded", header.parentElement.classList.contains("jupyter-widget-Collapse-open"));

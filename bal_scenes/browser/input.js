@@ -122,7 +122,10 @@ class Input {
       const at = place || { panel: 0, x: this.picture.areas[0].x, y: this.picture.areas[0].y, id: null };
       this.model.send(this.event("key", at.panel, at.x, at.y, at.id, source));
     } else if (ARROWS[source.key] && place) this.arrow(ARROWS[source.key], place, source);
-    else if (!wanted && place && !source.repeat) this.click(place.panel, place.x, place.y, place.id === null ? this.targetAt(place.x, place.y) : place, source);
+    else if (!wanted && place && !source.repeat) {
+      const target = place.id === null ? this.targetAt(place.x, place.y) : place;
+      this.click(place.panel, place.x, place.y, target, source);
+    }
     if (!keyboard || !this.dragged) this.picture.ask(); // the answer to a drag draws, and drawing twice would delay it
   }
 

@@ -57,7 +57,9 @@ const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 function placesOf(text, { kind, state, controls, first }) {
   let found = null;
   try { found = JSON.parse(text); } catch { /* not an object either */ }
-  if (found === null || typeof found !== "object" || Array.isArray(found)) throw new Error("This is not a copied scene: expected {…} as “Copy scene” gives it.");
+  if (found === null || typeof found !== "object" || Array.isArray(found)) {
+    throw new Error("This is not a copied scene: expected {…} as “Copy scene” gives it.");
+  }
   const { explorer = kind, ...values } = found;
   if (explorer !== kind) throw new Error(`This scene belongs to the explorer ${explorer}, this page is ${kind}.`);
   const names = Object.keys(state), unknown = Object.keys(values).filter((name) => !names.includes(name));
@@ -100,7 +102,10 @@ function controlIn(row, { field, label, type, values, words }, moved) {
 
 class Page {
   constructor(store, main) {
-    Object.assign(this, { store, tip: main.querySelector(".page-tip"), el: main.querySelector(".page-picture > div"), share: main.querySelector(".page-share") });
+    this.store = store;
+    this.el = main.querySelector(".page-picture > div");
+    this.tip = main.querySelector(".page-tip");
+    this.share = main.querySelector(".page-share");
     const row = main.querySelector(".page-controls"), listens = store.named ? ["hover"] : [];
     row.onsubmit = (event) => event.preventDefault();
     this.controls = store.controls.map((control) => controlIn(row, control, () => this.show(this.places)));
@@ -167,11 +172,15 @@ class Page {
     if (this.tip.hidden) return;
     this.tip.textContent = target.name;
     const x = this.canvas.offsetLeft + target.x, across = this.el.clientWidth;
-    Object.assign(this.tip.style, { top: `${target.y + target.h / 2 + 8}px`, left: `${Math.min(x, Math.max(0, across - this.tip.offsetWidth - 4))}px` });
+    const left = Math.min(x, Math.max(0, across - this.tip.offsetWidth - 4)), top = target.y + target.h / 2 + 8;
+    Object.assign(this.tip.style, { left: `${left}px`, top: `${top}px` });
   }
 }
 
 readStore(document.getElementById("scenes").textContent).then(
   (store) => new Page(store, document.querySelector("main")),
-  (error) => { document.querySelector(".page-picture").textContent = `The scenes could not be read: this page needs a browser of 2023 or later. (${error.message})`; },
+  (error) => {
+    const told = `The scenes could not be read: this page needs a browser of 2023 or later. (${error.message})`;
+    document.querySelector(".page-picture").textContent = told;
+  },
 );

@@ -1,9 +1,10 @@
 """The explorer without a browser: states, events, undo, errors, threads, and the example that authors copy."""
 
-import textwrap
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -68,8 +69,8 @@ def drag(explorer, *places):
 
 
 def test_the_example_in_the_documentation_runs():
-    lines = base.__doc__.split("Copy it:\n")[1].split("\n`Hill()`")[0]
-    code = textwrap.dedent(lines)
+    readme = Path(base.__file__).with_name("README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]
     assert 20 <= len([line for line in code.splitlines() if line.strip()]) <= 30
     names = {}
     exec(code, names)
