@@ -9,16 +9,18 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 	--nbval-kernel-startup-timeout=180 -n 2 --dist loadfile
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
-SWEEP := $(BIN)/python -m bal_utils.sweep
-KIRSCH := --scale paper --start published --seeds 0 1 2 3 4 5 --out figures/kirsch2019 --lanes
-DRAWN := --scale paper --seeds 0 1 2 3 4 5 --out figures/drawn_starts/kirsch2019 --lanes
-GAL := --scale paper --model gal_cnn --validation-size 100 --seeds 0 1 2
-
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-without-mnist course page slides student site pictures hosted times check figures replication bench constraints clean
+.PHONY: help help-upkeep lab test quick check page site slides student hosted clean
+.PHONY: test-without-mnist course times pictures figures replication bench constraints
+
+# A target with two number signs and words is for everybody, one with three is for whoever looks after the course.
+LIST = awk -F ':.*$(1) ' '/^[a-z-]+:.*[^\#]$(1) / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@$(call LIST,##)
+
+help-upkeep: ## the targets that look after the course: outputs, run times, the long runs
+	@$(call LIST,###)
 
 # one stamp for each set of extras: .venv/.installed-lab, .venv/.installed-test
 $(VENV)/.installed-%: pyproject.toml constraints.txt
@@ -34,12 +36,19 @@ test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
 	$(NBVAL) notebooks
 
+quick: check ## lint, and the tests that take moments: no browser, no notebooks (a minute and a half)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/publishing -m "not slow" -n 2
+
+check: $(VENV)/.installed-test ## lint and format, without changing anything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
 # what changes where MNIST cannot be had: the data tests, and the notebooks that use it
-test-without-mnist: $(VENV)/.installed-test ## the same on scikit-learn's digits, as where MNIST cannot be had
+test-without-mnist: $(VENV)/.installed-test ### the tests on scikit-learn's digits, as where MNIST cannot be had
 	$(WITHOUT_MNIST) $(BIN)/python -m pytest tests/data/test_data.py tests/data/test_mnist.py
 	$(WITHOUT_MNIST) $(NBVAL) $(shell grep -lE 'load_mnist|load_images.{1,4}mnist' $(NOTEBOOKS))
 
-course: $(VENV)/.installed-lab ## run every notebook from top to bottom and store its outputs
+course: $(VENV)/.installed-lab ### run every notebook from top to bottom and store its outputs
 	BAL_PROGRESS=off $(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
 
@@ -49,10 +58,10 @@ page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a
 		--field strategy=bald,margin,entropy,core_set --field posterior=MC-dropout,ensemble,Laplace --field terms=False,True \
 		--field samples=1,5,20,100 --field start=4,8,16 --out build/two_moons.html
 
-pictures: page $(VENV)/.installed-test ## the README's pictures of that page (needs Chromium)
+pictures: page $(VENV)/.installed-test ### the README's pictures of that page (needs Chromium)
 	$(BIN)/python publishing/pictures.py
 
-hosted: $(VENV)/.installed-lab ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
+hosted: $(VENV)/.installed-site ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
 	$(BIN)/python publishing/hosted.py "$(REPOSITORY)"
 
 # Jupyter Book 1 asks for older versions than JupyterLab's, so it has an environment of its own
@@ -61,45 +70,57 @@ build/site-env/.installed: publishing/site/requirements.txt
 	@build/site-env/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-site: $(VENV)/.installed-lab $(VENV)/.installed-site build/site-env/.installed ## the web site in build/site; needs no network once built
+site: $(VENV)/.installed-site build/site-env/.installed ## the web site in build/site; needs no network once built
 	$(BIN)/python -m publishing.site build/site
 
-slides: $(VENV)/.installed-lab $(VENV)/.installed-site ## a lecture's slides for each notebook, in build/slides; they need no network
+slides: $(VENV)/.installed-site ## a lecture's slides for each notebook, in build/slides; they need no network
 	$(BIN)/python -m publishing.slides build/slides $(NOTEBOOKS)
 
-student: $(VENV)/.installed-lab ## the notebooks without solutions, in build/student (CHECK=1: and run them all)
+student: $(VENV)/.installed-$(if $(CHECK),test,site) ## the notebooks without solutions, in build/student (CHECK=1: and run them all)
 	$(BIN)/python -m publishing.student build/student $(NOTEBOOKS)
 	$(if $(CHECK),$(subst --nbval ,--nbval-lax ,$(NBVAL)) build/student/notebooks)
 
-times: $(VENV)/.installed-lab ## measure each notebook on an idle machine and write the minutes into README and headers
+times: $(VENV)/.installed-lab ### measure each notebook on an idle machine and write the minutes into README and headers
 	$(BIN)/python -m publishing.run_times $(NOTEBOOKS)
 
-check: $(VENV)/.installed-test ## lint and format, without changing anything
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+SWEEP := $(BIN)/python -m bal_utils.sweep
+SIX := --seeds 0 1 2 3 4 5
+THREE := --seeds 0 1 2
+KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
+DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
+GAL := --protocol gal2017-as-written $(THREE)
+AS_FOUND := --protocol gal2017-as-found $(THREE) --out figures/gal2017_as_found --lanes
 
-figures: $(VENV)/.installed-lab ## the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
+figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
 	$(SWEEP) --strategies random --seeds 1 2 --out figures/mnist_lecture
 	set -e; for rule in accuracy nll; do $(SWEEP) --scale paper --num-samples 20 --batch-sizes 40 --labels 300 \
-		--strategies random --seeds 0 1 2 3 4 5 --stop-on $$rule --out figures/stop_on/$$rule; done
+		--strategies random $(SIX) --stop-on $$rule --out figures/stop_on/$$rule; done
 	$(SWEEP) $(GAL) --labels 300 --candidates 2000 --strategies bald variation_ratio mean_std --out figures/gal2017_candidates_cpu
 
-REPLICATIONS := $(addprefix replicate-,gal query100 ones fives tens hundreds copies starts)
+REPLICATIONS := $(addprefix replicate-,gal gal-as-found query100 fixed-steps ones fives tens hundreds copies starts)
 .PHONY: $(REPLICATIONS)
 $(REPLICATIONS): $(VENV)/.installed-lab
 
-replication: $(REPLICATIONS) ## the published protocols in full (make -j 8 replication: about half an hour of one H200; on two cores: weeks)
+replication: $(REPLICATIONS) ### the published protocols in full, for a GPU (make -j 10 replication; on two cores: weeks)
 
 replicate-gal:
-	$(SWEEP) $(GAL) --labels 1020 --strategies random bald variation_ratio entropy mean_std --out figures/gal2017 --lanes 15
-	$(SWEEP) $(GAL) --labels 1020 --posterior deterministic --strategies entropy variation_ratio --out figures/gal2017 --lanes 6
+	$(SWEEP) $(GAL) --strategies random bald variation_ratio entropy mean_std --out figures/gal2017 --lanes 15
+	$(SWEEP) $(GAL) --posterior deterministic --strategies entropy variation_ratio --out figures/gal2017 --lanes 6
 	$(SWEEP) $(GAL) --labels 720 --candidates 2000 --strategies bald variation_ratio entropy mean_std \
 		--out figures/gal2017_candidates --lanes 12
 
+replicate-gal-as-found:
+	$(SWEEP) $(AS_FOUND) 15 --strategies random bald variation_ratio entropy mean_std --labels 600
+	$(SWEEP) $(AS_FOUND) 6 --strategies random mean_std
+
 replicate-query100:
-	$(SWEEP) --scale paper --model gal_cnn --num-samples 10 --batch-sizes 100 --labels 1020 --seeds 0 1 2 \
-		--strategies random bald batchbald margin entropy --out figures/query100 --lanes 15
+	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
+		--out figures/query100 --lanes 15
+
+replicate-fixed-steps:
+	$(SWEEP) --protocol hundred-a-round-fixed-steps $(SIX) --strategies random bald margin power_bald entropy batchbald \
+		--out figures/query100_fixed_steps --lanes 36
 
 replicate-ones:
 	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald
@@ -108,17 +129,17 @@ replicate-fives:
 	$(SWEEP) $(KIRSCH) 24 --batch-sizes 4 5 --strategies bald batchbald
 
 replicate-tens:
-	$(SWEEP) $(KIRSCH) 18 --batch-sizes 10 --strategies random bald batchbald
+	$(SWEEP) $(KIRSCH) 18 --strategies random bald batchbald
 
 replicate-hundreds:
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 40 --strategies bald batchbald
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 100 --labels 320 --strategies bald batchbald
-	$(SWEEP) --scale paper --start published --seeds 0 1 2 3 4 5 --batch-sizes 40 --strategies bald batchbald --stop-on accuracy \
+	$(SWEEP) --protocol kirsch2019 $(SIX) --batch-sizes 40 --strategies bald batchbald --stop-on accuracy \
 		--out figures/stop_on/kirsch2019_b40 --lanes 12
 
 replicate-copies:
-	set -e; for copies in 2 3 5; do $(SWEEP) --scale paper --start published --stop-on accuracy --copies $$copies \
-		--validation-size 3072 --num-samples 10 --strategies random bald batchbald --seeds 0 1 2 \
+	set -e; for copies in 2 3 5; do $(SWEEP) --protocol kirsch2019 $(THREE) --stop-on accuracy --copies $$copies \
+		--validation-size 3072 --num-samples 10 --strategies random bald batchbald \
 		--out figures/repeated_mnist_x$$copies --lanes 9; done
 
 # twenty images of its own for each seed: what the shared start is worth
@@ -134,10 +155,10 @@ build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproj
 	@build/bench/bin/python -m pip install --quiet --no-deps --requirement $<
 	@touch $@
 
-bench: build/bench/.installed ## speed and memory against other packages, as ratios (half an hour; BENCH=--quick: a minute)
+bench: build/bench/.installed ### speed and memory against other packages, as ratios (half an hour; BENCH=--quick: a minute)
 	build/bench/bin/python tests/benchmarks $(BENCH)
 
-constraints: ## write constraints.txt anew (needs uv)
+constraints: ### write constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --no-annotate \
 		--custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
 	uv pip compile --universal --python-version 3.11 --no-annotate --custom-compile-command 'make constraints' \
