@@ -51,7 +51,7 @@ class GaussianWeights(Posterior):
         return self.draw(num_samples, generator=generator).sample_outputs(inputs)
 
 
-def fit_bayes_by_backprop(
+def fit_network(
     model: nn.Module,
     inputs: Tensor,
     targets: Tensor,

@@ -120,7 +120,7 @@ def fit_dropout(recipe: Recipe, data: Data, seed: int) -> FittedMethod:
 
 def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> FittedMethod:
     """Bayes by Backprop on all data at once, from the one network: from random weights it ends at a lower ELBO."""
-    q = bayes_by_backprop.fit_bayes_by_backprop(
+    q = bayes_by_backprop.fit_network(
         networks.network(0),
         *data,
         prior_std=recipe.prior_std,

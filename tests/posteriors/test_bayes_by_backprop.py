@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bal_utils.models import MLP
-from bal_utils.posteriors.bayes_by_backprop import GaussianWeights, fit_bayes_by_backprop
+from bal_utils.posteriors.bayes_by_backprop import GaussianWeights, fit_network
 from bal_utils.posteriors.weights import gaussian, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.theory.linear_regression import posterior
@@ -36,7 +36,7 @@ def optimum(inputs, targets):
 @pytest.mark.parametrize("batch_size", [None, 10])
 def test_the_mean_field_optimum_of_a_linear_model(batch_size):
     inputs, targets = linear_problem()
-    q = fit_bayes_by_backprop(
+    q = fit_network(
         linear_network(),
         inputs,
         targets,
@@ -56,7 +56,7 @@ def test_the_weight_of_the_kl():
     inputs, targets = linear_problem()
 
     def fitted(kl_weight):
-        return fit_bayes_by_backprop(
+        return fit_network(
             linear_network(),
             inputs,
             targets,
@@ -78,12 +78,12 @@ def test_classification_finds_what_was_taught_and_leaves_the_model_alone():
     model = initialised(lambda: MLP(2, 2, hidden=(8,)), 0)
     before = weight_vector(model)
     state = torch.random.get_rng_state()
-    q = fit_bayes_by_backprop(model, inputs, labels, steps=400, batch_size=50)
+    q = fit_network(model, inputs, labels, steps=400, batch_size=50)
     assert torch.equal(weight_vector(model), before) and torch.equal(torch.random.get_rng_state(), state)
     log_probs = q.sample_log_probs(inputs, 20)
     assert log_probs.shape == (200, 20, 2)
     assert (log_probs.exp().mean(dim=1).argmax(dim=-1) == labels).double().mean() > 0.95
-    again = fit_bayes_by_backprop(model, inputs, labels, steps=400, batch_size=50)
+    again = fit_network(model, inputs, labels, steps=400, batch_size=50)
     assert torch.equal(again.mean_D, q.mean_D)
 
 
@@ -112,15 +112,15 @@ def test_a_draw_is_one_network_for_all_inputs():
 def test_what_cannot_be_is_refused_by_name(changes, message):
     inputs, targets = linear_problem()
     with pytest.raises(ValueError, match=message):
-        fit_bayes_by_backprop(linear_network(), inputs, targets, log_likelihood=gaussian(NOISE), **changes)
+        fit_network(linear_network(), inputs, targets, log_likelihood=gaussian(NOISE), **changes)
     with pytest.raises(ValueError, match="targets: expected one for each of 30"):
-        fit_bayes_by_backprop(linear_network(), inputs, targets[1:], log_likelihood=gaussian(NOISE))
+        fit_network(linear_network(), inputs, targets[1:], log_likelihood=gaussian(NOISE))
 
 
 def test_an_objective_that_explodes_is_reported():
     inputs, targets = linear_problem()
     with pytest.raises(FloatingPointError, match="objective: expected a finite number"):
-        fit_bayes_by_backprop(linear_network(), inputs, targets * torch.inf, log_likelihood=gaussian(NOISE), steps=5)
+        fit_network(linear_network(), inputs, targets * torch.inf, log_likelihood=gaussian(NOISE), steps=5)
 
 
 def test_frozen_weights_stay_certain():
@@ -130,21 +130,19 @@ def test_frozen_weights_stay_certain():
     frozen = nn.Sequential(nn.Linear(inputs.shape[1], 2), nn.Linear(2, 1))
     frozen[0].requires_grad_(False)
     before = weight_vector(frozen)
-    q = fit_bayes_by_backprop(frozen.to(inputs.dtype), inputs, targets, log_likelihood=gaussian(NOISE), steps=20)
+    q = fit_network(frozen.to(inputs.dtype), inputs, targets, log_likelihood=gaussian(NOISE), steps=20)
     count = sum(parameter.numel() for parameter in frozen[0].parameters())
     assert torch.equal(q.mean_D[:count], before[:count].to(inputs.dtype)) and (q.std_D[:count] == 0).all()
     assert (q.std_D[count:] > 0).all() and not torch.equal(q.mean_D[count:], before[count:].to(inputs.dtype))
     assert (q.draw(3).weights_K_D[:, :count] == q.mean_D[:count]).all()
     with pytest.raises(ValueError, match="model: expected weights that are not frozen"):
-        fit_bayes_by_backprop(model.requires_grad_(False), inputs, targets, log_likelihood=gaussian(NOISE), steps=2)
+        fit_network(model.requires_grad_(False), inputs, targets, log_likelihood=gaussian(NOISE), steps=2)
 
 
 def test_steps_that_leave_the_numbers_are_reported():
     inputs, targets = linear_problem()
     with pytest.raises(FloatingPointError, match="learning_rate|objective"):
-        fit_bayes_by_backprop(
-            linear_network(), inputs, targets, log_likelihood=gaussian(NOISE), steps=7, learning_rate=1e30
-        )
+        fit_network(linear_network(), inputs, targets, log_likelihood=gaussian(NOISE), steps=7, learning_rate=1e30)
 
 
 def test_what_is_trained_later_does_not_change_a_posterior_and_the_mode_is_kept():
@@ -152,7 +150,7 @@ def test_what_is_trained_later_does_not_change_a_posterior_and_the_mode_is_kept(
     labels = (inputs[:, 0] > 0).to(torch.uint8)  # whole numbers of any type
     model = nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(2), nn.Dropout(), nn.Linear(2, 2))
     kept = inputs.clone()
-    q = fit_bayes_by_backprop(model, inputs, labels, steps=3)
+    q = fit_network(model, inputs, labels, steps=3)
     before = q.sample_outputs(inputs, 4)
     assert all(part.training for part in model.modules()) and torch.equal(inputs, kept)
     model(inputs + 5)  # moves the running statistics
@@ -173,4 +171,4 @@ def test_what_is_trained_later_does_not_change_a_posterior_and_the_mode_is_kept(
 def test_networks_and_labels_that_do_not_fit_are_refused(model, labels, error, message):
     labels = labels.long() if isinstance(labels, torch.Tensor) else labels
     with pytest.raises(error, match=message):
-        fit_bayes_by_backprop(model, torch.randn(20, 2, generator=stream(1, "test inputs")), labels, steps=2)
+        fit_network(model, torch.randn(20, 2, generator=stream(1, "test inputs")), labels, steps=2)

@@ -105,7 +105,7 @@ def test_bayes_by_backprop_gets_as_far_as_the_package():
     )
     start = torch_network(std_D.numpy() * network.most_probable(1.5, 1.0))
     settings = {"prior_std": std_D, "log_likelihood": gaussian(network.NOISE), "learning_rate": 0.02, "steps": 1000}
-    theirs = bayes_by_backprop.fit_bayes_by_backprop(start, INPUTS_N_1, TARGETS_N_1, **settings)
+    theirs = bayes_by_backprop.fit_network(start, INPUTS_N_1, TARGETS_N_1, **settings)
     assert ours < negative_elbo(theirs.mean_D, theirs.std_D, std_D) + 3  # nats, of about 53; both end near one hill
 
 
