@@ -199,7 +199,6 @@ class Lab:
     def copy(self, notebook: Path) -> str:
         """Copies a notebook, without its outputs, to where it finds the stored figures; gives its name there."""
         found = nbformat.read(notebook, as_version=4)
-        found.metadata.pop("widgets", None)
         for cell in found.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None

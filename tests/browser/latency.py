@@ -3,8 +3,8 @@
 python tests/browser/latency.py NOTEBOOK [--explorer 0] [--slider 0 | --picture] [--presses 20] [--max-median 50]
 
 Runs a copy of the notebook in JupyterLab, focuses a slider of the explorer (or its picture, whose marks Shift and an arrow
-drag) and presses arrow keys. Prints the median and
-the 90th percentile in milliseconds. Files beside the notebook are not copied: an explorer needs only `bal_utils`.
+drag) and presses arrow keys. Prints the median and the 90th percentile in milliseconds. Files beside the notebook are not
+copied: an explorer needs only the course's packages and the stored figures.
 """
 
 import argparse
