@@ -1,25 +1,115 @@
-"""Be the oracle: BALD asks, the learner answers by keyboard, and every answer is on disk before the next image is shown."""
+"""Be the oracle: BALD asks, the learner answers by keyboard, and every answer is on disk before the next image is shown.
+
+First what happens between two questions: train on the labels so far, let BALD choose, and what random asking would give.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from bal_course.explorers.oracle_model import RANDOM_RUNS, Round, first_labels, ink, next_round, random_curves
 from bal_course.label_store import Answer, DamagedLabels, FileHasChanged, default_folder, open_labels
-from bal_scenes.base import Button, Event, Explorer, Scene, Toggle
+from bal_scenes.base import Button, Event, Explorer, Scene, Toggle, stage
 from bal_scenes.charts import shortened
 from bal_scenes.scene import Panel, band, bar_axis, bars, images, line, panel, points, rects, scene, text
-from bal_utils.data import ImageData, load_images
+from bal_utils.acquisition import bald_scores
+from bal_utils.data import ImageData, balanced_start, load_images, standardise
+from bal_utils.models import MLP
+from bal_utils.posteriors.mc_dropout import sample_log_probs
+from bal_utils.runtime import stream, stream_seed
+from bal_utils.theory import metrics
+from bal_utils.theory.information import log_mean_exp
+from bal_utils.training.fit import FitConfig, fit, initialised
+
+TRAINING = FitConfig(learning_rate=3e-3, epoch_samples=512, max_epochs=8)  # 64 steps: nothing is held back to stop on
+SAMPLES = 20
+SEED = 0
+RANDOM_RUNS = 3
 
 MOST_CLASSES = 10  # one digit key each
 CANNOT_TELL = "s"
 TOO_SOON = 0.15  # seconds after a new image within which a key was meant for the one before
 SHOWN = 12  # answers in the strip
 LONGEST, SHORT = 11, 8  # letters of a name beside its key; beside its bar and in the strip
+
+
+class Round(NamedTuple):
+    """A trained model: how good it is, what it asks next (None where nothing is left), and what it thinks of that."""
+
+    accuracy: float
+    image: int | None
+    probs_C: np.ndarray
+
+
+def first_labels(data: ImageData) -> list[int]:
+    """One example of each class, known from the start."""
+    return balanced_start(data.train_labels, 1, stream(SEED, "oracle's start")).tolist()
+
+
+def _train_on(data: ImageData, known: list[int], labels: Tensor, number: int) -> nn.Module:
+    """A small network from new weights."""
+    width = data.train_images[0].numel()
+    model = initialised(lambda: MLP(width, data.num_classes, hidden=(256,)), stream_seed(SEED, "oracle", number))
+    inputs = standardise(data.train_images[known])
+    fit(model, inputs, labels, config=TRAINING, seed=stream_seed(SEED, "oracle", number))
+    return model
+
+
+def _accuracy_of(data: ImageData, model: nn.Module) -> float:
+    """The share of test images that the averaged network names rightly."""
+    generator = stream(SEED, "oracle's test")
+    log_probs_N_C = log_mean_exp(
+        sample_log_probs(model, standardise(data.test_images), SAMPLES, generator=generator), 1
+    )
+    return metrics.accuracy(log_probs_N_C, data.test_labels)
+
+
+@stage
+def next_round(data: ImageData, given: tuple[tuple[int, int | None], ...]) -> Round:
+    """Trains on the first labels and those given, and lets BALD choose among the images that nobody was asked about."""
+    start = first_labels(data)
+    told = [(image, label) for image, label in given if label is not None]
+    labels = torch.tensor([*data.train_labels[start].tolist(), *[label for _, label in told]])
+    model = _train_on(data, [*start, *[image for image, _ in told]], labels, len(given))
+    seen = {*start, *[image for image, _ in given]}
+    pool = [image for image in range(len(data.train_labels)) if image not in seen]
+    accuracy = _accuracy_of(data, model)
+    if not pool:
+        return Round(accuracy, None, np.zeros(data.num_classes))
+    masks = stream(SEED, "oracle's masks", len(given))
+    log_probs_N_K_C = sample_log_probs(model, standardise(data.train_images[pool]), SAMPLES, generator=masks)
+    best = int(bald_scores(log_probs_N_K_C).argmax())
+    return Round(accuracy, pool[best], log_probs_N_K_C[best].exp().mean(dim=0).numpy())
+
+
+@stage
+def random_curves(data: ImageData, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """What as many random images with their true labels give: counts_M, accuracies_R_M."""
+    counts_M = np.unique(np.linspace(0, most, min(6, most + 1)).round().astype(int))
+    start, curves = first_labels(data), []
+    for run in range(RANDOM_RUNS):
+        order = torch.randperm(len(data.train_labels), generator=stream(SEED, "random oracle", run)).tolist()
+        order = [*start, *[image for image in order if image not in start]]
+        sets = [order[: len(start) + count] for count in counts_M]
+        models = [_train_on(data, known, data.train_labels[known], run) for known in sets]
+        curves.append([_accuracy_of(data, model) for model in models])
+    return counts_M, np.array(curves)
+
+
+def _ink(data: ImageData, places: list[int], *, side: int = 0) -> np.ndarray:
+    """Training images as ink in [0, 1], [N, H, W]; smaller ones are drawn out to `side` pixels, which the eye reads better."""
+    pixels = data.train_images[places].float()
+    low, high = (0, 255) if data.train_images.dtype == torch.uint8 else (pixels.min(), pixels.max())
+    pixels = (pixels - low) / max(high - low, 1e-9)
+    if min(pixels.shape[2:]) < side:
+        pixels = F.interpolate(pixels, size=(side, side), mode="bicubic")
+    return pixels[:, 0].clamp(0, 1).numpy()
 
 
 def digit_keys(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -187,7 +277,7 @@ class BeTheOracle(Explorer):
         layers.append(text(words_x, low_C + (0.45 if named else 0.5), keys, halo=False, align=align))
         if asked.image is not None:
             x, y, side = (7.2, 7.5, 5.6) if named else (5, 6, 8.8)
-            layers.append(images(ink(self.data, [asked.image], side=32), x=[x], y=[y], width=side, height=side))
+            layers.append(images(_ink(self.data, [asked.image], side=32), x=[x], y=[y], width=side, height=side))
         words = "Which of these is it?" if asked.image is not None else "Every image has been asked for"
         plain = {"x_ticks": (), "y_ticks": (), "equal": True}
         return panel(*layers, x=(0, 10), y=(-0.1, 10.6), box=(0, 0, 0.36, 0.72), title=words, **plain)
@@ -231,7 +321,7 @@ class BeTheOracle(Explorer):
         x_N = slots * (np.arange(len(answers)) + 0.5)
         layers = []
         if answers:
-            pixels = ink(self.data, [a.image for a in answers])
+            pixels = _ink(self.data, [a.image for a in answers])
             layers = [images(pixels, x=x_N, y=np.full(len(x_N), 0.6), width=0.62, height=0.62)]
             layers.append(text(x_N, np.full(len(x_N), 0.08), words, halo=False))
         plain = {"x_ticks": (), "y_ticks": (), "equal": True}

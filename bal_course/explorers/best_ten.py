@@ -131,7 +131,7 @@ class BestTen(Explorer):
         grids = [
             picture(state, name, batch, left) for (name, batch), left in zip(found.items(), (0, 0.32), strict=True)
         ]
-        return scene(*grids, curves(state, found), alt=alt, status=sentence(state, found), width=1020, height=490)
+        return scene(*grids, _information(state, found), alt=alt, status=sentence(state, found), width=1020, height=490)
 
     def on_click(self, state: BestTenState, event: Event) -> BestTenState:
         """Asks about an image; a second click lets go of it."""
@@ -186,7 +186,7 @@ def marks(batch: Batch, *, shape: str, colour: str) -> list[Layer]:
     return layers
 
 
-def curves(state: BestTenState, found: dict[str, Batch]) -> Panel:
+def _information(state: BestTenState, found: dict[str, Batch]) -> Panel:
     """Joint information after each pick, the sum of BALD's scores, and the line that no batch can cross."""
     most = math.log(state.samples)
     top = 1.45 * most

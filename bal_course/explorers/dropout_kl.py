@@ -52,7 +52,7 @@ def gap_at(distances: ndarray | float, keep: float) -> ndarray:
 
 
 @stage
-def curves(highest: float, keep: float, std: float) -> tuple[ndarray, ndarray, ndarray]:
+def divergence_curves(highest: float, keep: float, std: float) -> tuple[ndarray, ndarray, ndarray]:
     """norms_G, and above the constant the divergence kl_G and its L2 form l2_G."""
     norms_G = np.linspace(0, highest, PLACES)
     l2_G = keep / 2 * norms_G**2 - coin_entropy(keep)
@@ -126,7 +126,7 @@ class DropoutKL(Explorer):
         return self.on_click(state, event)
 
     def _bend(self, state: DropoutKLState, gap: float) -> Panel:
-        norms_G, kl_G, l2_G = curves(state.highest, state.keep, state.std)
+        norms_G, kl_G, l2_G = divergence_curves(state.highest, state.keep, state.std)
         norms_P, values_P, errors_P = sampled(state.highest, state.keep, state.std, state.dims)
         here = state.keep / 2 * state.norm**2 - coin_entropy(state.keep)
         low, high = l2_G.min(), max(kl_G.max(), (values_P + 2 * errors_P).max(), 0.05)

@@ -26,7 +26,7 @@ class GuessState:
     revealed: bool = False
 
 
-def in_words(count: int) -> str:
+def _number_word(count: int) -> str:
     """A small number as a word."""
     return NUMBERS[count] if count < len(NUMBERS) else str(count)
 
@@ -70,13 +70,13 @@ class GuessTheQuery(Explorer):
         if event.point in state.chosen:
             return replace(state, chosen=tuple(i for i in state.chosen if i != event.point))
         if len(state.chosen) == self.picks:
-            raise ValueError(f"You have chosen {in_words(self.picks)}. Click one of them to take it back.")
+            raise ValueError(f"You have chosen {_number_word(self.picks)}. Click one of them to take it back.")
         return replace(state, chosen=(*state.chosen, event.point))
 
     def reveal(self, state: GuessState) -> GuessState:
         """Shows BALD's choice and the score."""
         if missing := self.picks - len(state.chosen):
-            raise ValueError(f"Choose {in_words(missing)} more, then press Reveal.")
+            raise ValueError(f"Choose {_number_word(missing)} more, then press Reveal.")
         return replace(state, revealed=True)
 
     def check(self, state: GuessState) -> None:
@@ -90,7 +90,7 @@ class GuessTheQuery(Explorer):
     def compute(self, state: GuessState) -> Scene:
         """The images with frames around the chosen ones; after *Reveal* BALD's ranks, the scores and the totals."""
         right = (self._totals(state), self._key()) if state.revealed else (self._question(),)
-        alt = f"{len(self.scores_N)} small grey images in a grid; {in_words(len(state.chosen))} of them chosen"
+        alt = f"{len(self.scores_N)} small grey images in a grid; {_number_word(len(state.chosen))} of them chosen"
         return scene(self._pictures(state), *right, width=860, height=450, alt=alt, status=self._status(state))
 
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +113,7 @@ class GuessTheQuery(Explorer):
             x, y = x_N[best] + 0.39, y_N[best] - 0.38
             layers += [points(x, y, **ASKED), text(x, y, [str(rank + 1) for rank in range(self.picks)], **BADGE)]
         edges = {"x": (0, COLUMNS), "y": (rows, 0), "x_ticks": (), "y_ticks": ()}
-        title = f"Which {in_words(self.picks)} labels would teach the model most?"
+        title = f"Which {_number_word(self.picks)} labels would teach the model most?"
         return panel(*layers, **edges, box=(0, 0, 0.62, 1), title=title, equal=True)
 
     def _frames(self, which: Any, **style: Any) -> Layer:
@@ -124,7 +124,7 @@ class GuessTheQuery(Explorer):
     def _question(self) -> Panel:
         words = (
             "The model has seen a few labels.",
-            f"Choose {in_words(self.picks)} images to have labelled,",
+            f"Choose {_number_word(self.picks)} images to have labelled,",
             "then press Reveal to compare",
             "your choice with BALD's.",
         )
@@ -140,7 +140,7 @@ class GuessTheQuery(Explorer):
         sums = self._sums(state.chosen)
         axes = bar_axis(["BALD", "you", "random"]) | {"x": (0, 1.3 * max(*sums, 1e-9)), "x_label": "information (nats)"}
         layers = bars(np.diag(sums), segments=[""] * 3, colours=["vermillion", "blue", "grey"], totals="{:.2f}")
-        return panel(*layers, **axes, box=(0.62, 0, 0.38, 0.7), title=f"In {in_words(self.picks)} labels")
+        return panel(*layers, **axes, box=(0.62, 0, 0.38, 0.7), title=f"In {_number_word(self.picks)} labels")
 
     def _key(self) -> Panel:
         layers = line([], [], label="your choice", **YOURS), points([], [], label="BALD's choice, by rank", **ASKED)
@@ -148,11 +148,11 @@ class GuessTheQuery(Explorer):
 
     def _status(self, state: GuessState) -> str:
         if not state.revealed:
-            return f"You have chosen {in_words(len(state.chosen))} of {in_words(self.picks)}."
+            return f"You have chosen {_number_word(len(state.chosen))} of {_number_word(self.picks)}."
         best, yours, random = self._sums(state.chosen)
-        five, common = in_words(self.picks), len(set(state.chosen) & set(self.asked))
+        five, common = _number_word(self.picks), len(set(state.chosen) & set(self.asked))
         share = f", {100 * yours / best:.0f} % of BALD's {best:.2f}" if best > 0 else ""
         return (
-            f"{in_words(common).capitalize()} of your {five} {'is' if common == 1 else 'are'} among BALD's. "
+            f"{_number_word(common).capitalize()} of your {five} {'is' if common == 1 else 'are'} among BALD's. "
             f"Your labels carry {yours:.2f} nats{share}; {five} random ones carry {random:.2f} on average."
         )

@@ -51,7 +51,7 @@ def data_of(seed: int) -> tuple[ndarray, ndarray]:
 
 
 @stage
-def train(scale: float, seed: int) -> tuple[ndarray, ndarray]:
+def train_members(scale: float, seed: int) -> tuple[ndarray, ndarray]:
     """Means and variances of all twenty members on the grid, [G, M] each; fewer members are the first of these."""
     inputs_N, targets_N = (torch.tensor(values_N) for values_N in data_of(seed))
     ensemble = fit_ensemble(
@@ -65,7 +65,7 @@ def train(scale: float, seed: int) -> tuple[ndarray, ndarray]:
 @stage
 def mixtures(scale: float, seed: int) -> tuple[ndarray, ndarray]:
     """Mean and standard deviation of the mixture of the first 1, 2, … 20 members, [G, M] each."""
-    means_G_M, variances_G_M = train(scale, seed)
+    means_G_M, variances_G_M = train_members(scale, seed)
     count_M = np.arange(1, MOST + 1)
     mean_G_M = means_G_M.cumsum(axis=1) / count_M
     second_moment_G_M = (variances_G_M + means_G_M**2).cumsum(axis=1) / count_M
@@ -117,11 +117,11 @@ class HowManyNetworks(Explorer):
 
     def _spread(self, state: HowManyNetworksState) -> float:
         """The standard deviation of the members' means, averaged over the gap."""
-        means_G_M, _ = train(state.scale, state.seed)
+        means_G_M, _ = train_members(state.scale, state.seed)
         return float(means_G_M[IN_GAP_G, : state.members].std(axis=1).mean())
 
     def _curves(self, state: HowManyNetworksState) -> Panel:
-        means_G_M, _ = train(state.scale, state.seed)
+        means_G_M, _ = train_members(state.scale, state.seed)
         mean_G, std_G = (values_G_M[:, state.members - 1] for values_G_M in mixtures(state.scale, state.seed))
         layers = [
             band(PLACES_G, mean_G - HALF_WIDTH * std_G, mean_G + HALF_WIDTH * std_G, label="95 % interval, new y"),

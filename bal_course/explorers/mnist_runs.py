@@ -55,7 +55,7 @@ def asked_for(run: dict, number: int) -> tuple[np.ndarray, list[int]]:
     return data.train_images[places_B, 0].numpy() / np.float32(255), data.train_labels[places_B].tolist()
 
 
-def in_words(labels_B: list[int]) -> str:
+def batch_in_words(labels_B: list[int]) -> str:
     """How many images, of how many classes, and the most frequent digit."""
     (digit, times), classes = Counter(labels_B).most_common(1)[0], len(set(labels_B))
     name = f"{'an' if digit == 8 else 'a'} {digit}"
@@ -179,7 +179,7 @@ class MnistRuns(Explorer):
             told = f"{title}, round {number + 1} of {len(run['rounds'])}: {entry['labels']} labels, "
             told += f"accuracy {entry['accuracy']:.3f}"
             if labels_B:
-                told += f"; asks for {in_words(labels_B)}"
+                told += f"; asks for {batch_in_words(labels_B)}"
             words.append(told + ".")
         run = self.runs[state.strategy][state.seed]
         if candidates_of(run).is_stand_in and not run["data"]["is_stand_in"]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from bal_course.figures.classification import probability_map
-from bal_course.figures.regression import curves, observations
+from bal_course.figures.regression import drawn_curves, observations
 from bal_utils import plotting
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
 
@@ -20,7 +20,7 @@ CONFIDENCE_LINES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def bundle(ax: Axes, places_G: ndarray, outputs_G_K: ndarray, *, label: str = "drawn from the prior") -> Axes:
     """The first dozen of K functions as thin curves."""
-    curves(ax, np.asarray(places_G), np.asarray(outputs_G_K)[:, :SHOWN].T, label=label)
+    drawn_curves(ax, np.asarray(places_G), np.asarray(outputs_G_K)[:, :SHOWN].T, label=label)
     ax.set(xlabel="input x", xlim=(float(places_G[0]), float(places_G[-1])))
     return ax
 
@@ -42,7 +42,7 @@ def band(
         ax.plot(places_G, mean_G + side * half_G, color=PALETTE["blue"], linewidth=0.8, linestyle="--")
     if few:
         chosen = np.linspace(0, outputs_G_K.shape[1] - 1, few).astype(int)
-        curves(ax, places_G, outputs_G_K[:, chosen].T, label="draws")
+        drawn_curves(ax, places_G, outputs_G_K[:, chosen].T, label="draws")
     ax.plot(places_G, mean_G, color=PALETTE["blue"], label="mean")
     observations(ax, np.ravel(inputs_N), np.ravel(targets_N), label="data")
     ax.set(xlabel="input x", xlim=(places_G[0], places_G[-1]))

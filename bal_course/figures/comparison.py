@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from bal_course.figures.bayesian_networks import gap
-from bal_course.figures.ensembles import rows
+from bal_course.figures.ensembles import rows_of_seeds
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, shade
 from bal_utils.theory.intervals import has_interval, interval
 
@@ -63,7 +63,7 @@ def table(
 def differences(axes: Sequence[Axes], quantities: Mapping[str, Mapping[str, ndarray]]) -> Sequence[Axes]:
     """One panel a quantity: for each method the differences of its runs to the paired baseline, and their 95 % interval."""
     for ax, (name, differences_S) in zip(axes, quantities.items(), strict=True):
-        rows(ax, differences_S, zero=True).set(title=name)
+        rows_of_seeds(ax, differences_S, zero=True).set(title=name)
     return axes
 
 

@@ -51,7 +51,7 @@ def densities(ax: Axes, targets_G: ndarray, members_G_K: ndarray, others: Mappin
     return ax
 
 
-def rows(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False) -> Axes:
+def rows_of_seeds(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False) -> Axes:
     """One row a name: a mark for each seed, a black bar for the 95 % interval of their mean. `zero` draws a line at 0.
 
     One seed has no interval and gets no bar.

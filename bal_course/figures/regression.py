@@ -24,7 +24,7 @@ def observations(ax: Axes, inputs_N: ndarray, targets_N: ndarray, *, label: str 
     return ax
 
 
-def curves(ax: Axes, places_G: ndarray, values_K_G: ndarray, *, label: str = "drawn from the posterior") -> Axes:
+def drawn_curves(ax: Axes, places_G: ndarray, values_K_G: ndarray, *, label: str = "drawn from the posterior") -> Axes:
     """A bundle of thin curves, one a draw of the weights."""
     values_K_G = np.atleast_2d(values_K_G)
     ax.plot(places_G, values_K_G.T, color=PALETTE["sky"], linewidth=1)
@@ -89,7 +89,7 @@ def learning_steps(
         log_density_R_C = -0.5 * np.einsum("rcd,de,rce->rc", offsets_R_C_2, precision_D_D, offsets_R_C_2)
         weight_map(left, window_C, window_C, log_density_R_C, {"truth": truth}, legend=left is axes_R_2[0, 0])
         left.set(title=f"Belief {title}", ylabel="gain", aspect="equal")
-        observations(curves(right, places_G, lines_K_G), inputs_N, targets_N)
+        observations(drawn_curves(right, places_G, lines_K_G), inputs_N, targets_N)
         right.set(ylim=(-1.6, 1.6), ylabel="turn rate (rad/s)", title=f"Lines drawn {title}")
     axes_R_2[-1, 0].set_xlabel("drift")
     axes_R_2[-1, 1].set_xlabel("stick position")

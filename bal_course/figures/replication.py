@@ -79,7 +79,7 @@ def quartiles_in(row: Mapping[str, str], *, plus: float = 0) -> Quartiles:
     return low, median, high
 
 
-def in_words(quartiles: Quartiles | None) -> str:
+def quartiles_in_words(quartiles: Quartiles | None) -> str:
     """Quartiles as "130/140/∞"; one number where they agree or only the median is known; a dash where nothing is."""
     known = [value for value in quartiles or () if not math.isnan(value)]
     words = ["∞" if math.isinf(value) else f"{value:g}" for value in known]
@@ -101,35 +101,12 @@ def reached_table(
     if any(list(cells) != accuracies for cells in rows.values()):
         raise ValueError(f"rows: expected the accuracies {accuracies} in every row")
     sides = [f"{100 * accuracy:g} %, {side}" for accuracy in accuracies for side in ("published", "ours")]
-    found = [[name, *(in_words(part) for pair in cells.values() for part in pair)] for name, cells in rows.items()]
+    found = [
+        [name, *(quartiles_in_words(part) for pair in cells.values() for part in pair)] for name, cells in rows.items()
+    ]
     if counts is not None:
         found = [[row[0], counts[row[0]], *row[1:]] for row in found]
     return Table(["", *(["ours"] if counts is not None else []), *sides], found)
-
-
-def reached(ax: Axes, rows: Mapping[str, tuple[Quartiles | None, Quartiles | None]]) -> Axes:
-    """The same as a picture, for one accuracy: a row a group, published as hollow squares, ours as filled circles.
-
-    A bar runs from quartile to quartile. What was not reached stands as a triangle at the right edge.
-    """
-    finite = [v for pair in rows.values() for part in pair for v in part or () if math.isfinite(v)]
-    edge = 1.12 * max(finite, default=1.0)
-    styles = (
-        ("published", "s", PALETTE["grey"], "white", -0.15),
-        ("ours", "o", PALETTE["blue"], PALETTE["blue"], 0.15),
-    )
-    for side, (name, marker, colour, face, shift) in enumerate(styles):
-        drawn = [(row + shift, pair[side]) for row, pair in enumerate(rows.values()) if pair[side] is not None]
-        for height, (low, median, high) in drawn:
-            if not math.isnan(low):
-                ax.plot([min(low, edge), min(high, edge)], [height, height], color=colour, linewidth=3, alpha=0.85)
-            mark = {"marker": ">" if math.isinf(median) else marker, "markersize": 9, "markerfacecolor": face}
-            ax.plot(min(median, edge), height, color=colour, markeredgewidth=2, linestyle="", **mark)
-        ax.plot([], [], marker, color=colour, markerfacecolor=face, markersize=9, markeredgewidth=2, label=name)
-    ax.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.05 * edge))
-    ax.set_xlabel("labelled images; ▸ at the right edge: not reached")
-    ax.legend(fontsize=10, loc="best")
-    return ax
 
 
 def leads(ax: Axes, found: Mapping[str, Lead], *, wide: float = 0.0) -> Axes:

@@ -60,7 +60,7 @@ def outline() -> list:
     return [withStroke(linewidth=2.5, foreground=PALETTE["black"])]
 
 
-def curves(ax: Axes, x_G: ndarray, values: Mapping[str, ndarray]) -> Axes:
+def lines_by_name(ax: Axes, x_G: ndarray, values: Mapping[str, ndarray]) -> Axes:
     """Quantities against one other, each a colour and a dash."""
     for index, (name, value_G) in enumerate(values.items()):
         ax.plot(x_G, value_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)

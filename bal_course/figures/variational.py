@@ -88,7 +88,7 @@ def lines_and_dots(ax: Axes, x_P: Sequence[float], lines: Mapping[str, ndarray],
     return ax
 
 
-def climb(ax: Axes, values_P: Sequence[float], ceiling: float, *, limit: str) -> Axes:
+def below_ceiling(ax: Axes, values_P: Sequence[float], ceiling: float, *, limit: str) -> Axes:
     """An objective after each step under the line that it cannot pass."""
     ax.plot(np.arange(len(values_P)), values_P, color=PALETTE["blue"], label="ELBO")
     ax.axhline(ceiling, color=PALETTE["black"], linestyle="--", label=limit)

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from bal_course.explorers import oracle_model
-from bal_course.explorers.be_the_oracle import CANNOT_TELL, TOO_SOON, BeTheOracle, OracleState, digit_keys
-from bal_course.explorers.oracle_model import first_labels, next_round, random_curves
+from bal_course.explorers import be_the_oracle
+from bal_course.explorers.be_the_oracle import (
+    CANNOT_TELL,
+    TOO_SOON,
+    BeTheOracle,
+    OracleState,
+    digit_keys,
+    first_labels,
+    next_round,
+    random_curves,
+)
 from bal_scenes.base import Event
 from bal_scenes.canvas import packed
 from bal_utils.data import ImageData
@@ -42,7 +50,7 @@ def patient(monkeypatch):
 def quick(request, monkeypatch):
     """Two short epochs, where a test is not about what is learnt."""
     if request.node.name != "test_more_labels_are_worth_more":
-        monkeypatch.setattr(oracle_model, "TRAINING", QUICK)
+        monkeypatch.setattr(be_the_oracle, "TRAINING", QUICK)
 
 
 @pytest.fixture
@@ -84,7 +92,7 @@ def test_bald_asks_the_question(oracle):
     from bal_utils.posteriors.mc_dropout import sample_log_probs
 
     start = first_labels(SMALL)
-    model = oracle_model.train_on(SMALL, start, SMALL.train_labels[start], 0)
+    model = be_the_oracle._train_on(SMALL, start, SMALL.train_labels[start], 0)
     pool = [image for image in range(9) if image not in start]
     masks = stream(0, "oracle's masks", 0)
     scores = bald_scores(sample_log_probs(model, standardise(SMALL.train_images[pool]), 20, generator=masks))
@@ -350,6 +358,6 @@ def test_keys_that_match_the_names_answer_by_them(tmp_path):
 
 
 def test_ink_runs_from_white_to_black():
-    small = oracle_model.ink(SMALL, [0, 1], side=16)
+    small = be_the_oracle._ink(SMALL, [0, 1], side=16)
     assert small.shape == (2, 16, 16) and small.min() >= 0 and small.max() <= 1
-    np.testing.assert_allclose(oracle_model.ink(SMALL, [0])[0], SMALL.train_images[0, 0] / 255, atol=1e-6)
+    np.testing.assert_allclose(be_the_oracle._ink(SMALL, [0])[0], SMALL.train_images[0, 0] / 255, atol=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bal_course.explorers.dropout_kl import DropoutKL, DropoutKLState, curves, sampled
+from bal_course.explorers.dropout_kl import DropoutKL, DropoutKLState, divergence_curves, sampled
 from bal_scenes.base import Event
 from bal_utils.posteriors.dropout_elbo import coin_entropy, kl, l2_form, monte_carlo_kl
 from bal_utils.runtime import stream
@@ -24,7 +24,7 @@ def test_the_gap_is_the_divergence_minus_its_l2_form(state):
 
 
 def test_the_curve_is_the_divergence_without_its_constant():
-    norms_G, kl_G, l2_G = curves(0.8, 0.8, 0.1)
+    norms_G, kl_G, l2_G = divergence_curves(0.8, 0.8, 0.1)
     settings = {"keep": 0.8, "std": 0.1, "length_scale": 1.0}
     constant = l2_form(torch.zeros(1, 3, dtype=torch.float64), **settings) + coin_entropy(0.8)
     for g in (0, 20, 100):
@@ -37,7 +37,7 @@ def test_the_curve_is_the_divergence_without_its_constant():
 @pytest.mark.parametrize(("keep", "std"), [(0.8, 0.1), (0.3, 1.0), (0.95, 0.01)])
 def test_sampled_points_lie_on_the_curve(dims, keep, std):
     norms_P, values_P, errors_P = sampled(8 * std, keep, std, dims)
-    _, kl_G, _ = curves(8 * std, keep, std)
+    _, kl_G, _ = divergence_curves(8 * std, keep, std)
     expected_P = np.interp(norms_P, np.linspace(0, 8 * std, len(kl_G)), kl_G)
     assert (np.abs(values_P - expected_P) < 4.5 * errors_P + 1e-3 * std).all()  # the largest of many; interpolation
 

@@ -16,7 +16,7 @@ from bal_course.explorers.how_many_networks import (
     data_of,
     mixtures,
     scaled_network,
-    train,
+    train_members,
 )
 from bal_scenes.base import Event
 from bal_utils.theory.uncertainty import split_variance
@@ -24,7 +24,7 @@ from bal_utils.training.fit import initialised
 
 
 def test_the_mixture_of_the_first_members_is_that_of_the_law_of_total_variance():
-    means_G_M, variances_G_M = train(1.0, 0)
+    means_G_M, variances_G_M = train_members(1.0, 0)
     mean_G_M, std_G_M = mixtures(1.0, 0)
     for members in (1, 2, 7, MOST):
         first = torch.tensor(means_G_M[:, :members]), torch.tensor(variances_G_M[:, :members])
@@ -53,14 +53,17 @@ def test_no_data_lie_in_the_gap():
 
 
 def test_the_lesson_members_part_in_the_gap_and_agree_on_the_data():
-    spreads = [train(1.0, seed)[0].std(axis=1) for seed in range(4)]
+    spreads = [train_members(1.0, seed)[0].std(axis=1) for seed in range(4)]
     in_gap = np.mean([spread_G[IN_GAP_G].mean() for spread_G in spreads])
     on_data = np.mean([spread_G[~IN_GAP_G].mean() for spread_G in spreads])
     assert in_gap > 2 * on_data
 
 
 def test_wild_initial_weights_make_a_band_that_is_too_wide():
-    assert train(4.0, 0)[0][IN_GAP_G].std(axis=1).mean() > 5 * train(1.0, 0)[0][IN_GAP_G].std(axis=1).mean()
+    assert (
+        train_members(4.0, 0)[0][IN_GAP_G].std(axis=1).mean()
+        > 5 * train_members(1.0, 0)[0][IN_GAP_G].std(axis=1).mean()
+    )
     assert coverage(4.0, 0)[1][-1] > 0.99
 
 
@@ -85,7 +88,7 @@ def test_the_picture_shows_as_many_members_as_asked_for():
     scene = HowManyNetworks(HowManyNetworksState(members=3)).scene
     members = next(layer for layer in scene["panels"][0]["layers"] if layer.get("label") == "members")
     assert np.isnan(members["x"]).sum() == 3  # a gap ends each line
-    np.testing.assert_allclose(members["y"].reshape(3, -1)[:, :-1], train(1.0, 0)[0][:, :3].T, rtol=1e-5)
+    np.testing.assert_allclose(members["y"].reshape(3, -1)[:, :-1], train_members(1.0, 0)[0][:, :3].T, rtol=1e-5)
 
 
 def test_clicks_choose_the_number_of_networks():
@@ -108,8 +111,8 @@ def test_computing_is_pure():
     expected = torch.rand(2)
     torch.manual_seed(1)
     first, second = explorer.compute(state), explorer.compute(state)
-    train.cache_clear()
-    train(1.0, 0)
+    train_members.cache_clear()
+    train_members(1.0, 0)
     assert torch.equal(torch.rand(2), expected)
     assert first["status"] == second["status"] and explorer.state.members == 5
     for before, after in zip(first["panels"][0]["layers"], second["panels"][0]["layers"], strict=True):

@@ -6,7 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bal_course.explorers.mnist_runs import MnistRuns, MnistRunsState, asked_for, candidates, candidates_of, in_words
+from bal_course.explorers.mnist_runs import (
+    MnistRuns,
+    MnistRunsState,
+    asked_for,
+    batch_in_words,
+    candidates,
+    candidates_of,
+)
 from bal_scenes.base import Event
 from bal_utils.active_learning import loop_config, run_active_learning
 from bal_utils.data import load_images
@@ -78,7 +85,7 @@ def test_the_big_mark_stands_at_the_round(runs, folder):
     ],
 )
 def test_what_was_asked_for_in_words(labels_B, words):
-    assert in_words(labels_B) == words
+    assert batch_in_words(labels_B) == words
 
 
 def test_the_last_round_asks_for_nothing(runs):

@@ -37,7 +37,7 @@ def test_questions_and_densities(ax):
 
 def test_rows_have_a_mark_for_each_seed_and_the_interval(ax):
     values = {"first": np.array([0.0, 1.0, 2.0]), "second": np.array([5.0, 5.0, 5.0])}
-    pictures.rows(ax, values, zero=True)
+    pictures.rows_of_seeds(ax, values, zero=True)
     assert [len(marks.get_offsets()) for marks in ax.collections] == [3, 3]
     bar = ax.lines[1]
     np.testing.assert_allclose(bar.get_xdata(), interval(values["first"]))

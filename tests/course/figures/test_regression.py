@@ -82,6 +82,6 @@ def test_clouds_basis_observations_and_curves_draw_all_they_get(ax):
     assert [len(collection.get_offsets()) for collection in ax.collections] == [7, 3]
     before = len(ax.lines)
     regression.basis(ax, PLACES, np.ones((5, 4)))
-    regression.curves(ax, PLACES, np.ones(5))
+    regression.drawn_curves(ax, PLACES, np.ones(5))
     regression.observations(ax, PLACES, PLACES)
     assert len(ax.lines) - before == 5 and len(ax.collections[-1].get_offsets()) == 5

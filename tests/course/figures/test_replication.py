@@ -65,7 +65,7 @@ def test_published_rows_are_read_with_what_is_missing(tmp_path):
     ],
 )
 def test_quartiles_in_words(quartiles, words):
-    assert pictures.in_words(quartiles) == words
+    assert pictures.quartiles_in_words(quartiles) == words
 
 
 def test_the_table_sets_published_beside_ours():
@@ -86,16 +86,6 @@ def test_the_table_sets_published_beside_ours():
         pictures.reached_table({"a": {0.9: (None, None)}, "b": {}})
     with pytest.raises(ValueError, match="rows: expected 2 entries in each, got 1"):
         pictures.Table(["a", "b"], [["alone"]])
-
-
-def test_reached_draws_both_sides_and_what_was_never_reached(ax):
-    pictures.reached(ax, {"BALD": ((NAN, 165, NAN), (130, 140, 150)), "Random": ((255, 275, 295), (300, INF, INF))})
-    marks = [(line.get_marker(), *line.get_xydata()[0]) for line in ax.lines if len(line.get_xdata()) == 1]
-    edge = 1.12 * 300
-    assert marks == [("s", 165, -0.15), ("s", 275, 0.85), ("o", 140, 0.15), (">", edge, 1.15)]
-    bars = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
-    assert bars == [(255, 295), (130, 150), (300, edge)]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["BALD", "Random"]
 
 
 def test_leads_are_those_of_the_pairs(ax):

@@ -39,7 +39,7 @@ def test_the_grid_holds_every_prediction_once():
 
 
 def test_curves_differ_by_colour_and_dash(ax):
-    pictures.curves(ax, [1, 2], {"one": np.array([1.0, 2.0]), "two": np.array([3.0, 4.0])})
+    pictures.lines_by_name(ax, [1, 2], {"one": np.array([1.0, 2.0]), "two": np.array([3.0, 4.0])})
     one, two = ax.lines
     np.testing.assert_allclose(two.get_ydata(), [3, 4])
     assert one.get_color() != two.get_color() and one.get_linestyle() != two.get_linestyle()
@@ -119,7 +119,7 @@ def test_one_seed_has_no_interval_in_any_picture():
                                                            colour="#000000"), lambda ax: len(ax.collections)),
         "shares": (lambda ax, v: pictures.shares(ax, {"BALD": v}, reference=0.5, note="pool"), errors),
         "price": (lambda ax, v: comparison.price(ax, {"a": 3.0}, {"a": v}), errors),
-        "rows": (lambda ax, v: ensembles.rows(ax, {"a": v}), lambda ax: sum(line.get_marker() == "None" for line in ax.lines)),
+        "rows": (lambda ax, v: ensembles.rows_of_seeds(ax, {"a": v}), plain_lines),
         "sweep": (lambda ax, v: ensembles.sweep(ax, [1, 2], {"a": np.stack([v, v], axis=1)}), errors),
         "paired": (lambda ax, v: mc_dropout.paired(ax, {"a": v}), errors),
     }  # fmt: skip
@@ -130,6 +130,11 @@ def test_one_seed_has_no_interval_in_any_picture():
             draw(figure.subplots(), values)
             counts.append(intervals(figure.axes[0]))
         assert counts == [0, 1], name
+
+
+def plain_lines(ax):
+    """How many lines are drawn without a marker."""
+    return sum(line.get_marker() == "None" for line in ax.lines)
 
 
 def errors(ax):
