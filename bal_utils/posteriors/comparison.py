@@ -118,7 +118,7 @@ def fit_dropout(recipe: Recipe, data: Data, seed: int) -> FittedMethod:
     )
 
 
-def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> FittedMethod:
+def _fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> FittedMethod:
     """Bayes by Backprop on all data at once, from the one network: from random weights it ends at a lower ELBO."""
     q = bayes_by_backprop.fit_network(
         networks.network(0),
@@ -135,7 +135,7 @@ def fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int)
     return FittedMethod(posterior=q, num_samples=count, gradients=cost, passes=count)
 
 
-def fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_layer: bool) -> FittedMethod:
+def _fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_layer: bool) -> FittedMethod:
     """Laplace's approximation around the one network, linearised."""
     model = networks.network(0)
     fitted = laplace.fit_network(
@@ -155,9 +155,9 @@ def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: Weigh
         ONE_NETWORK: lambda: committee_of(recipe, networks, num_points, 1),
         DROPOUT: lambda: fit_dropout(recipe, data, seed),
         ENSEMBLE: lambda: committee_of(recipe, networks, num_points, recipe.num_members),
-        BACKPROP: lambda: fit_backprop(recipe, networks, data, seed),
-        LAPLACE_LAST: lambda: fit_laplace(recipe, networks, data, last_layer=True),
-        LAPLACE_ALL: lambda: fit_laplace(recipe, networks, data, last_layer=False),
+        BACKPROP: lambda: _fit_backprop(recipe, networks, data, seed),
+        LAPLACE_LAST: lambda: _fit_laplace(recipe, networks, data, last_layer=True),
+        LAPLACE_ALL: lambda: _fit_laplace(recipe, networks, data, last_layer=False),
     }[name]()
 
 

@@ -56,7 +56,7 @@ def evaluate(
         masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
         trunk, tail = _split(model) if in_layers else ([], [model])
         together = in_layers and all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
-        passes = SamplesTogether(tail, masks) if together else SampleAfterSample(tail, masked, masks)
+        passes = SamplesTogether(tail, masks) if together else _SampleAfterSample(tail, masked, masks)
 
         def all_passes(chunk: Tensor) -> Tensor:
             return reduce_outputs(passes(_run(trunk, chunk)))
@@ -111,7 +111,7 @@ class SamplesTogether:
         return hidden.unflatten(0, (n, -1))
 
 
-class SampleAfterSample:
+class _SampleAfterSample:
     """One pass of the tail for each sample, whatever modules it is made of."""
 
     chunks = 1
@@ -151,7 +151,7 @@ def map_chunks(
     """
     device = device_of(model)
     on_cpu = device.type == "cpu"
-    budget = cpu_chunks * CPU_CHUNK_BYTES if on_cpu else accelerator_budget(device)
+    budget = cpu_chunks * CPU_CHUNK_BYTES if on_cpu else _accelerator_budget(device)
     layout = torch.channels_last if on_cpu and inputs.dim() == 4 else torch.preserve_format
     size = max(1, budget // (4 * widest))
     if not on_cpu and size > ACCELERATOR_STEP:
@@ -170,7 +170,7 @@ def map_chunks(
     return results_N
 
 
-def accelerator_budget(device: torch.device) -> int:
+def _accelerator_budget(device: torch.device) -> int:
     """Bytes for the activations of a chunk: less where a GPU has little memory left."""
     if device.type != "cuda":
         return ACCELERATOR_CHUNK_BYTES // SHARE_OF_FREE_MEMORY
