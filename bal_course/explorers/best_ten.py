@@ -76,7 +76,7 @@ def pool() -> tuple[np.ndarray, Tensor]:
 
 
 @stage
-def bald_of(samples: int) -> tuple[float, ...]:
+def _bald_of(samples: int) -> tuple[float, ...]:
     """The BALD score of each image in nats, from the first `samples` masks."""
     return tuple(bald_scores(pool()[1][:, :samples]).tolist())
 
@@ -85,13 +85,15 @@ def bald_of(samples: int) -> tuple[float, ...]:
 def batches(samples: int, copies: int) -> dict[str, Batch]:
     """Ten picks of either strategy. Copies of an image predict the same, so each image is scored once for all of them."""
     log_probs_N_K_C = pool()[1][:, :samples]
-    ranked = np.argsort(-np.array(bald_of(samples)), kind="stable")
+    ranked = np.argsort(-np.array(_bald_of(samples)), kind="stable")
     top = tuple(np.repeat(ranked, copies)[:MOST].tolist())
-    bald = Batch(top, grow(log_probs_N_K_C, top)[1])
-    return {"BALD": bald, "BatchBALD": Batch(*grow(log_probs_N_K_C, (), copies))}
+    bald = Batch(top, _grow(log_probs_N_K_C, top)[1])
+    return {"BALD": bald, "BatchBALD": Batch(*_grow(log_probs_N_K_C, (), copies))}
 
 
-def grow(log_probs_N_K_C: Tensor, given: tuple[int, ...], copies: int = 1) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def _grow(
+    log_probs_N_K_C: Tensor, given: tuple[int, ...], copies: int = 1
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Follows the `given` picks, or picks what gains most each time; the picks, and the joint information on the way."""
     known = Configurations.before_any_label(log_probs_N_K_C.shape[1], log_probs_N_K_C.device)
     left_N, generator = torch.full((IMAGES,), copies), stream(0, "best ten")
@@ -129,9 +131,11 @@ class BestTen(Explorer):
         told = " and ".join(f"{batch.images_in_words} of {name}" for name, batch in found.items())
         alt = f"{IMAGES} digits drawn twice with numbered picks, {told}, and their joint information against log K"
         grids = [
-            picture(state, name, batch, left) for (name, batch), left in zip(found.items(), (0, 0.32), strict=True)
+            _picture(state, name, batch, left) for (name, batch), left in zip(found.items(), (0, 0.32), strict=True)
         ]
-        return scene(*grids, _information(state, found), alt=alt, status=sentence(state, found), width=1020, height=490)
+        return scene(
+            *grids, _information(state, found), alt=alt, status=_sentence(state, found), width=1020, height=490
+        )
 
     def on_click(self, state: BestTenState, event: Event) -> BestTenState:
         """Asks about an image; a second click lets go of it."""
@@ -141,41 +145,41 @@ class BestTen(Explorer):
         return replace(state, asked=-1 if image == state.asked else image)
 
 
-def places() -> tuple[np.ndarray, np.ndarray]:
+def _places() -> tuple[np.ndarray, np.ndarray]:
     """The middles of the images' cells."""
     index_N = np.arange(IMAGES)
     return index_N % COLUMNS + 0.5, index_N // COLUMNS + 0.5
 
 
-def picture(state: BestTenState, name: str, batch: Batch, left: float) -> Panel:
+def _picture(state: BestTenState, name: str, batch: Batch, left: float) -> Panel:
     """The pool as cards. A filled mark is the first pick of an image, a hollow one a further copy of it."""
-    x_N, y_N = places()
+    x_N, y_N = _places()
     offset = IMAGES * (name == "BatchBALD")
     names = [f"image {place + 1}, {batch.picks.count(place)} times in the batch of {name}" for place in range(IMAGES)]
     cards = (x_N - 0.46, x_N + 0.46, y_N - 0.46, y_N + 0.46)
     layers = [
         rects(*cards, colour="#ffffff", ids=range(offset, offset + IMAGES), names=names),
         images(pool()[0], x=x_N, y=y_N - 0.14, width=0.6, height=0.6),
-        *frame(state.asked),
-        *marks(batch, **STYLES[name]),
+        *_frame(state.asked),
+        *_marks(batch, **STYLES[name]),
     ]
     title = f"{name}: {batch.images_in_words}"
     edges = {"x": (0, COLUMNS), "y": (IMAGES // COLUMNS, 0), "x_ticks": (), "y_ticks": ()}
     return panel(*layers, **edges, box=(left, 0, 0.32, 1), title=title, equal=True)
 
 
-def frame(asked: int) -> list[Layer]:
+def _frame(asked: int) -> list[Layer]:
     """A frame around the image that is asked about."""
     if asked < 0:
         return []
-    x_N, y_N = places()
+    x_N, y_N = _places()
     corners = np.array([[-0.46, 0.46, 0.46, -0.46, -0.46], [-0.46, -0.46, 0.46, 0.46, -0.46]])
     return [line(x_N[asked] + corners[0], y_N[asked] + corners[1], colour="black", width=2.5, dash="dashed")]
 
 
-def marks(batch: Batch, *, shape: str, colour: str) -> list[Layer]:
+def _marks(batch: Batch, *, shape: str, colour: str) -> list[Layer]:
     """The ranks of the picks, side by side below their image."""
-    x_N, y_N = places()
+    x_N, y_N = _places()
     layers, seen = [], {}
     for rank, place in enumerate(batch.picks, start=1):
         again = seen.get(place, 0)
@@ -190,7 +194,7 @@ def _information(state: BestTenState, found: dict[str, Batch]) -> Panel:
     """Joint information after each pick, the sum of BALD's scores, and the line that no batch can cross."""
     most = math.log(state.samples)
     top = 1.45 * most
-    scores = np.array(bald_of(state.samples))[list(found["BALD"].picks)]
+    scores = np.array(_bald_of(state.samples))[list(found["BALD"].picks)]
     sums = np.concatenate([[0.0], scores.cumsum()])
     sums = np.where(sums <= top, sums, np.nan)
     at = np.arange(state.batch + 1)
@@ -210,7 +214,7 @@ def _information(state: BestTenState, found: dict[str, Batch]) -> Panel:
     return panel(*layers, **axes, **words, box=(0.64, 0, 0.36, 1), legend="top left")
 
 
-def sentence(state: BestTenState, found: dict[str, Batch]) -> str:
+def _sentence(state: BestTenState, found: dict[str, Batch]) -> str:
     """What the two batches hold, in numbers."""
     bald, batchbald = found["BALD"], found["BatchBALD"]
     most = math.log(state.samples)
@@ -218,24 +222,24 @@ def sentence(state: BestTenState, found: dict[str, Batch]) -> str:
         parts = [f"Both chose the same, worth {batchbald.worth:.2f} nats."]
     else:
         parts = [
-            f"BALD's {state.batch} hold {counted(bald)} and {bald.worth:.2f} nats, BatchBALD's {counted(batchbald)} and "
+            f"BALD's {state.batch} hold {_counted(bald)} and {bald.worth:.2f} nats, BatchBALD's {_counted(batchbald)} and "
             f"{batchbald.worth:.2f}."
         ]
     if most - batchbald.worth < NEARLY:
         parts.append(f"That is nearly all that {state.samples} samples can tell apart: log K = {most:.2f}.")
     if state.asked >= 0:
-        score = bald_of(state.samples)[state.asked]
-        parts.append(f"Image {state.asked + 1} alone would tell {score:.2f}; {gain_words(state, batchbald)}.")
+        score = _bald_of(state.samples)[state.asked]
+        parts.append(f"Image {state.asked + 1} alone would tell {score:.2f}; {_gain_words(state, batchbald)}.")
     return " ".join(parts)
 
 
-def counted(batch: Batch) -> str:
+def _counted(batch: Batch) -> str:
     """How many images and how many of them more than once."""
     copies = len(batch.picks) - batch.different
     return batch.images_in_words + (f", {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "")
 
 
-def gain_words(state: BestTenState, batch: Batch) -> str:
+def _gain_words(state: BestTenState, batch: Batch) -> str:
     """What a further copy of the image asked about would add to BatchBALD's batch."""
     log_probs_N_K_C = pool()[1][:, : state.samples]
     known, generator = Configurations.before_any_label(state.samples, log_probs_N_K_C.device), stream(0, "best ten")

@@ -46,7 +46,7 @@ class DropoutKLState:
         return max(8 * self.std, 1.3 * self.norm)
 
 
-def gap_at(distances: ndarray | float, keep: float) -> ndarray:
+def _gap_at(distances: ndarray | float, keep: float) -> ndarray:
     """The divergence minus its L2 form, in nats, at |m|/σ."""
     return overlap(torch.as_tensor(distances, dtype=torch.float64), keep).numpy()
 
@@ -56,11 +56,11 @@ def divergence_curves(highest: float, keep: float, std: float) -> tuple[ndarray,
     """norms_G, and above the constant the divergence kl_G and its L2 form l2_G."""
     norms_G = np.linspace(0, highest, PLACES)
     l2_G = keep / 2 * norms_G**2 - coin_entropy(keep)
-    return norms_G, l2_G + gap_at(norms_G / std, keep), l2_G
+    return norms_G, l2_G + _gap_at(norms_G / std, keep), l2_G
 
 
 @stage
-def base_draws(dims: int) -> tuple[ndarray, ndarray, ndarray]:
+def _base_draws(dims: int) -> tuple[ndarray, ndarray, ndarray]:
     """For K draws of ε in D dimensions: uniform_K for the coin, along_K on the row's direction, and squares_K = |ε|²."""
     generator = stream(0, "bends", dims)
     noise_K_D = torch.randn(DRAWS, dims, generator=generator, dtype=torch.float64).numpy()
@@ -75,7 +75,7 @@ def sampled(highest: float, keep: float, std: float, dims: int) -> tuple[ndarray
     The average of log q - log p at draws from q; the same average for a row of length 0, which is the constant, is taken
     off draw by draw, with the same ε.
     """
-    uniform_K, along_K, squares_K = base_draws(dims)
+    uniform_K, along_K, squares_K = _base_draws(dims)
     norms_P_1 = np.linspace(0, highest, DOTS)[:, None]
     r_P_1, kept_K = norms_P_1 / std, uniform_K < keep
     cross_P_K = 2 * r_P_1 * along_K
@@ -101,11 +101,11 @@ class DropoutKL(Explorer):
     @property
     def gap(self) -> float:
         """The divergence of the present row minus its L2 form, in nats."""
-        return float(gap_at(self.state.norm / self.state.std, self.state.keep))
+        return float(_gap_at(self.state.norm / self.state.std, self.state.keep))
 
     def compute(self, state: DropoutKLState) -> Scene:
         """The divergence against the length of the row, the two bumps along it, and the error against the dimension."""
-        gap = float(gap_at(state.norm / state.std, state.keep))
+        gap = float(_gap_at(state.norm / state.std, state.keep))
         alt = (
             f"The divergence of a row of {state.dims} weights against its length, beside the L2 parabola; a star marks the "
             f"present row, where they differ by {gap:.2f} nats. Beside it the two bumps of q and the error by dimension"
@@ -166,7 +166,7 @@ class DropoutKL(Explorer):
 
     def _by_dimension(self, state: DropoutKLState, gap: float) -> Panel:
         steps_G, ceiling = np.linspace(0, 8, 33), coin_entropy(state.keep)
-        gaps_G = gap_at(state.size * np.sqrt(2**steps_G) / state.std, state.keep)
+        gaps_G = _gap_at(state.size * np.sqrt(2**steps_G) / state.std, state.keep)
         layers = [
             line([0, 8], [ceiling] * 2, colour="black", dash="dotted"),
             text([8], [ceiling], "H(p), the most it can be", align="right", offset=(0, 12)),
@@ -185,7 +185,7 @@ class DropoutKL(Explorer):
         origin = torch.zeros(1, state.dims, dtype=torch.float64)
         constant = l2_form(origin, keep=state.keep, std=state.std, length_scale=1.0).item() + ceiling
         step = 1e-4
-        change = float(gap_at(r + step, state.keep) - gap_at(r, state.keep)) / step  # slope of the error by |m|/σ
+        change = float(_gap_at(r + step, state.keep) - _gap_at(r, state.keep)) / step  # slope of the error by |m|/σ
         pull = state.keep * state.norm + change / state.std
         way = "outwards, against L2" if pull < 0 else "inwards, as L2 does"
         size = f"{gap:.3f}" if gap >= 0.0005 else "less than 0.0005"

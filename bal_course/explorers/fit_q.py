@@ -18,6 +18,7 @@ from scipy.linalg import expm
 from bal_scenes.base import Button, Choice, Event, Explorer, Scene, Toggle, stage
 from bal_scenes.maps import centres
 from bal_scenes.scene import Panel, bar_axis, bars, heat, line, panel, points, rects, scene, text
+from bal_utils.checks import check_number
 
 PLANE = (-4.0, 4.0)  # both coordinates of the map, and of q's mean
 AXIS_RANGE = (0.1, 3.0)  # standard deviations that q's axes may have
@@ -30,18 +31,18 @@ LONGEST_PATH, MOST = 30, 5.0  # moves that are kept; nats that the bars show
 START: Q = (-0.6, 0.7, 1.0, 0.5, 0.0)
 
 
-def log_correlated(w: torch.Tensor) -> torch.Tensor:
+def _log_correlated(w: torch.Tensor) -> torch.Tensor:
     """Both standard deviations 1.3, correlation 0.9."""
     return -(w.square().sum(-1) - 1.8 * w.prod(-1)) / (2 * 1.3**2 * (1 - 0.9**2))
 
 
-def log_banana(w: torch.Tensor) -> torch.Tensor:
+def _log_banana(w: torch.Tensor) -> torch.Tensor:
     """x is normal, and y is normal about a parabola in x."""
     x, y = w.unbind(-1)
     return -0.5 * ((x / 1.2).square() + ((y - 0.7 * x.square() + 1.2) / 0.5).square())
 
 
-def log_two_bumps(w: torch.Tensor) -> torch.Tensor:
+def _log_two_bumps(w: torch.Tensor) -> torch.Tensor:
     """Two round bumps, 65 % and 35 % of the mass."""
     centre = w.new_tensor([1.6, 0.8])
     exponents = [-(w - side * centre).square().sum(-1) / (2 * 0.6**2) for side in (-1, 1)]
@@ -49,9 +50,9 @@ def log_two_bumps(w: torch.Tensor) -> torch.Tensor:
 
 
 TARGETS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "correlated": log_correlated,
-    "banana": log_banana,
-    "two bumps": log_two_bumps,
+    "correlated": _log_correlated,
+    "banana": _log_banana,
+    "two bumps": _log_two_bumps,
 }
 # expectations under a Gaussian by the trapezoid rule: exact to rounding for what is smooth on the scale of 0.25 std
 _line = np.linspace(-6.5, 6.5, 53)
@@ -114,12 +115,12 @@ def divergence(q: Q, name: str, direction: str) -> float:
     target = on_grid(name)
     if direction == Q_OVER_P:
         return target.log_evidence - elbo(q, name)
-    shift_2, spread_2_2 = seen_from(q, target)
+    shift_2, spread_2_2 = _seen_from(q, target)
     squares = (spread_2_2**2).sum() + (shift_2**2).sum()
     return -target.entropy + math.log(2 * math.pi) + math.log(q[2] * q[3]) + float(squares) / 2
 
 
-def seen_from(q: Q, target: Target) -> tuple[ndarray, ndarray]:
+def _seen_from(q: Q, target: Target) -> tuple[ndarray, ndarray]:
     """The target's mean and a root of its covariance in q's own coordinates, where q is N(0, I)."""
     mean_2, scale_2_2 = mean_and_scale(q)
     root_2_2 = np.linalg.cholesky(target.covariance_2_2)
@@ -139,7 +140,7 @@ def uphill(q: Q, name: str, direction: str, mean_field: bool) -> tuple[ndarray, 
         slope_K_2 = WEIGHTS_K[:, None] * (slope_K_2.numpy() @ scale_2_2)
         shift_2, stretch_2_2 = slope_K_2.sum(axis=0), slope_K_2.T @ NODES_K_2 + np.eye(2)
     else:
-        shift_2, spread_2_2 = seen_from(q, on_grid(name))
+        shift_2, spread_2_2 = _seen_from(q, on_grid(name))
         stretch_2_2 = spread_2_2 @ spread_2_2.T + np.outer(shift_2, shift_2) - np.eye(2)
     stretch_2_2 = (stretch_2_2 + stretch_2_2.T) / 2
     return shift_2, np.diag(np.diag(stretch_2_2)) if mean_field else stretch_2_2
@@ -191,10 +192,8 @@ class FitQState:
     path: tuple[Q, ...] = (START,)
 
     def __post_init__(self) -> None:
-        low, high = AXIS_RANGE
-        for name, std in (("first", self.first), ("second", self.second)):
-            if not low <= std <= high:
-                raise ValueError(f"{name}: expected a standard deviation from {low} to {high}, got {std!r}")
+        for axis in ("first", "second"):
+            check_number(axis, getattr(self, axis), at_least=AXIS_RANGE[0], at_most=AXIS_RANGE[1])
 
     @property
     def q(self) -> Q:
@@ -220,7 +219,7 @@ def number(value: float) -> str:
     return f"{round(float(value), 2) + 0.0:.2f}".replace("-", "−")
 
 
-def gaps_of(state: FitQState) -> dict[str, float]:
+def _gaps_of(state: FitQState) -> dict[str, float]:
     """Both divergences between q and the target, in nats."""
     return {name: divergence(state.q, state.target, name) for name in (Q_OVER_P, P_OVER_Q)}
 
@@ -239,11 +238,11 @@ class FitQ(Explorer):
 
     def divergences(self) -> dict[str, float]:
         """Both divergences of the present q, in nats."""
-        return gaps_of(self.state)
+        return _gaps_of(self.state)
 
     def compute(self, state: FitQState) -> Scene:
         """The map with q on the left; on the right the bound, both divergences, and the path."""
-        gaps = gaps_of(state)
+        gaps = _gaps_of(state)
         evidence = on_grid(state.target).log_evidence
         panels = (
             self._map(state),

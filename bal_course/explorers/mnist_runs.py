@@ -64,7 +64,7 @@ def batch_in_words(labels_B: list[int]) -> str:
     return f"{len(labels_B)} images of {classes} class{'es' * (classes > 1)}, {times} of them {name}"
 
 
-def title_of(group: Group, among: list[Group]) -> str:
+def _title_of(group: Group, among: list[Group]) -> str:
     """What a group is called in the controls: its strategy, and what else sets it apart."""
     words = find_strategy(group.strategy).title + ", one network" * (group.posterior == "deterministic")
     several = len({other.batch_size for other in among}) > 1
@@ -83,7 +83,7 @@ class MnistRuns(Explorer):
         groups = load_groups(folder)
         in_order = sorted(groups, key=lambda group: (group.strategy != "bald", group))  # BALD is what one comes for
         self.runs = {
-            title_of(group, in_order): {run["config"]["seed"]: run for run in groups[group]} for group in in_order
+            _title_of(group, in_order): {run["config"]["seed"]: run for run in groups[group]} for group in in_order
         }
         titles = list(self.runs)
         seeds = sorted({seed for runs in self.runs.values() for seed in runs})

@@ -116,12 +116,12 @@ def trained(inputs: Tensor, labels: Tensor, seed: int, dropout: float, weight_de
     return model
 
 
-def by_dropout(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+def _by_dropout(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
     model = trained(inputs, labels, seed, dropout)
     return model, lambda places: mc_dropout.sample_log_probs(model, places, MOST_SAMPLES)
 
 
-def by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+def _by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
     """Members are trained without dropout."""
     members = ensemble.fit_ensemble(
         lambda: MLP(2, 2, hidden=HIDDEN, dropout=0.0),
@@ -134,19 +134,19 @@ def by_ensemble(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tu
     return members.network(0), lambda places: members.sample_log_probs(places)
 
 
-def by_laplace(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+def _by_laplace(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
     """Around a network trained without dropout under the same prior; predictions are linearised."""
     model = trained(inputs, labels, seed, 0.0, weight_decay=1 / (len(inputs) * PRIOR_STD**2))
     found = laplace.fit_network(model, inputs, labels, prior_std=PRIOR_STD)
     return model, lambda places: found.sample_log_probs(places, MOST_SAMPLES)
 
 
-def by_one_network(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
+def _by_one_network(inputs: Tensor, labels: Tensor, seed: int, dropout: float) -> tuple[nn.Module, Predict]:
     model = trained(inputs, labels, seed, 0.0)
     return model, lambda places: mc_dropout.deterministic_log_probs(model, places)
 
 
-METHODS = dict(zip(POSTERIORS, (by_dropout, by_ensemble, by_laplace, by_one_network), strict=True))
+METHODS = dict(zip(POSTERIORS, (_by_dropout, _by_ensemble, _by_laplace, _by_one_network), strict=True))
 
 
 def surface(strategy: str, samples: Samples, labelled: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -157,9 +157,9 @@ def surface(strategy: str, samples: Samples, labelled: tuple[int, ...], seed: in
     score = find_strategy(strategy).score
     if score is None:
         return np.zeros((ROWS, COLUMNS), dtype=np.float32)
-    left = unlabelled(labelled) or list(range(NUM_POOL))  # a map needs targets even where nothing is left to ask
-    pool = candidates(samples.pool_P_K_C, left, labelled, samples.pool_features_P_F)
-    places = candidates(samples.grid_G_K_C, slice(None), (), samples.grid_features_G_F)
+    left = _unlabelled(labelled) or list(range(NUM_POOL))  # a map needs targets even where nothing is left to ask
+    pool = _candidates(samples.pool_P_K_C, left, labelled, samples.pool_features_P_F)
+    places = _candidates(samples.grid_G_K_C, slice(None), (), samples.grid_features_G_F)
     return score(places, pool, stream(seed, "choices", len(labelled))).reshape(ROWS, COLUMNS).numpy()
 
 
@@ -178,13 +178,13 @@ def term_maps(setting: Setting, count: int) -> np.ndarray:
     return np.stack([part.reshape(ROWS, COLUMNS).numpy() for part in (total_G, noise_G, total_G - noise_G, probs_G)])
 
 
-def unlabelled(labelled: tuple[int, ...]) -> list[int]:
+def _unlabelled(labelled: tuple[int, ...]) -> list[int]:
     """Pool points that have no label."""
     taken = set(labelled)
     return [index for index in range(NUM_POOL) if index not in taken]
 
 
-def candidates(log_probs: Tensor, chosen: Any, labelled: tuple[int, ...], features: Tensor | None) -> Candidates:
+def _candidates(log_probs: Tensor, chosen: Any, labelled: tuple[int, ...], features: Tensor | None) -> Candidates:
     """The `chosen` of all inputs as strategies see them, beside those that are labelled."""
     describe = None if features is None else lambda: Features(features[chosen], features[list(labelled)])
     return Candidates(len(log_probs[chosen]), lambda: log_probs[chosen], describe)
@@ -204,10 +204,10 @@ def choose_batch(
     features: Tensor | None = None,
 ) -> AcquiredBatch:
     """`next_batch` from predictions for the whole pool; features are for the strategies that want them."""
-    left = unlabelled(labelled)
+    left = _unlabelled(labelled)
     if not left:
         return AcquiredBatch(indices=[], scores=[])
-    pool = candidates(log_probs_P_K_C, left, labelled, features)
+    pool = _candidates(log_probs_P_K_C, left, labelled, features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # BatchBALD with few samples: the status line tells their number
         found = find_strategy(strategy).select(pool, min(batch, len(left)), stream(seed, "choices", len(labelled)))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bal_course.explorers import moons
 from bal_course.explorers.moons import HIDDEN, NUM_POOL
+from bal_utils.checks import check_whole
 from bal_utils.models import MLP
 from bal_utils.posteriors.ensemble import member_seed
 from bal_utils.theory.information import expected_entropy, mutual_information
@@ -53,14 +54,13 @@ def follow(
 
     Committees are retrained from the same initial weights in each round. Raises ValueError where the pool is too small.
     """
-    if start + rounds * batch > NUM_POOL:
-        raise ValueError(f"rounds: expected at most {(NUM_POOL - start) // batch} of {batch} labels, got {rounds}")
+    check_whole("rounds", rounds, at_least=1, at_most=(NUM_POOL - start) // batch)
     known = [moons.first_labels(noise, seed, start) for seed in seeds]
     rows: list[list[list]] = [[] for _ in range(4)]
     for _ in range(rounds):
         log_probs_S_P_K_C = committees(noise, seeds, known, members)
         picks_S_B = [choose(strategy, *one, batch) for one in zip(log_probs_S_P_K_C, known, seeds, strict=True)]
-        for row, parts in zip(rows, seen(noise, seeds, log_probs_S_P_K_C, picks_S_B), strict=True):
+        for row, parts in zip(rows, _seen(noise, seeds, log_probs_S_P_K_C, picks_S_B), strict=True):
             row.append(parts)
         known = [(*before, *picked) for before, picked in zip(known, picks_S_B, strict=True)]
     return Picks(*(np.stack(row, axis=1) for row in rows))
@@ -71,7 +71,7 @@ def choose(strategy: str, log_probs_P_K_C: Tensor, known: tuple[int, ...], seed:
     return tuple(moons.choose_batch(strategy, log_probs_P_K_C, known, batch, seed).indices)
 
 
-def seen(
+def _seen(
     noise: float, seeds: Sequence[int], log_probs_S_P_K_C: Tensor, picks_S_B: Sequence[tuple[int, ...]]
 ) -> tuple[np.ndarray, ...]:
     """The fields of `Picks` for one round."""

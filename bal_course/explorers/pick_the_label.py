@@ -74,13 +74,13 @@ def scores(a: tuple[Opinion, ...], b: tuple[Opinion, ...], length: float) -> dic
         "entropy": lambda: acquisition.entropy_scores(log_probs_2_K_3) / math.log(3),
         "vote entropy": lambda: acquisition.vote_entropy_scores(log_probs_2_K_3) / most_divided,
         "BALD = mean KL": lambda: acquisition.bald_scores(log_probs_2_K_3) / most_divided,
-        "gradient length": lambda: longest_is_one(expected_gradient_length_scores(log_probs_2_K_3, features_2_1)),
+        "gradient length": lambda: _longest_is_one(expected_gradient_length_scores(log_probs_2_K_3, features_2_1)),
         "error reduction": lambda: expected_error_reduction_scores(log_probs_2_K_3, log_probs_2_K_3) / (2 / 3),
     }
     return {name: Score(*(share().clamp(0, 1).round(decimals=12).tolist())) for name, share in shares.items()}
 
 
-def longest_is_one(lengths_2: torch.Tensor) -> torch.Tensor:
+def _longest_is_one(lengths_2: torch.Tensor) -> torch.Tensor:
     """Lengths have no upper bound: the longer of the two is shown as one."""
     return lengths_2 / lengths_2.max().clamp_min(1e-12)
 
@@ -112,8 +112,8 @@ class PickTheLabel(Explorer):
             f"Two triangles with the opinions of {state.members} committee members about the inputs A and B, and bars: "
             + ", ".join(f"{name} picks {score.pick}" for name, score in found.items())
         )
-        panels = triangle(state, 0), triangle(state, 1), pairs_of_bars(found)
-        return scene(*panels, alt=alt, status=sentence(found), width=1000, height=430)
+        panels = _triangle(state, 0), _triangle(state, 1), _pairs_of_bars(found)
+        return scene(*panels, alt=alt, status=_sentence(found), width=1000, height=430)
 
     def on_drag(self, state: PickTheLabelState, event: Event) -> PickTheLabelState:
         """Changes one member's opinion about one input."""
@@ -125,20 +125,20 @@ class PickTheLabel(Explorer):
 
     def unite_a(self, state: PickTheLabelState) -> PickTheLabelState:
         """Every member takes the committee's mean opinion about A."""
-        return replace(state, a=united(state.a, state.members))
+        return replace(state, a=_united(state.a, state.members))
 
     def unite_b(self, state: PickTheLabelState) -> PickTheLabelState:
         """Every member takes the committee's mean opinion about B."""
-        return replace(state, b=united(state.b, state.members))
+        return replace(state, b=_united(state.b, state.members))
 
 
-def united(opinions: tuple[Opinion, ...], members: int) -> tuple[Opinion, ...]:
+def _united(opinions: tuple[Opinion, ...], members: int) -> tuple[Opinion, ...]:
     """The mean of the first `members` opinions, for all."""
     mean_C = probabilities(opinions[:members]).mean(axis=0).round(6)
     return (tuple(mean_C[:2].tolist()),) * MEMBERS
 
 
-def triangle(state: PickTheLabelState, place: int) -> Panel:
+def _triangle(state: PickTheLabelState, place: int) -> Panel:
     """What the members say about one input: near a corner they are sure of that class, in the middle of none."""
     opinions = (state.a, state.b)[place][: state.members]
     probs_K_3 = probabilities(opinions)
@@ -166,7 +166,7 @@ def triangle(state: PickTheLabelState, place: int) -> Panel:
     )
 
 
-def pairs_of_bars(found: dict[str, Score]) -> Panel:
+def _pairs_of_bars(found: dict[str, Score]) -> Panel:
     """For each strategy the score of A above that of B, and what it would buy."""
     rows_R = np.arange(len(found))
     layers = []
@@ -182,7 +182,7 @@ def pairs_of_bars(found: dict[str, Score]) -> Panel:
     return panel(*layers, **axes, **words, box=(0.6, 0, 0.4, 1), legend="top right")
 
 
-def sentence(found: dict[str, Score]) -> str:
+def _sentence(found: dict[str, Score]) -> str:
     """Who would buy what."""
     groups = {pick: [name for name, score in found.items() if score.pick == pick] for pick in (*INPUTS, "tie")}
     parts = [f"{pick} is bought by {', '.join(groups[pick])}." for pick in INPUTS if groups[pick]]

@@ -54,7 +54,7 @@ def prior_std(scale: float) -> ndarray:
     return scale * np.r_[np.ones(2 * HIDDEN), np.full(HIDDEN, HIDDEN**-0.5), 1.0]
 
 
-def units(weights_D: ndarray, inputs_N: ndarray) -> tuple[ndarray, ndarray]:
+def _units(weights_D: ndarray, inputs_N: ndarray) -> tuple[ndarray, ndarray]:
     """tanh_N_H of the units, and v_H; leading dimensions of the weights stay in front."""
     u_H, c_H, v_H = (weights_D[..., HIDDEN * i : HIDDEN * (i + 1)] for i in range(3))
     return np.tanh(inputs_N[:, None] * u_H[..., None, :] + c_H[..., None, :]), v_H
@@ -62,13 +62,13 @@ def units(weights_D: ndarray, inputs_N: ndarray) -> tuple[ndarray, ndarray]:
 
 def outputs(weights_D: ndarray, inputs_N: ndarray) -> ndarray:
     """f(x) for one network, outputs_N, or for K of them, outputs_K_N."""
-    tanh_N_H, v_H = units(weights_D, inputs_N)
+    tanh_N_H, v_H = _units(weights_D, inputs_N)
     return (tanh_N_H @ v_H[..., None])[..., 0] + weights_D[..., -1:]
 
 
-def jacobian(weights_D: ndarray, inputs_N: ndarray) -> ndarray:
+def _jacobian(weights_D: ndarray, inputs_N: ndarray) -> ndarray:
     """∂f(x_n)/∂w_d: jacobian_N_D."""
-    tanh_N_H, v_H = units(weights_D, inputs_N)
+    tanh_N_H, v_H = _units(weights_D, inputs_N)
     slope_N_H = (1 - tanh_N_H**2) * v_H
     return np.hstack([slope_N_H * inputs_N[:, None], slope_N_H, tanh_N_H, np.ones((len(inputs_N), 1))])
 
@@ -84,7 +84,7 @@ def _descend(start_D: ndarray, scale: float, kl_weight: float, max_steps: int) -
     z_D, damping = start_D, 1.0
     least = errors(z_D) @ errors(z_D) / 2
     for _ in range(max_steps):
-        rows = np.vstack([jacobian(std_D * z_D, inputs_N) * std_D / noise, np.eye(len(z_D))])
+        rows = np.vstack([_jacobian(std_D * z_D, inputs_N) * std_D / noise, np.eye(len(z_D))])
         step_D = np.linalg.solve(rows.T @ rows + damping * np.eye(len(z_D)), rows.T @ errors(z_D))
         tried = errors(z_D - step_D) @ errors(z_D - step_D) / 2
         if tried < least:
@@ -109,7 +109,7 @@ def most_probable(scale: float, kl_weight: float) -> ndarray:
 def laplace(scale: float, kl_weight: float) -> WeightPosterior:
     """The normal distribution at the peak: precision Jᵀ J/(λ σ²) + I in prior units."""
     z_D, std_D = most_probable(scale, kl_weight), prior_std(scale)
-    rows_N_D = jacobian(std_D * z_D, data()[0]) * std_D / (NOISE * kl_weight**0.5)
+    rows_N_D = _jacobian(std_D * z_D, data()[0]) * std_D / (NOISE * kl_weight**0.5)
     precision_D_D = rows_N_D.T @ rows_N_D + np.eye(len(z_D))
     return WeightPosterior(z_D, np.linalg.inv(np.linalg.cholesky(precision_D_D)).T, linearised=True)
 
@@ -137,7 +137,7 @@ def mean_field(scale: float, kl_weight: float) -> WeightPosterior:
 
 def misfit_slope(weights_K_D: ndarray, inputs_N: ndarray, targets_N: ndarray) -> ndarray:
     """The gradient of -log p(y | w) by the weights, for K networks: slope_K_D."""
-    tanh_K_N_H, v_K_H = units(weights_K_D, inputs_N)
+    tanh_K_N_H, v_K_H = _units(weights_K_D, inputs_N)
     errors_K_N = ((tanh_K_N_H @ v_K_H[..., None])[..., 0] + weights_K_D[:, -1:] - targets_N) / NOISE**2
     inner_K_N_H = errors_K_N[..., None] * (1 - tanh_K_N_H**2)
     by_u_K_H = (inputs_N @ inner_K_N_H) * v_K_H
@@ -170,7 +170,7 @@ def posterior_functions(method: str, scale: float, kl_weight: float) -> ndarray:
     shifts_K_D = normal("posterior", DRAWS, len(std_D)) @ q.root_D_D.T
     if q.linearised:
         at_peak = std_D * q.mean_D
-        return outputs(at_peak, PLACES_G) + shifts_K_D @ (jacobian(at_peak, PLACES_G) * std_D).T
+        return outputs(at_peak, PLACES_G) + shifts_K_D @ (_jacobian(at_peak, PLACES_G) * std_D).T
     return outputs(std_D * (q.mean_D + shifts_K_D), PLACES_G)
 
 
@@ -207,9 +207,9 @@ class PriorToPosterior(Explorer):
             "Functions drawn from the prior on the left; in the middle functions after thirty points with a gap; bars: "
             f"their spread is {widths['after, data']:.2f} at the data and {widths['after, gap']:.2f} in the gap"
         )
-        left = functions(before_K_G, "Before: the prior", (0, 0, 0.35, 1), with_data=False)
-        middle = functions(after_K_G, "After: the posterior", (0.35, 0, 0.35, 1), with_data=True)
-        return scene(left, middle, width_bars(widths), alt=alt, status=self._status(state, widths), height=400)
+        left = _functions(before_K_G, "Before: the prior", (0, 0, 0.35, 1), with_data=False)
+        middle = _functions(after_K_G, "After: the posterior", (0.35, 0, 0.35, 1), with_data=True)
+        return scene(left, middle, _width_bars(widths), alt=alt, status=self._status(state, widths), height=400)
 
     def _status(self, state: PriorToPosteriorState, widths: dict[str, float]) -> str:
         nats = divergence(learn(state.method, state.scale, state.kl_weight))
@@ -228,7 +228,7 @@ def spread(outputs_K_G: ndarray, chosen_G: ndarray) -> float:
     return float(np.sqrt(outputs_K_G[:, chosen_G].var(axis=0).mean()))
 
 
-def functions(outputs_K_G: ndarray, title: str, box: tuple[float, ...], *, with_data: bool) -> Panel:
+def _functions(outputs_K_G: ndarray, title: str, box: tuple[float, ...], *, with_data: bool) -> Panel:
     """A dozen functions, the mean of all and its band; the data, or the gap that they will leave."""
     mean_G, half_G = outputs_K_G.mean(axis=0), 2 * outputs_K_G.std(axis=0)
     layers = [
@@ -243,7 +243,7 @@ def functions(outputs_K_G: ndarray, title: str, box: tuple[float, ...], *, with_
     return panel(*layers, x=LINE, y=VALUES, title=title, box=box, **words)
 
 
-def width_bars(widths: dict[str, float]) -> Panel:
+def _width_bars(widths: dict[str, float]) -> Panel:
     """One bar a width, with its number."""
     layers = bars(np.array([[width] for width in widths.values()]), totals="{:.2f}", thickness=0.5)
     longest = max(widths.values())

@@ -80,7 +80,7 @@ def fit(
 
 
 @stage
-def evidences(used: tuple[Reading, ...], basis: str, alpha: float, beta: float) -> np.ndarray:
+def _evidences(used: tuple[Reading, ...], basis: str, alpha: float, beta: float) -> np.ndarray:
     """The log evidence of 1, 2, … features."""
     inputs_N, targets_N = columns(used)
     features_N_D = [BASES[basis](inputs_N, size, **RANGE) for size in range(1, MOST_FEATURES + 1)]
@@ -113,7 +113,7 @@ class Regression(Explorer):
         used = readings(state.num_readings, state.edits, state.removed)
         model = (state.prior_precision, 1 / state.noise_std**2)
         belief, prediction = fit(used, state.basis, state.num_features, *model)
-        scores_M = evidences(used, state.basis, *model)
+        scores_M = _evidences(used, state.basis, *model)
         gain_G = 0.5 * np.log1p(prediction.epistemic_variance_N / prediction.noise_variance)
         asked = int(np.argmax(np.where(ASKABLE_G, gain_G, -np.inf)))
         alt = (

@@ -141,7 +141,7 @@ class TheStar(Explorer):
             f"marker B {state.star[1]:g}. Best line: {said.best:.3f} ill. Average: {said.average:.3f} ill."
         )
         return scene(
-            plane(state), two_bars(said), opinions(said), alt=alt, status=sentence(said), width=900, height=500
+            plane(state), _two_bars(said), _opinions(said), alt=alt, status=_sentence(said), width=900, height=500
         )
 
 
@@ -186,7 +186,7 @@ def bundle(state: StarState) -> list[Layer]:
     return layers
 
 
-def two_bars(said: Verdict) -> Panel:
+def _two_bars(said: Verdict) -> Panel:
     """The two predictions."""
     axes = bar_axis(["best line", "average"]) | {"x": (0, 1.25), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
     layers = bars(
@@ -195,7 +195,7 @@ def two_bars(said: Verdict) -> Panel:
     return panel(*layers, **axes, box=(0.61, 0, 0.39, 0.4), title="How probable is ill?")
 
 
-def opinions(said: Verdict) -> Panel:
+def _opinions(said: Verdict) -> Panel:
     """A histogram: how much of the posterior gives the star which probability."""
     edges = np.linspace(0, 1, BINS + 1)
     layer = rects(edges[:-1] + 0.004, edges[1:] - 0.004, np.zeros(BINS), said.shares_B, colour="sky")
@@ -209,7 +209,7 @@ def opinions(said: Verdict) -> Panel:
     return panel(layer, mark, **axes, box=(0.61, 0.4, 0.39, 0.6), title="What do single lines say?")
 
 
-def sentence(said: Verdict) -> str:
+def _sentence(said: Verdict) -> str:
     """What the numbers mean."""
     numbers = f"The best line says {said.best:.3f}, the average over all lines {said.average:.3f}."
     if abs(said.best - said.average) < SURE_ENOUGH_APART:

@@ -114,7 +114,7 @@ class Terms:
         return self.noise + self.taught
 
 
-def terms_at(state: TwoMoonsState, place: Place) -> Terms:
+def _terms_at(state: TwoMoonsState, place: Place) -> Terms:
     """The terms in the map's cell around a place."""
     column, row = (
         int(np.clip((value - low) / (high - low) * count, 0, count - 1))
@@ -295,7 +295,7 @@ class TwoMoons(Explorer):
         return tuple(moons.moons(state.noise, state.seed).pool_P_2[batch[0]].tolist())
 
     def _place_bars(self, state: TwoMoonsState, place: Place | None, box: tuple) -> Panel:
-        found = Terms(noise=0.0, taught=0.0, prob=0.5) if place is None else terms_at(state, place)
+        found = Terms(noise=0.0, taught=0.0, prob=0.5) if place is None else _terms_at(state, place)
         values = [[found.total, 0, 0], [0, found.noise, 0], [0, 0, found.taught]]
         layers = bars(values, segments=TERMS, colours=["black", "orange", "blue"], totals="{:.2f}")
         for layer in layers:
@@ -334,7 +334,7 @@ class TwoMoons(Explorer):
             begin += f" It has {MEMBERS} members, all in use."
         if place is None:
             return f"{begin} Every point is labelled."
-        why = kind_of_place(terms_at(state, place), alone=state.samples == 1 or state.posterior == "one network")
+        why = kind_of_place(_terms_at(state, place), alone=state.samples == 1 or state.posterior == "one network")
         if state.at is not None:
             return f"{begin} Here, {why}."
         return f"{begin} {TITLES[state.strategy]} asks next where {why}."

@@ -46,7 +46,7 @@ def probability_map(
     return ax
 
 
-def boundaries(ax: Axes, weights_K_2: np.ndarray, *, name: str = "", best: bool = False) -> Axes:
+def _boundaries(ax: Axes, weights_K_2: np.ndarray, *, name: str = "", best: bool = False) -> Axes:
     """The lines w·x = 0, one a draw: a thin bundle, or thick and dashed for `best`. Stays within the present limits."""
     weights_K_2 = np.atleast_2d(np.asarray(weights_K_2))
     along_K_2 = np.stack([-weights_K_2[:, 1], weights_K_2[:, 0]], axis=1)
@@ -66,8 +66,8 @@ def boundaries(ax: Axes, weights_K_2: np.ndarray, *, name: str = "", best: bool 
 def fan(ax: Axes, weights_K_2: np.ndarray, best_2: np.ndarray) -> Axes:
     """The boundaries of K draws over a picture of patients, and the most probable one."""
     ax.set(xlim=(-6, 6), ylim=(-3, 9))
-    boundaries(ax, weights_K_2, name="drawn")
-    boundaries(ax, best_2, name="most probable", best=True)
+    _boundaries(ax, weights_K_2, name="drawn")
+    _boundaries(ax, best_2, name="most probable", best=True)
     ax.legend(loc="upper left", fontsize=9, frameon=True, framealpha=0.9)
     return ax
 

@@ -209,7 +209,7 @@ def test_long_paths_are_cut_and_the_status_adds_up():
 @pytest.mark.parametrize("field", ["first", "second"])
 @pytest.mark.parametrize("std", [0.0, -1.0, 3.1, math.nan])
 def test_axes_out_of_range_are_refused(field, std):
-    with pytest.raises(ValueError, match=f"{field}: expected a standard deviation from 0.1 to 3.0"):
+    with pytest.raises(ValueError, match=f"^{field}: "):
         FitQState(**{field: std})
 
 

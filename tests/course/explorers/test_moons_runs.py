@@ -59,5 +59,5 @@ def test_a_run_reports_what_it_asked_for():
 
 
 def test_more_labels_than_the_pool_has_are_refused():
-    with pytest.raises(ValueError, match="rounds: expected at most 38 of 5 labels, got 39"):
+    with pytest.raises(ValueError, match="^rounds: .*38, got 39"):
         follow("random", noise=NOISE, seeds=SEEDS, start=10, rounds=39, batch=5)
