@@ -13,6 +13,7 @@ convolution has C channels in and D out, and kernels of h x w pixels.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ VALIDATION_CHUNK = 256  # images of every lane at once
 
 
 @dataclass
-class Lane:
+class _Lane:
     """The network that is being trained in a lane, and how far it has come."""
 
     task: FitTask
@@ -49,32 +50,36 @@ class Lanes:
     def __init__(self, example: FitTask, num_lanes: int, most_labels: int) -> None:
         if example.config.epoch_samples is None:
             raise ValueError("config: expected epoch_samples, so that epochs are equally long in all lanes, got None")
-        penalised = {id(weight) for weight in hidden_linear_weights(example.model)}
         self.config, self.model = example.config, example.model
         self.device = example.inputs.device
-        self.lanes: list[Lane | None] = [None] * num_lanes
-        shape, validation_size = example.inputs.shape[1:], len(example.validation[1])
+        self.lanes: list[_Lane | None] = [None] * num_lanes
         self.names, parameters = zip(*self.model.named_parameters(), strict=True)
         self.shapes = [parameter.shape for parameter in parameters]
         self.sizes = [parameter.numel() for parameter in parameters]
         self.dropout = [call for call in trace(self.model, example.inputs[:1]) if is_dropout(call.module)]
-        L, P, S = num_lanes, sum(self.sizes), self.config.epoch_samples
+        penalised = {id(weight) for weight in hidden_linear_weights(self.model)}
         self.penalised_P = torch.cat(
-            [torch.full((p.numel(),), float(id(p) in penalised)) for p in self.model.parameters()]
-        ).to(self.device)
-        self.decay_L_1 = torch.zeros(L, 1, device=self.device)
-        self.weights_L_P = torch.zeros(L, P, device=self.device, requires_grad=True)
-        self.mean_L_P, self.square_L_P, self.best_L_P = (torch.zeros(L, P, device=self.device) for _ in range(3))
-        self.steps_L_1 = torch.zeros(L, 1, device=self.device)
-        self.inputs_L = torch.zeros(L, most_labels, *shape, device=self.device)
-        self.labels_L = torch.zeros(L, most_labels, dtype=torch.int64, device=self.device)
-        self.validation_inputs_L = torch.zeros(L, validation_size, *shape, device=self.device)
-        self.validation_labels_L = torch.zeros(L, validation_size, dtype=torch.int64, device=self.device)
-        self.order_L_S = torch.zeros(L, S, dtype=torch.int64, device=self.device)
-        self.masks_L_S = [torch.zeros(L, S, *call.mask_shape, device=self.device) for call in self.dropout]
-        self.training_loss_L, self.validation_loss_L, self.errors_L = torch.zeros(3, L, device=self.device)
-        self.streams = [torch.cuda.Stream(self.device) for _ in range(L)] if self.device.type == "cuda" else []
-        self.run_epoch = recorded(self._epoch, self.device)
+            [torch.full((p.numel(),), float(id(p) in penalised), device=self.device) for p in parameters]
+        )
+        self._make_room(example, num_lanes, most_labels)
+        self.streams = [torch.cuda.Stream(self.device) for _ in range(num_lanes)] if self.device.type == "cuda" else []
+        self.run_epoch = _recorded(self._epoch, self.device)
+
+    def _make_room(self, example: FitTask, L: int, most_labels: int) -> None:
+        """All that an epoch reads and writes, at places that stay: a CUDA graph knows its tensors by address."""
+        P, S = sum(self.sizes), self.config.epoch_samples
+        image, validation_size = example.inputs.shape[1:], len(example.validation[1])
+        zeros = partial(torch.zeros, device=self.device)
+        self.weights_L_P = zeros(L, P, requires_grad=True)
+        self.mean_L_P, self.square_L_P, self.best_L_P = zeros(L, P), zeros(L, P), zeros(L, P)
+        self.steps_L_1, self.decay_L_1 = zeros(L, 1), zeros(L, 1)
+        self.inputs_L = zeros(L, most_labels, *image)
+        self.labels_L = zeros(L, most_labels, dtype=torch.int64)
+        self.validation_inputs_L = zeros(L, validation_size, *image)
+        self.validation_labels_L = zeros(L, validation_size, dtype=torch.int64)
+        self.order_L_S = zeros(L, S, dtype=torch.int64)
+        self.masks_L_S = [zeros(L, S, *call.mask_shape) for call in self.dropout]
+        self.training_loss_L, self.validation_loss_L, self.errors_L = zeros(L), zeros(L), zeros(L)
 
     def free(self) -> list[int]:
         """The lanes in which nothing is trained."""
@@ -85,7 +90,7 @@ class Lanes:
         if task.config != self.config:
             raise ValueError(f"task: expected the configuration of these lanes, {self.config}, got {task.config}")
         seed = stream_seed(task.seed, "dropout")
-        self.lanes[number] = Lane(task, stream(task.seed, "batches"), Generator(self.device).manual_seed(seed))
+        self.lanes[number] = _Lane(task, stream(task.seed, "batches"), Generator(self.device).manual_seed(seed))
         with torch.no_grad():
             flat_P = torch.cat([parameter.detach().flatten() for parameter in task.model.parameters()])
             self.weights_L_P[number].copy_(flat_P)
@@ -112,6 +117,7 @@ class Lanes:
         training_L, validation_L, errors_L = torch.stack(
             [self.training_loss_L, self.validation_loss_L, self.errors_L]
         ).tolist()
+
         done = []
         for number, lane in taken:
             lane.epochs += 1
@@ -144,10 +150,11 @@ class Lanes:
         lanes_L_1 = torch.arange(len(self.lanes), device=self.device)[:, None]
         B = self.config.batch_size
         batches = self.order_L_S.split(B, dim=1)
-        masks = zip(*(masks_L_S.split(B, dim=1) for masks_L_S in self.masks_L_S), strict=True)
-        for batch_L_B, masks_L_B in zip(batches, list(masks) or [()] * len(batches), strict=True):
+        masks = list(zip(*(masks_L_S.split(B, dim=1) for masks_L_S in self.masks_L_S), strict=True))
+        masks = masks or [()] * len(batches)  # of a network without dropout
+        for batch_L_B, masks_L_B in zip(batches, masks, strict=True):
             logits_L_B_C = self.forward(self.inputs_L[lanes_L_1, batch_L_B], masks_L_B)
-            loss_L = cross_entropy(logits_L_B_C, self.labels_L[lanes_L_1, batch_L_B])
+            loss_L = _cross_entropy(logits_L_B_C, self.labels_L[lanes_L_1, batch_L_B])
             (gradient_L_P,) = torch.autograd.grad(loss_L.sum(), self.weights_L_P)
             with torch.no_grad():
                 self._adam(gradient_L_P)
@@ -156,7 +163,10 @@ class Lanes:
             self._validate()
 
     def _adam(self, gradient_L_P: Tensor) -> None:
-        """A step of Adam (arXiv:1412.6980, algorithm 1) in every lane, each at its own count of steps."""
+        """A step of Adam (arXiv:1412.6980, algorithm 1) in every lane, each at its own count of steps.
+
+        PyTorch's counts steps once for a tensor: lanes that start at different times would need a tensor each.
+        """
         if self.config.weight_decay:
             gradient_L_P = gradient_L_P.add(self.weights_L_P, alpha=self.config.weight_decay)
         if self.config.dense_penalty:
@@ -173,7 +183,7 @@ class Lanes:
         """The mean loss with dropout off, and the number to be made small: that loss, or the share of wrong answers."""
         logits = [self.forward(part_L_V) for part_L_V in self.validation_inputs_L.split(VALIDATION_CHUNK, dim=1)]
         logits_L_V_C = torch.cat(logits, dim=1)
-        self.validation_loss_L.copy_(cross_entropy(logits_L_V_C, self.validation_labels_L))
+        self.validation_loss_L.copy_(_cross_entropy(logits_L_V_C, self.validation_labels_L))
         wrong_L_V = logits_L_V_C.argmax(dim=-1) != self.validation_labels_L
         self.errors_L.copy_(self.validation_loss_L if self.config.stop_on == "nll" else wrong_L_V.float().mean(dim=1))
 
@@ -185,7 +195,7 @@ class Lanes:
         }
         remaining, mask_L_B = iter(masks_L_B), None
         for name, layer in self.model.named_children():
-            if mask_L_B is not None and not commutes(layer, mask_L_B):
+            if mask_L_B is not None and not _commutes(layer, mask_L_B):
                 hidden_L_B, mask_L_B = hidden_L_B * mask_L_B, None
             if is_dropout(layer):
                 mask_L_B = next(remaining, None)
@@ -203,7 +213,7 @@ class Lanes:
         return hidden_L_B if mask_L_B is None else hidden_L_B * mask_L_B
 
 
-def commutes(layer: nn.Module, mask_L_B: Tensor) -> bool:
+def _commutes(layer: nn.Module, mask_L_B: Tensor) -> bool:
     """Whether a mask can as well be applied behind the layer, where fewer numbers may be left: its own are not negative."""
     whole_channels = mask_L_B.shape[3:] == (1, 1)
     return type(layer) is nn.ReLU or (type(layer) is nn.MaxPool2d and whole_channels)
@@ -228,13 +238,13 @@ def convolution(
     return torch.stack(outputs).add_(bias_L_D[:, None, :, None, None])
 
 
-def cross_entropy(logits_L_B_C: Tensor, labels_L_B: Tensor) -> Tensor:
+def _cross_entropy(logits_L_B_C: Tensor, labels_L_B: Tensor) -> Tensor:
     """The mean loss of each lane."""
     losses = F.cross_entropy(logits_L_B_C.flatten(0, 1), labels_L_B.flatten(), reduction="none")
     return losses.view(labels_L_B.shape).mean(dim=1)
 
 
-def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def _recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """The same work as a CUDA graph, replayed with one launch; on other devices, the work as it is.
 
     Matrix products round their factors to 10 bits (TF32): several times faster, and the noise of training is larger.

@@ -10,7 +10,7 @@ import sys
 import joblib
 import psutil
 import pytest
-from waiting import LIMIT, wait_for
+from waiting import LIMIT, started, wait_for
 
 from bal_utils.active_learning import loop_config
 from bal_utils.data.images import ImageSet
@@ -195,13 +195,10 @@ def test_a_failing_run_does_not_stop_the_others(tmp_path):
 def test_ctrl_c_and_sigterm_keep_finished_rounds_and_leave_no_process(jobs, kind, tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--labels", "400", "--strategies", "bald"]
     command += ["--seeds", "0", "1", "2", "--jobs", jobs, "--out", str(tmp_path)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_for(lambda: process.poll() is not None or list(tmp_path.glob("*.json")))
         children = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(
-            process.pid, signal.Signals[kind]
-        )  # a terminal, or `timeout`, sends it to all processes of the command
+        os.killpg(process.pid, signal.Signals[kind])  # as a terminal, or `timeout`, does
         output, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 130 and output == ""
     sentence = r"sweep: interrupted with 0 of 3 runs finished, [12] begun; every finished round is kept in .*\n"
@@ -237,7 +234,7 @@ list(run_in_processes([joblib.delayed(work)(sys.argv[1])] * 2, jobs=2))
 
 @on_a_busy_machine
 def test_processes_end_with_a_parent_that_is_killed(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stderr=subprocess.DEVNULL) as parent:
+    with started([sys.executable, "-c", PARENT, str(tmp_path)], stderr=subprocess.DEVNULL) as parent:
         wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
         workers = [psutil.Process(int(path.name)) for path in tmp_path.iterdir()]
         parent.kill()
@@ -298,12 +295,8 @@ def test_a_run_that_another_process_writes_is_put_off_and_the_others_go_on(tmp_p
 
 def test_two_commands_with_lanes_share_a_folder(tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--out", str(tmp_path), "--lanes", "2", "--strategies"]
-    both = [subprocess.Popen([*command, *order]) for order in (("random", "bald"), ("bald", "random"))]
-    try:
-        assert [process.wait(timeout=LIMIT) for process in both] == [0, 0]
-    finally:
-        for process in both:
-            process.kill()
+    with started([*command, "random", "bald"]) as one, started([*command, "bald", "random"]) as other:
+        assert [process.wait(timeout=LIMIT) for process in (one, other)] == [0, 0]
     assert [run["rounds"][-1]["labels"] for run in load_runs(tmp_path)] == [30, 30]
 
 

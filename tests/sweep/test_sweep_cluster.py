@@ -18,7 +18,7 @@ import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
-from waiting import LIMIT, wait_for
+from waiting import LIMIT, started, wait_for
 
 from bal_utils.active_learning import LoopConfig
 from bal_utils.data.images import ImageSet
@@ -134,7 +134,7 @@ def test_interrupted_the_command_ends_its_runs_and_the_next_one_continues(client
     command = [sys.executable, "-m", "bal_utils.sweep", "--dataset", "digits", "--model", "mlp", "--device", "cpu"]
     command += ["--strategies", "bald", "--seeds", "0", "1", "2", "--labels", "400", "--num-samples", "3"]
     command += ["--scheduler", client.scheduler.address, "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_for(lambda: process.poll() is not None or list(tmp_path.glob("*.json")))
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=LIMIT)
