@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy import ndarray
-from scipy import stats
 
 
 def interval(values_S: ndarray) -> tuple[float, float]:
@@ -11,6 +10,8 @@ def interval(values_S: ndarray) -> tuple[float, float]:
     Raises ValueError where there are fewer than two values, for one run says nothing of how runs differ (`has_interval`),
     or where one is not finite.
     """
+    from scipy import stats  # a second to import, which most of a sweep's processes can do without
+
     values_S = np.asarray(values_S, dtype=float)
     if not has_interval(values_S) or not np.isfinite(values_S).all():
         raise ValueError(f"values_S: expected two or more finite numbers, one a run, got {values_S}")
