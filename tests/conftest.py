@@ -1,4 +1,4 @@
-"""The browser of all tests; Ctrl-C for their processes; no labels of a person; an audit of every figure of a plotting test."""
+"""What all tests share: one browser, one JupyterLab, Ctrl-C, no labels of a person, an audit of the figures of plots."""
 
 import itertools
 import signal
@@ -22,15 +22,28 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A worker takes whole files, and all that work one JupyterLab: its server, kernel and page are started once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneLab(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    return OneLab(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One headless Chromium for all tests: a process has one Playwright. Where it is missing, they skip and say so."""
+    if find_spec("playwright") is None:
+        pytest.skip("playwright is not installed")
     from browser_lab import CHROMIUM, open_browser
 
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: install it, or name it in the variable CHROMIUM")
-    if find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
     with open_browser() as opened:
         yield opened
 

@@ -12,25 +12,14 @@ import numpy as np
 
 from bal_course import explorers
 from bal_scenes.base import Explorer
-from bal_utils.active_learning import loop_config, run_active_learning
-from bal_utils.data import load_images
-from bal_utils.training.fit import FitConfig
 
-
-def a_short_run() -> Path:
-    """A folder with the record of two rounds on the digits."""
-    folder = Path(tempfile.mkdtemp())
-    fit = FitConfig(epoch_samples=64, max_epochs=1)
-    config = loop_config("lecture", model="mlp", labels=30, validation_size=20, num_samples=3, test_samples=3, fit=fit)
-    run_active_learning(config, load_images("digits"), path=folder / "run.json", device="cpu", progress=False)
-    return folder
-
+RUNS = Path(__file__).parents[1] / "figures" / "mnist_lecture"
 
 # those that need arguments, or would find what a learner has done
 MADE: dict[str, Callable[[type[Explorer]], Explorer]] = {
     "BeTheOracle": lambda kind: kind(folder=tempfile.mkdtemp()),
     "GuessTheQuery": lambda kind: kind(np.linspace(0, 1, 20 * 64).reshape(20, 8, 8), np.linspace(0, 1, 20)),
-    "MnistRuns": lambda kind: kind(a_short_run()),
+    "MnistRuns": lambda kind: kind(RUNS),
 }
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ HAS_KERNEL = (
 HAS_STARTED = (
     "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => /[0-9*]/.test(p.textContent))"
 )
-HAVE_RUN = """() => document.querySelector('[data-mime-type="application/vnd.jupyter.error"]')
+HAVE_RUN = """() => [...document.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes('Traceback'))
   || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(p => /[0-9]/.test(p.textContent))"""
 
 
@@ -144,10 +144,27 @@ class ExplorerOnPage:
         """The marks that can be clicked or dragged: id, panel, place and size in pixels of the canvas."""
         return self.canvas.evaluate("canvas => canvas.targets")
 
+    def place(self, point: int, right: float = 0, down: float = 0) -> dict[str, float]:
+        """A place on the canvas: the mark with this id, or so many pixels beside it."""
+        found = next(target for target in self.targets() if target["id"] == point)
+        return {"x": found["x"] + right, "y": found["y"] + down}
+
     def click_point(self, point: int, **options: Any) -> None:
         """Clicks the mark or image with this id."""
-        found = next(target for target in self.targets() if target["id"] == point)
-        self.canvas.click(position={"x": found["x"], "y": found["y"]}, **options)
+        self.canvas.click(position=self.place(point), **options)
+
+    def drag(self, point: int, right: float, down: float) -> None:
+        """Drags a mark by so many pixels, as a hand does: over places between, to each of which there is an answer."""
+        start, box, mouse = self.place(point), self.canvas.bounding_box(), self.page.mouse
+        x, y = box["x"] + start["x"], box["y"] + start["y"]
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(x + right, y + down, steps=8)
+        mouse.up()
+        before, now = "", self.pixels()
+        while now != before:
+            self.page.wait_for_timeout(300)
+            before, now = now, self.pixels()
 
     def press_button(self, words: str) -> None:
         """Presses the button with these words."""
@@ -165,6 +182,14 @@ class ExplorerOnPage:
         while words not in (now := self.status()):
             if time.monotonic() > end:
                 raise AssertionError(f"expected {words!r} in the status line within {seconds} s, found {now!r}")
+            self.page.wait_for_timeout(20)
+
+    def wait_until(self, condition: Callable[[], Any], seconds: float = 60) -> None:
+        """Waits until the condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"waited {seconds} s in vain; status: {self.status()}")
             self.page.wait_for_timeout(20)
 
     def wait_for_change(self, before: str, seconds: float = 10) -> str:

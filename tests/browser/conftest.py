@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # `latency.py`, run as a script, shares browser_lab.py with the tests
 
 from browser_lab import Lab, running_lab
+from gallery import Gallery
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +19,15 @@ def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Lab:
         yield running
 
 
+@pytest.fixture(scope="session")
+def gallery(lab: Lab) -> Gallery:
+    """One notebook with all explorers, for all their tests."""
+    return Gallery(lab)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """On a busy machine a browser can miss the moment that a test waits for: a failed test has two more tries."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(pytest.mark.slow)

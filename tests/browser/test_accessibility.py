@@ -1,22 +1,11 @@
 """All explorers in one notebook in a real browser: names, keys, focus, sizes and contrast, in a light and a dark theme."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_lab import Lab, NotebookPage
+from browser_lab import NotebookPage
+from gallery import Gallery
 
-TESTS = Path(__file__).parents[1]
-CELL = f"""
-import sys
-from IPython.display import display
-
-sys.path.insert(0, {str(TESTS)!r})
-from every_explorer import explorer_kinds, made
-
-for name in explorer_kinds():
-    display(made(name))
-"""
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 CONTROLS = ".noUi-handle, .widget-readout, select, input, button, canvas, .jupyter-widget-Collapse-header"
 WORDS, GRAPHICS, SMALLEST = 4.5, 3.0, 14
@@ -58,17 +47,10 @@ FOCUSED = """() => {
 }""".replace("CONTROLS", repr(CONTROLS))
 
 
-@pytest.fixture(scope="module")
-def notebook(lab: Lab) -> NotebookPage:
-    """One cell that shows every explorer, run; the names are given a moment after the controls are built."""
-    opened = lab.run_cells("every_explorer", CELL)
-    opened.page.wait_for_function(
-        "() => document.querySelectorAll('canvas.bal-picture[data-drawn]').length === "
-        "document.querySelectorAll('.bal-explorer').length && document.querySelector('.bal-explorer')",
-        timeout=120_000,
-    )
-    opened.page.wait_for_timeout(3_000)
-    return opened
+@pytest.fixture
+def notebook(gallery: Gallery) -> NotebookPage:
+    """The notebook of all explorers."""
+    return gallery.notebook
 
 
 def use_theme(page: Any, theme: str) -> None:

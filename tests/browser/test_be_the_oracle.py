@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage
+from gallery import LABELS, Gallery
 
 CELL = """import os
 from pathlib import Path
@@ -34,27 +36,20 @@ def press(oracle: ExplorerOnPage, key: str, expected: str) -> None:
     oracle.wait_for_status(expected, PATIENCE)
 
 
-@pytest.fixture(scope="module")
-def notebook(lab: Lab) -> NotebookPage:
-    return open_oracle(lab, "be_the_oracle", "labels")
-
-
 @pytest.fixture
-def oracle(notebook: NotebookPage) -> ExplorerOnPage:
-    """The widget without labels, the picture in focus."""
-    found = notebook.explorer()
-    found.press_button("Reset")
-    found.wait_for_status("Click the picture, then press the digit", PATIENCE)
-    found.canvas.focus()
-    yield found
-    assert notebook.errors() == [] and "This did not work" not in found.status()
+def oracle(gallery: Gallery) -> Iterator[ExplorerOnPage]:
+    """The widget without labels, the picture in focus; whatever a test did, nothing may have crashed."""
+    explorer = gallery.restart("BeTheOracle", "Click the picture, then press the digit")
+    explorer.canvas.focus()
+    yield explorer
+    gallery.check(explorer)
 
 
 def test_keys_alone_label_undo_and_leave_out(oracle: ExplorerOnPage, lab: Lab):
     before = oracle.pixels()
     press(oracle, "3", "Your last answer, 3, is written. 1 label in")
     second = oracle.wait_for_change(before, PATIENCE)
-    assert lines(lab, "labels")[-1]["label"] == "3"
+    assert lines(lab, LABELS)[-1]["label"] == "3"
     press(oracle, "s", "cannot tell, is written. 1 label in")
     third = oracle.wait_for_change(second, PATIENCE)
     press(oracle, "7", "2 labels in")
@@ -62,26 +57,26 @@ def test_keys_alone_label_undo_and_leave_out(oracle: ExplorerOnPage, lab: Lab):
     press(oracle, "Backspace", "Your last answer, 3")
     press(oracle, "Backspace", "Click the picture")
     press(oracle, "Backspace", "There is nothing to undo")
-    assert before != third and lines(lab, "labels")[-3:] == [{"undo": True}] * 3
+    assert before != third and lines(lab, LABELS)[-3:] == [{"undo": True}] * 3
 
 
-def test_wrong_keys_are_not_taken(oracle: ExplorerOnPage, lab: Lab, notebook: NotebookPage):
-    count = len(lines(lab, "labels"))
-    cells = notebook.page.locator(".jp-Cell").count()
+def test_wrong_keys_are_not_taken(oracle: ExplorerOnPage, lab: Lab):
+    count = len(lines(lab, LABELS))
+    cells = oracle.page.locator(".jp-Cell").count()
     for key in ("x", "a", "b", "d", "d", "Tab"):
         oracle.page.keyboard.press(key)
     oracle.page.wait_for_timeout(500)
-    assert len(lines(lab, "labels")) == count and oracle.status().startswith("Click the picture")
-    assert notebook.page.locator(".jp-Cell").count() == cells  # a, b and dd are commands of the notebook
+    assert len(lines(lab, LABELS)) == count and oracle.status().startswith("Click the picture")
+    assert oracle.page.locator(".jp-Cell").count() == cells  # a, b and dd are commands of the notebook
 
 
 def test_two_quick_keys_are_one_label(oracle: ExplorerOnPage, lab: Lab):
-    count = len(lines(lab, "labels"))
+    count = len(lines(lab, LABELS))
     oracle.page.wait_for_timeout(NEW_IMAGE)
     oracle.page.keyboard.press("4")
     oracle.page.keyboard.press("4")
     oracle.wait_for_status("does not count", PATIENCE)
-    assert len(lines(lab, "labels")) == count + 1
+    assert len(lines(lab, LABELS)) == count + 1
 
 
 def test_boxes_and_buttons_work_by_mouse(oracle: ExplorerOnPage):

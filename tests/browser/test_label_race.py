@@ -1,27 +1,20 @@
-"""The race of notebook 11 in a real browser: twelve clicks, a refusal, the score, taking labels back, seed and noise."""
+"""The race of notebook 11 in a real browser: twelve clicks, a refusal, the score, taking labels back, keys alone."""
+
+from collections.abc import Iterator
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage
+from browser_lab import ExplorerOnPage
+from gallery import Gallery
 
-CELL = "from bal_course.explorers.label_race import LabelRace\n\nLabelRace()"
 PATIENCE = 60  # seconds, on a machine that runs other tests beside
-NOISE, SEED = range(2)
-
-
-@pytest.fixture(scope="module")
-def notebook(lab: Lab) -> NotebookPage:
-    """A notebook with nothing but the race, run."""
-    return lab.run_cells("label_race", CELL)
 
 
 @pytest.fixture
-def race(notebook: NotebookPage) -> ExplorerOnPage:
-    """The race, at its start; whatever a test did, no cell may have failed."""
-    explorer = notebook.explorer()
-    explorer.press_button("Reset")
-    explorer.wait_for_status("12 labels left", PATIENCE)
+def race(gallery: Gallery) -> Iterator[ExplorerOnPage]:
+    """The race, at its start; whatever a test did, nothing may have failed."""
+    explorer = gallery.restart("LabelRace", "12 labels left")
     yield explorer
-    assert notebook.errors() == [] and "This did not work" not in explorer.status()
+    gallery.check(explorer)
 
 
 def free_points(explorer: ExplorerOnPage, count: int) -> list[int]:
@@ -71,18 +64,4 @@ def test_keys_alone_choose_a_point(race: ExplorerOnPage):
     race.page.keyboard.press("ArrowRight")
     race.page.keyboard.press("ArrowRight")
     race.page.keyboard.press("Enter")
-    for _ in range(20 * PATIENCE):
-        if race.status().startswith(("11 labels left", "This point has its label")):
-            break
-        race.page.wait_for_timeout(50)
-    assert race.status().startswith(("11 labels left", "This point has its label"))
-
-
-@pytest.mark.parametrize("slider", [NOISE, SEED], ids=["noise", "seed"])
-def test_each_slider_deals_new_moons_up_to_its_ends(race: ExplorerOnPage, slider: int):
-    for key in ("Home", "End"):
-        before = race.pixels()
-        race.slider(slider)
-        race.page.keyboard.press(key)
-        race.wait_for_change(before, PATIENCE)
-        race.wait_for_status("12 labels left", PATIENCE)
+    race.wait_until(lambda: race.status().startswith(("11 labels left", "This point has its label")))

@@ -1,30 +1,21 @@
 """The stored runs of notebook 12 in a real browser: rounds by button, slider and click, two strategies, a refusal."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage
+from browser_lab import ExplorerOnPage
+from gallery import Gallery
 
-FOLDER = Path(__file__).parents[2] / "figures" / "mnist_lecture"
-CELL = f"from bal_course.explorers.mnist_runs import MnistRuns\n\nMnistRuns({str(FOLDER)!r})"
 PATIENCE = 30  # seconds, on a machine that runs other tests beside
 STRATEGY, COMPARE, SEED = range(3)
 
 
-@pytest.fixture(scope="module")
-def notebook(lab: Lab) -> NotebookPage:
-    """A notebook with nothing but the explorer, run."""
-    return lab.run_cells("mnist_runs", CELL)
-
-
 @pytest.fixture
-def runs(notebook: NotebookPage) -> ExplorerOnPage:
-    """The explorer at its start; whatever a test did, no cell may have failed."""
-    explorer = notebook.explorer()
-    explorer.press_button("Reset")
-    explorer.wait_for_status("BALD, round 1 of 11: 20 labels", PATIENCE)
+def runs(gallery: Gallery) -> Iterator[ExplorerOnPage]:
+    """The explorer at its start; whatever a test did, nothing may have failed."""
+    explorer = gallery.restart("MnistRuns", "BALD, round 1 of 11: 20 labels")
     yield explorer
-    assert notebook.errors() == [] and "This did not work" not in explorer.status()
+    gallery.check(explorer)
 
 
 def choose(explorer: ExplorerOnPage, index: int, words: str) -> None:

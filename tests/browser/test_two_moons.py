@@ -1,35 +1,25 @@
 """TwoMoons in a real browser: every control to its ends, clicks, hover, keys alone, scenes, and sentences for errors."""
 
 import json
-from statistics import median
+from collections.abc import Iterator
 
 import pytest
-from browser_lab import ExplorerOnPage, Lab, NotebookPage
-from latency import key_to_pixels
+from browser_lab import ExplorerOnPage
+from gallery import Gallery
 
 from bal_utils.acquisition import ACQUISITIONS
 
-CELL = "from bal_course.explorers.two_moons import TwoMoons\n\nexplorer = TwoMoons()\nexplorer"
 PATIENCE = 90  # seconds: training is quick, a machine that runs other tests beside may not be
 SAMPLES, DROPOUT, NOISE, SEED, START, BATCH = range(6)  # the sliders
 STRATEGY, COMPARE, POSTERIOR = range(3)  # the menus
 
 
-@pytest.fixture(scope="module")
-def notebook(lab: Lab) -> NotebookPage:
-    """A notebook with nothing but the explorer, run."""
-    return lab.run_cells("two_moons", CELL)
-
-
 @pytest.fixture
-def moons(notebook: NotebookPage) -> ExplorerOnPage:
-    """The explorer, back at its first state; whatever a test did, no cell may have failed."""
-    explorer = notebook.explorer()
-    explorer.page.mouse.move(2, 2)
-    explorer.press_button("Reset")
-    explorer.wait_for_status("6 labels. With MC-dropout", PATIENCE)
+def moons(gallery: Gallery) -> Iterator[ExplorerOnPage]:
+    """The explorer at its first state; whatever a test did, nothing may have crashed."""
+    explorer = gallery.restart("TwoMoons", "6 labels. With MC-dropout")
     yield explorer
-    assert notebook.errors() == [] and "This did not work" not in explorer.status()
+    gallery.check(explorer)
 
 
 def choose(explorer: ExplorerOnPage, menu: int, words: str) -> None:
@@ -73,11 +63,7 @@ def test_each_slider_goes_to_both_ends(moons: ExplorerOnPage, slider: int):
     ends = {"Home": (1, 0.0, 0.0, 0, 2, 1), "End": (100, 0.9, 0.5, 20, 20, 20)}
     for key, values in ends.items():
         press(moons, slider, "ArrowRight", key)
-        for _ in range(20 * PATIENCE):
-            if (found := scene(moons)[fields[slider]]) == values[slider]:
-                break
-            moons.page.wait_for_timeout(50)
-        assert found == values[slider]
+        moons.wait_until(lambda: scene(moons)[fields[slider]] == values[slider], PATIENCE)  # noqa: B023
         box = moons.canvas.bounding_box()  # copying has written over the status; pointing at the map tells it anew
         moons.canvas.hover(position={"x": (0.08 + 0.1 * (key == "End")) * box["width"], "y": 0.15 * box["height"]})
         moons.wait_for_status("come out right", PATIENCE)
@@ -111,11 +97,7 @@ def test_compare_and_show_terms_change_the_layout_and_go_back(moons: ExplorerOnP
     moons.wait_for_change(triple, PATIENCE)
     assert len({target["panel"] for target in moons.targets()}) == 2
     choose(moons, COMPARE, "nothing")
-    for _ in range(20 * PATIENCE):
-        if len({target["panel"] for target in moons.targets()}) == 1:
-            break
-        moons.page.wait_for_timeout(50)
-    assert {target["panel"] for target in moons.targets()} == {0}
+    moons.wait_until(lambda: {target["panel"] for target in moons.targets()} == {0}, PATIENCE)
 
 
 def test_step_run_undo_and_reset(moons: ExplorerOnPage):
@@ -188,8 +170,3 @@ def test_a_scene_is_copied_and_pasted_and_nonsense_is_refused_in_a_sentence(moon
     moons.wait_for_status("asked: expected different points of the pool, 0 to 199", PATIENCE)
     paste(moons, "two moons, please")
     moons.wait_for_status("This text is not a copied scene", PATIENCE)
-
-
-def test_another_number_of_samples_answers_at_once(moons: ExplorerOnPage):
-    """It trains nothing: some 50 ms on a free machine; the limit allows for one that does other things as well."""
-    assert median(key_to_pixels(moons, slider=SAMPLES, presses=8)) < 1500
