@@ -89,7 +89,7 @@ THREE := --seeds 0 1 2
 KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
 DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
-AS_FOUND := --protocol gal2017-as-found $(THREE) --out figures/gal2017_as_found --lanes
+AS_FOUND := --protocol gal2017-as-found $(THREE) --out figures/gal2017_as_found --jobs 2
 
 figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
@@ -110,9 +110,10 @@ replicate-gal:
 	$(SWEEP) $(GAL) --labels 720 --candidates 2000 --strategies bald variation_ratio entropy mean_std \
 		--out figures/gal2017_candidates --lanes 12
 
+# lanes need epochs of one length, and here an epoch is a pass over what is labelled
 replicate-gal-as-found:
-	$(SWEEP) $(AS_FOUND) 15 --strategies random bald variation_ratio entropy mean_std --labels 600
-	$(SWEEP) $(AS_FOUND) 6 --strategies random mean_std
+	$(SWEEP) $(AS_FOUND) --strategies random bald variation_ratio entropy mean_std --labels 600
+	$(SWEEP) $(AS_FOUND) --strategies random mean_std
 
 replicate-query100:
 	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
