@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow  # a kernel has to start
 
 
 def stream(text, name="stdout"):

@@ -143,6 +143,7 @@ for name, score in scores.items():
 """
 
 
+@pytest.mark.slow
 def test_no_score_takes_memory_in_proportion_to_the_pool():
     """A pool of 80 MB: the scores once held two to six times as much beside it, and the fragments of EPIG twenty times."""
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True).stdout

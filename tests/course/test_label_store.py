@@ -88,6 +88,7 @@ def test_a_later_answer_to_the_same_image_counts(path):
     assert labels(store) == [(1, 0)]
 
 
+@pytest.mark.slow
 def test_a_process_shot_in_the_middle_leaves_all_it_had_confirmed(path):
     """A real process, killed by SIGKILL, which nothing can catch; a second one goes on where it stopped."""
     confirmed = []

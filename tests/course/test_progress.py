@@ -179,6 +179,7 @@ for module, name in zip(modules, names):
 """
 
 
+@pytest.mark.slow
 def test_two_kernels_at_once_lose_no_marks(kept):
     names = [name for chapter in progress.chapters() for name in chapter.titles]
     kernels = [
@@ -235,6 +236,7 @@ def test_off_keeps_nothing_and_says_so(kept, monkeypatch, capsys):
     assert "BAL_PROGRESS is off" in capsys.readouterr().out and kept.read_text() == before
 
 
+@pytest.mark.slow
 def test_tests_and_the_kernels_they_start_keep_nothing():
     """The learner's own marks are neither read nor written by `make test`: conftest.py sets the variable for all of it."""
     assert os.environ["BAL_PROGRESS"] == "off"

@@ -399,6 +399,7 @@ def test_a_home_of_nobody_is_a_folder_like_any_other(monkeypatch):
         mnist.locate("~nobody-of-that-name")
 
 
+@pytest.mark.slow
 def test_killed_download_is_not_taken_for_whole(payloads, mirror, tmp_path, monkeypatch):
     stalling = mirror("stall")
     file = mnist.FILES["train_images"]

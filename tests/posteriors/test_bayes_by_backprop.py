@@ -33,6 +33,7 @@ def optimum(inputs, targets):
     return torch.from_numpy(exact.mean_D), precision_D_D.diagonal().rsqrt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [None, 10])
 def test_the_mean_field_optimum_of_a_linear_model(batch_size):
     inputs, targets = linear_problem()
@@ -52,6 +53,7 @@ def test_the_mean_field_optimum_of_a_linear_model(batch_size):
     torch.testing.assert_close(q.std_D, std_D, rtol=0.1, atol=0)
 
 
+@pytest.mark.slow
 def test_the_weight_of_the_kl():
     inputs, targets = linear_problem()
 
@@ -72,6 +74,7 @@ def test_the_weight_of_the_kl():
     assert (fitted(0.0).std_D < 0.2 * fitted(1.0).std_D).all()
 
 
+@pytest.mark.slow
 def test_classification_finds_what_was_taught_and_leaves_the_model_alone():
     inputs = torch.randn(200, 2, generator=stream(1, "test inputs"))
     labels = (inputs[:, 0] > 0).long()

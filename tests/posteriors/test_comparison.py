@@ -107,6 +107,7 @@ def test_weight_decay_finds_the_maximum_of_the_shared_posterior():
     torch.testing.assert_close(networks.weights_K_D[0], mean_2, atol=1e-4, rtol=0)  # Adam stops near, not at it
 
 
+@pytest.mark.slow
 def test_one_chain_samples_several_posteriors():
     """Two lines with their own data: means and covariances are those of the closed forms."""
     data_S = [tuple(column.double() for column in sine_with_gap(10, 0.3, seed)) for seed in (0, 1)]

@@ -210,6 +210,7 @@ def test_the_error_is_that_of_scikit_learn():
     assert regression.noise_precision == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_on_linear_data_it_comes_close_to_least_squares():
     inputs, targets = line(300, noise=0.5)
     regression = fit_regression(inputs[:250], targets[:250], epochs=700)

@@ -27,6 +27,7 @@ def samples():
     return sample_nuts(gaussian, START, num_samples=1000, warmup=300, seed=1)
 
 
+@pytest.mark.slow
 def test_mean_and_covariance_of_a_gaussian(samples):
     assert samples.shape == (1000, 3) and samples.dtype == torch.float64 and not samples.requires_grad
     # 1000 correlated samples are worth some 400 independent ones at least: four standard errors are 4 / sqrt(400).
@@ -36,6 +37,7 @@ def test_mean_and_covariance_of_a_gaussian(samples):
     assert ((samples.T.cov() - covariance_D_D).abs() < 0.3 * scale_D[:, None] * scale_D).all()
 
 
+@pytest.mark.slow
 def test_a_skewed_density():
     # The logarithm of a Gamma(3, 1) variable has mean digamma(3) and variance trigamma(3).
     samples = sample_nuts(lambda x: 3 * x[0] - x[0].exp(), torch.zeros(1), num_samples=800, warmup=200)
@@ -80,6 +82,7 @@ def test_bad_input_is_named(density, start, options, named):
         sample_nuts(density, start, **options)
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_linear_network():
     inputs_N_2 = torch.randn(12, 2, generator=stream(0, "test inputs"), dtype=torch.float64)
     targets_N = inputs_N_2 @ torch.tensor([1.0, -1.0], dtype=torch.float64)

@@ -53,6 +53,7 @@ def large(images):
     return F.interpolate(images, size=(16, 16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stop_on", "penalty"), [("nll", None), ("accuracy", None), ("never", 2.5)])
 @pytest.mark.parametrize("build", [
     lambda: MLP(64, 10, hidden=(32,)), lambda: GalCNN(10, image_size=8), lambda: KirschCNN(10, image_size=16)],

@@ -51,12 +51,14 @@ def test_the_figure_has_a_panel_a_batch_size_and_a_strategy_one_colour(tmp_path,
     assert panels[0].lines[0].get_color() == panels[2].lines[0].get_color() != panels[1].lines[0].get_color()
 
 
+@pytest.mark.slow
 def test_more_strategies_than_colours_are_drawn_too(tmp_path):
     names = ["random", "entropy", "margin", "bald", "mean_std", "variation_ratio", "power_bald"]
     main([*DIGITS, "--strategies", *names, "--out", str(tmp_path)])
     assert (tmp_path / "learning_curve.png").exists()
 
 
+@pytest.mark.slow
 def test_several_jobs_give_the_same_records(tmp_path):
     for jobs in ("1", "2"):
         main([*DIGITS, "--strategies", "bald", "--seeds", "0", "1", "--jobs", jobs, "--out", str(tmp_path / jobs)])
@@ -181,6 +183,7 @@ def test_jobs_and_scheduler_exclude_each_other(capsys):
     assert "--scheduler: not allowed with argument --jobs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_failing_run_does_not_stop_the_others(tmp_path):
     (tmp_path / "random_b10_seed0.json").write_text("no record")
     with pytest.raises(SystemExit) as end:
@@ -191,6 +194,7 @@ def test_a_failing_run_does_not_stop_the_others(tmp_path):
     assert [len(load_run(tmp_path / f"random_b10_seed{seed}.json")["rounds"]) for seed in (1, 2)] == [2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("jobs", "kind"), [("1", "SIGINT"), ("2", "SIGINT"), ("1", "SIGTERM"), ("2", "SIGTERM")])
 def test_ctrl_c_and_sigterm_keep_finished_rounds_and_leave_no_process(jobs, kind, tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--labels", "400", "--strategies", "bald"]
@@ -213,6 +217,7 @@ def pid_or_end(ends):
     return os._exit(1) if ends else os.getpid()
 
 
+@pytest.mark.slow
 @on_a_busy_machine
 def test_a_killed_process_is_an_error():
     with pytest.raises(ChildProcessError, match="a process was killed"):
@@ -232,6 +237,7 @@ list(run_in_processes([joblib.delayed(work)(sys.argv[1])] * 2, jobs=2))
 """
 
 
+@pytest.mark.slow
 @on_a_busy_machine
 def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     with started([sys.executable, "-c", PARENT, str(tmp_path)], stderr=subprocess.DEVNULL) as parent:
@@ -250,6 +256,7 @@ def without_clock(run):
     return [{key: value for key, value in entry.items() if key != "seconds"} for entry in run["rounds"]]
 
 
+@pytest.mark.slow
 def test_runs_in_lanes_do_not_depend_on_the_number_of_lanes_and_continue(tmp_path):
     whole = four_runs(tmp_path / "three", "--lanes", "3")
     four_runs(tmp_path / "two", "--lanes", "2", "--labels", "20")  # measured once, then continued
@@ -259,6 +266,7 @@ def test_runs_in_lanes_do_not_depend_on_the_number_of_lanes_and_continue(tmp_pat
         assert without_clock(run) == without_clock(continued[name]) and run["rounds"][-1]["labels"] == 30
 
 
+@pytest.mark.slow
 def test_more_lanes_than_runs_cost_nothing_and_change_nothing(tmp_path, monkeypatch):
     made = []
 
@@ -293,6 +301,7 @@ def test_a_run_that_another_process_writes_is_put_off_and_the_others_go_on(tmp_p
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
+@pytest.mark.slow
 def test_two_commands_with_lanes_share_a_folder(tmp_path):
     command = [sys.executable, "-m", "bal_utils.sweep", *DIGITS, "--out", str(tmp_path), "--lanes", "2", "--strategies"]
     with started([*command, "random", "bald"]) as one, started([*command, "bald", "random"]) as other:
@@ -327,6 +336,7 @@ def test_what_is_no_record_is_not_written_over(stored, tmp_path):
     assert path.read_text() == '{"mine": 1}'
 
 
+@pytest.mark.slow
 def test_lanes_start_from_the_same_networks_as_runs_of_their_own(tmp_path):
     alone, together = four_runs(tmp_path / "alone"), four_runs(tmp_path / "lanes", "--lanes", "4")
     for name, run in alone.items():
@@ -335,6 +345,7 @@ def test_lanes_start_from_the_same_networks_as_runs_of_their_own(tmp_path):
         assert abs(run["rounds"][0]["accuracy"] - together[name]["rounds"][0]["accuracy"]) < 0.15
 
 
+@pytest.mark.slow
 def test_what_fails_in_a_lane_does_not_stop_the_others(tmp_path):
     (tmp_path / "bald_b10_seed0.json").write_text("{}")
     with pytest.raises(SystemExit, match="1 of 4 runs failed, the others are finished"):
@@ -342,6 +353,7 @@ def test_what_fails_in_a_lane_does_not_stop_the_others(tmp_path):
     assert len(list(tmp_path.glob("*.json"))) == 4
 
 
+@pytest.mark.slow
 def test_stop_on_is_part_of_the_configuration(tmp_path):
     runs = four_runs(tmp_path, "--stop-on", "accuracy", "--labels", "20")
     assert {run["config"]["fit"]["stop_on"] for run in runs.values()} == {"accuracy"}

@@ -40,6 +40,7 @@ TINY = LoopConfig(
 )
 CONFIGS = [replace(TINY, strategy=strategy, seed=seed) for seed in (0, 1) for strategy in ("random", "bald")]
 ROUNDS = 8
+pytestmark = pytest.mark.slow
 on_a_busy_machine = pytest.mark.flaky(reruns=2)  # where a process can miss the moment to be killed or interrupted
 
 

@@ -239,6 +239,7 @@ def test_compare_counts_agreement_and_names_what_differs(oracle):
     assert not oracle.state.compared  # a new label wants a new comparison
 
 
+@pytest.mark.slow
 def test_more_labels_are_worth_more():
     """The lesson in numbers: with true labels the curve rises, for BALD and for random."""
     data, given = oracle_digits(), ()

@@ -23,6 +23,7 @@ def click(race, point, shift=False):
     race.dispatch(Event(kind="click", panel=0, x=0.0, y=0.0, point=point, shift=shift))
 
 
+@pytest.mark.slow
 def test_clicks_label_and_shift_takes_back(race):
     first, second = picks_for(race.state, 2)
     click(race, first)
@@ -48,6 +49,7 @@ def test_other_moons_are_another_race(race, other):
     assert race.state.picks == picks
 
 
+@pytest.mark.slow
 def test_the_score_waits_for_all_labels_and_no_more_are_given():
     state = LabelRaceState()
     race = LabelRace(LabelRaceState(picks=picks_for(state, BUDGET - 1)))

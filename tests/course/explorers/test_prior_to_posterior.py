@@ -98,6 +98,7 @@ def negative_elbo(mean_D: torch.Tensor, std_D: torch.Tensor, prior_D: torch.Tens
     return (misfit + diagonal_gaussian_kl(mean_D, std_D, torch.zeros_like(prior_D), prior_D)).item()
 
 
+@pytest.mark.slow
 def test_bayes_by_backprop_gets_as_far_as_the_package():
     std_D, q = torch.from_numpy(network.prior_std(1.5)), network.mean_field(1.5, 1.0)
     ours = negative_elbo(

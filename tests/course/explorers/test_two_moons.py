@@ -37,6 +37,7 @@ def test_the_terms_add_up_on_every_place():
     assert taught.min() > -1e-6 and total.max() <= np.log(2) + 1e-6 and probs.min() >= 0 and probs.max() <= 1
 
 
+@pytest.mark.slow
 def test_a_click_labels_and_shift_takes_back(explorer):
     point = batch_of(explorer.state)[0]
     click(explorer, point)
@@ -59,6 +60,7 @@ def test_a_point_taken_back_can_be_labelled_again(explorer):
     assert first in labelled(explorer.state) and explorer.error is None
 
 
+@pytest.mark.slow
 def test_one_class_is_enough_and_the_last_label_stays(explorer):
     *others, last = labelled(explorer.state)
     for point in others:
@@ -86,6 +88,7 @@ def test_step_takes_the_batch_that_was_shown_and_run_goes_to_the_goal(explorer):
     assert explorer.state.asked == shown
 
 
+@pytest.mark.slow
 def test_a_full_pool_has_nothing_left_to_ask():
     known = set(labelled(TwoMoonsState()))
     asked = tuple(index for index in range(NUM_POOL) if index not in known)
