@@ -33,11 +33,11 @@ lab: $(VENV)/.installed-lab ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared), browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
-	$(NBVAL) notebooks
+	$(NBVAL) tests notebooks
 
 quick: check ## lint, and the tests that take moments: no browser, no notebooks (a minute and a half)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/publishing -m "not slow" -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/publishing -m "not slow" \
+		-n 2 --dist loadfile
 
 check: $(VENV)/.installed-test ## lint and format, without changing anything
 	$(BIN)/ruff check .
@@ -156,8 +156,9 @@ build/bench/.installed: tests/benchmarks/requirements.txt constraints.txt pyproj
 	@build/bench/bin/python -m pip install --quiet --no-deps --requirement $<
 	@touch $@
 
-bench: build/bench/.installed ### speed and memory against other packages, as ratios (half an hour; BENCH=--quick: a minute)
+bench: build/bench/.installed $(VENV)/.installed-test ### speed and memory against other packages, and how soon explorers answer (half an hour; BENCH=--quick: two minutes)
 	build/bench/bin/python tests/benchmarks $(BENCH)
+	$(BIN)/python tests/browser/latency.py
 
 constraints: ### write constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --no-annotate \

@@ -124,6 +124,7 @@ def as_probs(log_probs):
     return probs / probs.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_valid_inputs_score_as_the_reference_says():
     rng = np.random.default_rng(0)
     for number in range(VALID):
@@ -150,6 +151,7 @@ def test_valid_inputs_score_as_the_reference_says():
             np.testing.assert_allclose(found, expected, rtol=0, atol=3 * loosest, err_msg=f"{number} {score.__name__}")
 
 
+@pytest.mark.slow
 def test_valid_batches_are_greedy_by_enumeration():
     """Equal to the last digits, either of two is right: the choice must be among the best, and its score its own."""
     rng = np.random.default_rng(1)
