@@ -128,6 +128,7 @@ def start():
     return start
 
 
+@pytest.mark.slow
 def test_killed_ten_times_then_resumed(start, tmp_path):
     """A sweep is killed with SIGKILL at ten moments, then left to finish: its record is that of one left in peace.
 

@@ -52,6 +52,7 @@ def test_gumbel_top_k_draws_without_replacement(size):
     assert not agrees(lambda b, g: gumbel_top_k(log_weights_N, b, g).tolist(), [1.0, 3.0, 1.0, 2.0], size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coldness", [0.0, 1.0, 3.0])
 def test_batches_follow_their_weights(coldness):
     scores = SCORES.tolist()

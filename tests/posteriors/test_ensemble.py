@@ -91,6 +91,7 @@ def test_a_loss_of_two_outputs():
     assert ensemble.sample_outputs(inputs).shape == (40, M, 2)
 
 
+@pytest.mark.slow
 def test_constant_networks_find_the_mean_and_the_variance():
     class Constant(nn.Module):
         def __init__(self):

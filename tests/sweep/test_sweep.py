@@ -37,6 +37,7 @@ def test_the_command_writes_a_record_a_run_and_a_figure(tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(figure) and figure.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_figure_has_a_panel_a_batch_size_and_a_strategy_one_colour(tmp_path, monkeypatch):
     main([*DIGITS, "--batch-sizes", "5", "10", "--strategies", "random", "--out", str(tmp_path)])
     main([*DIGITS, "--posterior", "deterministic", "--strategies", "entropy", "--out", str(tmp_path)])
@@ -289,6 +290,7 @@ TINY = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_writes_is_put_off_and_the_others_go_on(tmp_path, capsys):
     paths = [tmp_path / run_name(config) for config in TINY]
     with sole_writer(paths[0]):

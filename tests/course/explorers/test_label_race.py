@@ -37,6 +37,7 @@ def test_clicks_label_and_shift_takes_back(race):
     assert "has its label" in race.status  # the first labels are the same for all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"seed": 1}, {"noise": 0.4}])
 def test_other_moons_are_another_race(race, other):
     picks = picks_for(race.state, 2)
@@ -65,6 +66,7 @@ def test_the_score_waits_for_all_labels_and_no_more_are_given():
     assert not race.state.scored  # a changed set of labels wants a new score
 
 
+@pytest.mark.slow
 def test_rivals_start_where_the_learner_does_and_take_as_many():
     state = LabelRaceState()
     first = set(known_after(state, ()))

@@ -57,6 +57,7 @@ def test_a_narrow_prior_makes_the_ensemble_agree():
     assert spread[0.3] < 0.01 < spread[10.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_points", [10, 200])
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 @pytest.mark.parametrize(("prior_std", "dropout", "samples"), [(0.3, 0.8, 1), (10.0, 0.05, 100)])

@@ -59,6 +59,7 @@ def test_the_slope_of_the_misfit_is_that_of_autograd():
     np.testing.assert_allclose(ours_K_D, slope_K_D.numpy(), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "kl_weight"), CORNERS)
 def test_the_climb_ends_on_a_peak_of_the_log_joint(scale, kl_weight):
     std_D = torch.from_numpy(network.prior_std(scale))
