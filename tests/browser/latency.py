@@ -2,9 +2,9 @@
 
 python tests/browser/latency.py [NOTEBOOK [--explorer 0] [--slider 0 | --picture]] [--presses 20] [--max-median 50]
 
-Without a notebook: the explorers of ANSWERS, one line each. With one: a copy of it is run in JupyterLab, a slider of the
-explorer gets the focus (or its picture, whose marks Shift and an arrow drag), and arrow keys are pressed. Prints median and
-90th percentile in milliseconds. Files beside the notebook are not copied: an explorer needs only the
+Without a notebook: the explorers of ANSWERS and a static page, one line each. With one: a copy of it is run in JupyterLab,
+a slider of the explorer gets the focus (or its picture, whose marks Shift and an arrow drag), and arrow keys are pressed.
+Prints median and 90th percentile in milliseconds. Files beside the notebook are not copied: an explorer needs only the
 course's packages and the stored figures.
 """
 
@@ -41,6 +41,19 @@ WATCH = """canvas => {
     watch.before = after;
   };
   look();
+}"""
+
+MOVE = """async () => {
+  const input = document.getElementById("field-pitch"), canvas = document.querySelector("canvas"), took = [];
+  for (let i = 0; i < 24; i++) {
+    const start = performance.now(), drawn = canvas.dataset.drawn;
+    input.value = i % 4;
+    input.dispatchEvent(new Event("input"));
+    while (canvas.dataset.drawn === drawn) await new Promise(requestAnimationFrame);
+    await createImageBitmap(canvas, 0, 0, 1, 1);  // waits until the picture has been painted
+    took.push(performance.now() - start);
+  }
+  return took;
 }"""
 
 
@@ -87,6 +100,8 @@ def main() -> int:
             tell(name, key_to_pixels(explorer, slider=slider, presses=arguments.presses))
             for name, explorer, slider in explorers(lab, arguments)
         ]
+        if arguments.notebook is None:
+            medians.append(tell("a page without Python", moves_of_a_page(lab, Path(scratch))))
     return int(arguments.max_median is not None and max(medians) > arguments.max_median)
 
 
@@ -106,10 +121,23 @@ def explorers(lab: Lab, arguments: argparse.Namespace) -> Iterator[tuple[str, Ex
         yield arguments.notebook.stem, notebook.explorer(arguments.explorer), slider
 
 
+def moves_of_a_page(lab: Lab, folder: Path) -> list[float]:
+    """Milliseconds from each move of a slider of a static page to its picture."""
+    from page_lab import Wave
+
+    from bal_scenes.page import write_page
+
+    path = write_page(Wave(), folder / "wave.html", fields={"pitch": [0.5, 1, 2, 3]}, title="Waves")
+    page = lab.browser.new_page()
+    page.goto(path.as_uri())
+    page.locator("[data-drawn]").wait_for()
+    return page.evaluate(MOVE)
+
+
 def tell(name: str, times: list[float]) -> float:
     """Prints a line and gives the median."""
     median, p90 = summary(times)
-    sys.stdout.write(f"{name}, key press to changed pixels: median {median:.0f} ms, p90 {p90:.0f} ms\n")
+    sys.stdout.write(f"{name}: median {median:.0f} ms, p90 {p90:.0f} ms\n")
     return median
 
 

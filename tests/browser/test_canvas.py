@@ -2,7 +2,6 @@
 
 import pytest
 from browser_lab import ExplorerOnPage, Lab, NotebookPage, write_notebook
-from latency import key_to_pixels, summary
 
 EXPLORER = """
 import time
@@ -169,21 +168,10 @@ def test_errors_are_sentences_and_the_picture_stays(wave: ExplorerOnPage, notebo
 
 
 def test_busy_is_visible_before_a_slow_picture(wave: ExplorerOnPage):
-    wave.canvas.evaluate("""canvas => {
-      const status = canvas.parentElement.querySelector(".bal-status");
-      window.busy = null;
-      document.addEventListener("keydown", () => { window.pressed = performance.now(); }, { capture: true, once: true });
-      const seen = new MutationObserver(() => {
-        if (status.textContent.startsWith("computing")) window.busy ??= performance.now() - window.pressed;
-      });
-      seen.observe(status, { childList: true, characterData: true, subtree: true });
-    }""")
     wave.slider(1)
     wave.page.keyboard.press("ArrowRight")
     wave.wait_for_status("computing")
     wave.wait_for_status("chosen []")
-    # the target is 50 ms; on a loaded machine it must still come well before the end of the computation
-    assert wave.page.evaluate("() => window.busy") < 400
 
 
 def test_the_picture_fits_a_narrow_window_and_a_fine_screen(lab: Lab, notebook: NotebookPage):
@@ -209,9 +197,3 @@ def test_the_notebook_does_not_take_the_explorers_keys(wave: ExplorerOnPage):
     wave.page.wait_for_timeout(300)
     assert wave.page.locator(".jp-Cell").count() == cells
     assert wave.box.locator(".noUi-handle").first.get_attribute("aria-label") == "Pitch"
-
-
-def test_a_key_reaches_the_pixels_quickly(wave: ExplorerOnPage):
-    median, _ = summary(key_to_pixels(wave, presses=20))
-    # the target is 50 ms on an idle machine, which `latency.py` measures; tests share theirs with others
-    assert median < 300, f"median {median:.0f} ms"
