@@ -92,7 +92,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.scale = scale(options.scale)
     except ValueError as error:
         parser.error(str(error))
-    published = options.start == "published" or (options.start is None and options.protocol == "kirsch2019")
+    own_start = options.protocol is not None and PROTOCOLS[options.protocol].start is not None
+    published = options.start == "published" or (options.start is None and own_start)
     if published and (options.images is not None or options.dataset != "mnist"):
         parser.error("--start published: expected the whole of MNIST, got --images or another --dataset")
     return options
