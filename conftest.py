@@ -1,6 +1,8 @@
 """How nbval compares notebooks: floats within a tolerance, text and integers exactly, progress bars (stderr) not at all.
 
-Where MNIST cannot be had, notebooks that use it run on scikit-learn's digits: errors and assertions count, outputs do not.
+A cell whose numbers differ more from machine to machine names a relative tolerance of its own in its metadata,
+`"nbval": {"tolerance": 0.1}`; fewer printed digits are better. Where MNIST cannot be had, notebooks that use it run on
+scikit-learn's digits: errors and assertions count, outputs do not.
 No test reads or writes the marks and labels that a learner has on this machine; kernels and servers inherit the settings.
 """
 
@@ -28,7 +30,7 @@ RELATIVE, ABSOLUTE = 2e-3, 1e-6  # threads and processors change the order of fl
 compare_exactly = IPyNbCell.compare_outputs
 
 
-def snap(came: str, stored: str) -> str:
+def snap(came: str, stored: str, relative: float = RELATIVE) -> str:
     """`came`, with each float that is close to its counterpart in `stored` replaced by that counterpart."""
     counterparts = FLOAT.findall(stored)
     if len(counterparts) != len(FLOAT.findall(came)):
@@ -37,27 +39,28 @@ def snap(came: str, stored: str) -> str:
 
     def nearest(match: re.Match) -> str:
         counterpart = next(remaining)
-        same = math.isclose(float(match[0]), float(counterpart), rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        same = math.isclose(float(match[0]), float(counterpart), rel_tol=relative, abs_tol=ABSOLUTE)
         return counterpart if same else match[0]
 
     return re.sub(r"\s+", " ", FLOAT.sub(nearest, came))
 
 
-def comparable(outputs: list, stored_outputs: list) -> list:
+def comparable(outputs: list, stored_outputs: list, relative: float = RELATIVE) -> list:
     """Outputs without stderr, their floats snapped to those stored at the same place."""
     kept = [deepcopy(output) for output in outputs if output.get("name") != "stderr"]
     stored = [output for output in stored_outputs if output.get("name") != "stderr"]
     for output, counterpart in zip(kept, stored, strict=False):
         if "text" in output and "text" in counterpart:
-            output["text"] = snap(output["text"], counterpart["text"])
+            output["text"] = snap(output["text"], counterpart["text"], relative)
         for mime, text in output.get("data", {}).items():
             if mime.startswith("text/") and mime in counterpart.get("data", {}):
-                output["data"][mime] = snap(text, counterpart["data"][mime])
+                output["data"][mime] = snap(text, counterpart["data"][mime], relative)
     return kept
 
 
 def compare_within_tolerance(cell: IPyNbCell, came: list, stored: list, skip_compare=None) -> bool:
-    return compare_exactly(cell, comparable(came, stored), comparable(stored, stored), skip_compare)
+    relative = cell.cell.metadata.get("nbval", {}).get("tolerance", RELATIVE)
+    return compare_exactly(cell, comparable(came, stored, relative), comparable(stored, stored), skip_compare)
 
 
 IPyNbCell.compare_outputs = compare_within_tolerance

@@ -16,8 +16,13 @@ def stream(text, name="stdout"):
     return nbformat.v4.new_output("stream", name=name, text=text)
 
 
+TENTH = {"nbval": {"tolerance": 0.1}}
 CASES = {
     "close": ("print('about 0.5001 of 7')", [stream("about 0.5000 of 7\n")], True),
+    "close for a cell with a tolerance": ("print('0.54 of 7')", [stream("0.50 of 7\n")], True, TENTH),
+    "not close even so": ("print('0.56 of 7')", [stream("0.50 of 7\n")], False, TENTH),
+    "another whole number even so": ("print('0.54 of 8')", [stream("0.50 of 7\n")], False, TENTH),
+    "another word even so": ("print('0.54 off 7')", [stream("0.50 of 7\n")], False, TENTH),
     "not close": ("print('about 0.51 of 7')", [stream("about 0.50 of 7\n")], False),
     "another whole number": ("print('about 0.50 of 8')", [stream("about 0.50 of 7\n")], False),
     "another word": ("print('nearly 0.50 of 7')", [stream("about 0.50 of 7\n")], False),
@@ -36,7 +41,10 @@ CASES = {
 def accepted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     """Whether nbval, with the course's conftest, accepts the stored outputs as those of the code: one notebook for all."""
     folder = tmp_path_factory.mktemp("one")
-    cells = [nbformat.v4.new_code_cell(code, outputs=stored, execution_count=1) for code, stored, _ in CASES.values()]
+    cells = [
+        nbformat.v4.new_code_cell(code, outputs=stored, execution_count=1, metadata=metadata[0] if metadata else {})
+        for code, stored, _, *metadata in CASES.values()
+    ]
     book = nbformat.v4.new_notebook(cells=cells)
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(book, folder / "one.ipynb")
