@@ -9,12 +9,7 @@ import torch
 from numpy import ndarray
 from torch import nn
 
-from bal_course.figures.classification import PROBABILITY_MAP
-from bal_scenes.base import Choice, Event, Explorer, IntSlider, Scene, Slider, stage
-from bal_scenes.scene import Panel, class_points, contour, grid, heat, panel, points, scene
-from bal_utils.acquisition import bald_scores
-from bal_utils.data import two_moons
-from bal_utils.posteriors.comparison import (
+from bal_course.comparison import (
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
@@ -26,6 +21,11 @@ from bal_utils.posteriors.comparison import (
     fit_method,
     fit_networks,
 )
+from bal_course.figures.classification import PROBABILITY_MAP
+from bal_scenes.base import Choice, Event, Explorer, IntSlider, Scene, Slider, stage
+from bal_scenes.scene import Panel, class_points, contour, grid, heat, panel, points, scene
+from bal_utils.acquisition import bald_scores
+from bal_utils.data import two_moons
 from bal_utils.posteriors.weights import WeightSamples
 from bal_utils.theory.information import predictive_entropy
 

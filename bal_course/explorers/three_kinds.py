@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy import ndarray
 
+from bal_course.lake import BAY_END, sounding_noise, soundings
 from bal_scenes.base import Event, Explorer, IntSlider, Scene, Slider, stage
 from bal_scenes.scene import Panel, band, bar_axis, bars, line, panel, points, scene, text
-from bal_utils.data.lake import BAY_END, sounding_noise, soundings
 from bal_utils.theory.linear_regression import Belief, gaussian_bumps, posterior
 
 LAKE = (0.0, 12.0)

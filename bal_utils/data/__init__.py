@@ -1,4 +1,4 @@
-"""Data as tensors, without loaders: `images` to label, `toys`, and `own` data; `mnist` has its four files.
+"""Data as tensors, without loaders: `images` to label and `toys`; `mnist` has its four files.
 
 What most lessons need stands here.
 """

@@ -30,12 +30,11 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
-from bal_course import exercises
+from bal_course import comparison, exercises, lake
 from bal_course.exercises.core import Exercise, as_array, own
 from bal_utils import acquisition, batchbald, data, records
-from bal_utils.data import lake
 from bal_utils.models import MLP, GalCNN, penultimate
-from bal_utils.posteriors import comparison, dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
+from bal_utils.posteriors import dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
 from bal_utils.runtime import stream
 from bal_utils.sweep import replication
 from bal_utils.theory import (

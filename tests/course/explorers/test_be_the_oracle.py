@@ -17,10 +17,10 @@ from bal_course.explorers.be_the_oracle import (
     next_round,
     random_curves,
 )
+from bal_course.own_data import OwnData
 from bal_scenes.base import Event
 from bal_scenes.canvas import packed
 from bal_utils.data import ImageData
-from bal_utils.data.own import OwnData
 from bal_utils.runtime import stream
 from bal_utils.training.fit import FitConfig
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bal_course.comparison import BACKPROP, DROPOUT, ENSEMBLE, LAPLACE_ALL, LAPLACE_LAST, ONE_NETWORK
 from bal_course.explorers import posterior_maps
 from bal_course.explorers.posterior_maps import (
     BALD,
@@ -19,7 +20,6 @@ from bal_course.explorers.posterior_maps import (
 )
 from bal_scenes.base import Event
 from bal_scenes.scene import grid
-from bal_utils.posteriors.comparison import BACKPROP, DROPOUT, ENSEMBLE, LAPLACE_ALL, LAPLACE_LAST, ONE_NETWORK
 
 TASK = {"num_points": 40, "noise": 0.2, "seed": 0, "prior_std": 3.0, "dropout": 0.2}
 

@@ -12,8 +12,8 @@ from bal_course.explorers.three_kinds import (
     doubt_at,
     features,
 )
+from bal_course.lake import sounding_noise, soundings
 from bal_scenes.base import Event
-from bal_utils.data.lake import sounding_noise, soundings
 
 
 @pytest.mark.parametrize(("noise", "count", "place"), [(0.5, 40, 7.0), (0.05, 5, 0.0), (1.0, 320, 4.3)])

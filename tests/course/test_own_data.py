@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_wine
 
+from bal_course.own_data import grey_square, images_from_folder, table_from_csv
 from bal_utils.active_learning import LoopConfig, run_active_learning
 from bal_utils.data import load_images
-from bal_utils.data.own import grey_square, images_from_folder, table_from_csv
 from bal_utils.training.fit import FitConfig
 
 

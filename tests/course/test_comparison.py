@@ -8,10 +8,8 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch import nn
 
-from bal_utils.data import sine_with_gap, two_moons
-from bal_utils.posteriors import comparison, weights
-from bal_utils.posteriors.base import Posterior
-from bal_utils.posteriors.comparison import (
+from bal_course import comparison
+from bal_course.comparison import (
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
@@ -28,6 +26,9 @@ from bal_utils.posteriors.comparison import (
     total_variation,
     wasserstein_1,
 )
+from bal_utils.data import sine_with_gap, two_moons
+from bal_utils.posteriors import weights
+from bal_utils.posteriors.base import Posterior
 from bal_utils.runtime import stream
 from bal_utils.theory.metrics import accuracy
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bal_utils.data.lake import MOST_SOUNDINGS, sounding_noise, soundings, true_depth
+from bal_course.lake import MOST_SOUNDINGS, sounding_noise, soundings, true_depth
 
 
 def test_more_soundings_keep_the_earlier_ones_and_noise_only_stretches():
