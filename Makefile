@@ -30,7 +30,7 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(VENV)/.installed-lab ## open JupyterLab on the first notebook
-	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(AS_ROOT) --config=publishing/lab/jupyter_lab_config.py
 
 test: $(VENV)/.installed-test ## all tests: package, notebooks (outputs compared), browser
 	$(NBVAL) tests notebooks
