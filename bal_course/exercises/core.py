@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from bal_course.exercises import marks
+from bal_course.exercises.feedback import verdict_in_markdown
 
 Kind = Literal["not attempted", "right", "known mistake", "wrong", "error"]
 
@@ -56,6 +57,8 @@ class Exercise:
 
     `cases` holds tuples of arguments. Numbers agree where they differ by at most `tolerance`, relative or absolute.
     `name` is "module.variable" for an exercise of the course; marks are kept under it, and none for an exercise without.
+    A prediction has a `question` for `ask`, and `choices`: the words on a button by the value that they stand for, one of
+    them the answer, each other in `mistakes`. Without choices a number is asked for.
     """
 
     name: str = ""
@@ -66,6 +69,8 @@ class Exercise:
     mistakes: tuple[Mistake, ...] = ()
     cases: tuple[tuple, ...] = ()
     tolerance: float = 1e-6
+    question: str = ""
+    choices: dict[str, str] = field(default_factory=dict)
     hints_shown: list[str] = field(default_factory=list, init=False, repr=False)
 
     def judge(self, attempt: Any) -> Verdict:
@@ -145,12 +150,30 @@ class Exercise:
                 return f"Not yet. With {_shown(*arguments)}, expected {_told_apart(result, target, self.tolerance)}."
         raise AssertionError("a difference is asked for only where results differ")
 
+    def ask(self) -> None:
+        """Asks the question with a button for each choice, or a field for a number; an answer is judged at once.
+
+        Raises ValueError where there is no question, or where the answer is neither a choice nor a number.
+        """
+        from bal_course.exercises import buttons
+
+        if not self.question:
+            raise ValueError(f"question: expected what is asked, got none for {self.title!r}")
+        if not self.choices and not isinstance(self.answer, int | float):
+            raise ValueError(f"choices: expected some, or a number as answer, got none for {self.title!r}")
+        buttons.show(self)
+
     def check(self, attempt: Any) -> None:
         """Says whether the attempt is right, and if not, what went wrong."""
         verdict = self.judge(attempt)
-        sign = {"right": "✓", "not attempted": "…"}.get(verdict.kind, "✗")
-        trouble = marks.note(self.name, "done") if verdict.kind == "right" else ""
-        _show_text(f"{sign} **{self.title}**  \n{verdict.message}" + (f"\n\n{trouble}" if trouble else ""))
+        if verdict == NOT_ATTEMPTED:
+            _show_text(f"… **{self.title}**  \n{verdict.message}")
+            return
+        right = verdict.kind == "right"
+        trouble = marks.note(self.name, "done") if right else ""
+        told = verdict_in_markdown(self.title, right, verdict.message)
+        plain = f"{'✓' if right else '✗'} {self.title}\n{verdict.message}"
+        _show_text(*(f"{text}\n\n{trouble}".strip() for text in (told, plain)))
 
     def hint(self) -> None:
         """Shows the next hint; the last one stays."""
@@ -311,7 +334,7 @@ def _source_of(function: Callable) -> str:
     return textwrap.dedent(inspect.getsource(function)).strip()
 
 
-def _show_text(markdown: str) -> None:
+def _show_text(markdown: str, plain: str = "") -> None:
     from IPython.display import display
 
-    display({"text/markdown": markdown, "text/plain": markdown}, raw=True)
+    display({"text/markdown": markdown, "text/plain": plain or markdown}, raw=True)
