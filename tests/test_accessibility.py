@@ -88,6 +88,32 @@ def test_a_series_has_a_dash_and_a_marker_besides_its_colour():
     assert len(set(CLASS_COLOURS)) == len(set(CLASS_MARKERS)) == len({str(dash) for dash in DASHES}) == 6
 
 
+@pytest.mark.parametrize("kind", [plotting.STRATEGIES, plotting.POSTERIORS], ids=["strategies", "posteriors"])
+def test_strategies_and_posteriors_are_told_apart_without_colour(kind):
+    """No two have both dash and marker in common, all colours are of the palette, and the learner's star is nobody else's."""
+    assert len({(str(look.dash), look.marker) for look in kind.values()}) == len(kind)
+    assert {look.colour for look in kind.values()} <= set(PALETTE.values())
+    assert {look.marker for look in kind.values()} <= set(CLASS_MARKERS)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("random", "margin", "entropy", "bald", "batchbald", "power_bald"),
+        ("random", "bald", "variation_ratio", "entropy", "mean_std"),
+        ("deterministic", "mc_dropout", "ensemble", "bayes_by_backprop", "laplace_last", "nuts"),
+    ],
+)
+def test_those_of_one_race_differ_in_colour_and_in_dash(names):
+    looks = [plotting.LOOKS[name] for name in names]
+    assert len({look.colour for look in looks}) == len({str(look.dash) for look in looks}) == len(names)
+
+
+@pytest.mark.parametrize("colour", [*PALETTE.values()])
+def test_words_in_the_colour_of_a_line_can_be_read(colour):
+    assert contrast(plotting.for_words(colour), "#ffffff") >= WORDS
+
+
 def test_the_style_writes_dark_on_white():
     with plt.rc_context():
         plotting.use_style()

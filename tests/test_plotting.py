@@ -1,8 +1,15 @@
+import io
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
 
-from bal_utils import plotting
+from bal_course import comparison
+from bal_utils import active_learning, plotting
+from bal_utils.acquisition import ACQUISITIONS
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +31,124 @@ def test_the_band_can_hold_every_run():
     ax = plotting.learning_curve(plt.figure().subplots(), [20], [[0.1], [0.9], [0.2]], name="BALD", whole_range=True)
     corners = ax.collections[0].get_paths()[0].vertices
     assert {0.1, 0.9} <= set(np.round(corners[:, 1], 6)) and ax.lines[0].get_ydata() == [0.2]
+
+
+def test_a_curve_looks_like_its_strategy_and_other_names_take_the_look_of_their_place():
+    ax = plt.figure().subplots()
+    plotting.learning_curve(ax, [20, 30], [[0.1, 0.5]], name="Margin (4 seeds)", index=3)
+    plotting.learning_curve(ax, [20, 30], [[0.2, 0.6]], name="without weight decay", index=0)
+    plotting.learning_curve(ax, [20, 30], [[0.3, 0.7]], name="as in print", look=plotting.look_of("random"))
+    margin, other, given = ax.lines
+    assert (to_hex(margin.get_color()), margin.get_marker()) == (plotting.COLOURS["margin"].lower(), "s")
+    assert other.get_color() == plotting.CLASS_COLOURS[0] and given.get_color() == plotting.COLOURS["random"]
+
+
+# The registry
+
+
+@pytest.mark.parametrize("key", ACQUISITIONS)
+def test_a_strategy_has_a_look_and_is_called_as_everywhere(key):
+    assert plotting.key_of(key) == plotting.key_of(plotting.name_of(key)) == key
+    assert plotting.name_of(key) == ACQUISITIONS[key].title
+
+
+@pytest.mark.parametrize("name", [*comparison.METHODS, *active_learning.POSTERIORS])
+def test_a_posterior_has_a_look(name):
+    assert plotting.key_of(name) in plotting.POSTERIORS
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("BALD", "bald"),
+        ("max_entropy", "entropy"),
+        ("Maximum entropy", "entropy"),
+        ("BatchBALD, b 10", "batchbald"),
+        ("Margin (4 seeds)", "margin"),
+        ("dropout, T = 20", "mc_dropout"),
+        ("Laplace, last layer", "laplace_last"),
+        ("best line (MAP)", "map"),
+        ("5 networks", None),
+    ],
+)
+def test_a_name_is_known_by_what_it_begins_with(name, key):
+    assert plotting.key_of(name) == key
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known():
+    with pytest.raises(ValueError, match=r"name: expected one of random, .*, got 'blad'"):
+        plotting.style_of("blad")
+
+
+def test_style_is_what_plot_takes():
+    (line,) = plt.figure().subplots().plot([0, 1], [0, 1], **plotting.style_of("random"))
+    assert (line.get_color(), line.get_linestyle(), line.get_marker()) == (plotting.PALETTE["grey"], "--", "o")
+
+
+def test_looks_of_series_are_their_own_and_the_rest_take_what_is_left():
+    names = ["BALD, b 5", "Random", "BALD, b 10", "as in print", "half of the pool"]
+    looks = plotting.looks_of(names)
+    assert list(looks) == names
+    assert looks["BALD, b 5"] == plotting.look_of("bald") and looks["Random"] == plotting.look_of("random")
+    assert looks["BALD, b 10"].colour == plotting.COLOURS["bald"]
+    assert looks["as in print"].colour == plotting.PALETTE["vermillion"]
+    assert looks["half of the pool"].colour == plotting.PALETTE["green"]
+    assert len({(look.dash, look.marker) for look in looks.values()}) == len(names)
+
+
+def test_looks_of_many_series_differ_though_colours_return():
+    looks = plotting.looks_of(f"number {n}" for n in range(36))
+    assert len({(look.dash, look.marker) for look in looks.values()}) == 36
+
+
+# Labels at the ends of lines
+
+
+def ended(heights, **limits):
+    ax = plt.figure(figsize=(6, 4), layout="constrained").subplots()
+    for index, height in enumerate(heights):
+        ax.plot(
+            [0, 1, 2],
+            [0, height, height],
+            label=f"line {index}",
+            **plotting.looks_of("abcdefgh")["abcdefgh"[index]].line,
+        )
+    ax.set(**limits)
+    return plotting.label_ends(ax)
+
+
+def test_lines_are_labelled_at_their_ends_in_their_colour_and_without_a_legend():
+    ax = ended([0.2, 0.9])
+    assert [(words.get_text(), words.xy) for words in ax.texts] == [("line 0", (2, 0.2)), ("line 1", (2, 0.9))]
+    assert ax.get_legend() is None and ax.texts[0].get_color() == plotting.for_words(plotting.CLASS_COLOURS[0])
+
+
+def test_labels_that_would_touch_move_apart_and_stay_in_the_order_of_the_lines():
+    ax = ended([0.5, 0.52, 0.51, 0.1])
+    ax.figure.draw_without_rendering()
+    boxes = {words.get_text(): words.get_window_extent() for words in ax.texts}
+    found = [boxes[f"line {index}"] for index in (3, 0, 2, 1)]
+    assert all(lower.y1 <= upper.y0 for lower, upper in pairwise(found))
+    assert all(words.arrow_patch is not None for words in ax.texts)
+
+
+def test_an_end_is_the_last_number_of_a_line():
+    ax = plt.figure().subplots()
+    ax.plot([0, 1, 2], [0, 1, np.nan], label="stops early")
+    assert plotting.label_ends(ax).texts[0].xy == (1, 1)
+
+
+def test_more_lines_than_there_is_room_for_get_a_legend():
+    ax = plt.figure(figsize=(4, 1.4)).subplots()
+    for index, look in enumerate(plotting.looks_of("abcdefgh").values()):
+        ax.plot([0, 1], [0, index], label=f"line {index}", **look.line | look.mark)
+    assert plotting.label_ends(ax).get_legend() is not None and not ax.texts
+
+
+def test_heights_move_no_more_than_they_must():
+    np.testing.assert_allclose(plotting.spread([0, 5, 6, 20], 4, 0, 30), [0, 3.5, 7.5, 20], atol=0.51)
+    np.testing.assert_allclose(plotting.spread([10, 10], 4, 0, 30), [8, 12])
+    np.testing.assert_allclose(plotting.spread([29, 30], 4, 0, 30), [26, 30])
 
 
 def test_classes_differ_by_marker_and_colour():
@@ -53,6 +178,17 @@ def test_show_keeps_the_text_with_the_picture(monkeypatch):
         == "A straight line that rises from left to right."
     )
     assert not plt.get_fignums()
+
+
+def test_show_draws_twice_as_fine_as_a_screen_and_says_how_wide(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append((data, options)))
+    with plt.rc_context():
+        plotting.use_style()
+        plotting.show(plt.figure(figsize=(5, 3)), "A straight line that rises from left to right.")
+    ((data, options),) = shown
+    assert Image.open(io.BytesIO(data["image/png"])).size == (1000, 600)
+    assert options["metadata"]["image/png"]["width"] == 480
 
 
 def test_show_refuses_a_text_that_says_nothing():
