@@ -207,7 +207,7 @@ def show(figure: Figure, alt: str) -> None:
     """Displays a figure in a notebook with a text for those who cannot see it, then closes it.
 
     `alt` says what the figure shows, in a sentence. Raises ValueError where it is too short to do so. The picture has 200
-    pixels an inch, and its metadata the width at which letters have their nominal size.
+    pixels an inch, and its metadata the width at which letters have their nominal size and the title, which slides repeat.
     """
     from IPython.display import display
 
@@ -219,9 +219,15 @@ def show(figure: Figure, alt: str) -> None:
     # 256 colours keep a notebook three times smaller; this method keeps the colours of small marks as they are
     few = Image.open(full).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(png, format="png", optimize=True)
-    display(
-        {"image/png": png.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt, "width": width}}
-    )
+    told = {"alt": alt, "width": width, "title": _title_of(figure)}
+    display({"image/png": png.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": told})
+
+
+def _title_of(figure: Figure) -> str:
+    """The title of the whole figure, or of its only titled axes; "" where there is none, or one for each of several."""
+    titles = [ax.get_title(place) for ax in figure.axes for place in ("left", "center", "right")]
+    found = [figure.get_suptitle()] if figure.get_suptitle() else [title for title in titles if title]
+    return " ".join(found[0].split()) if len(found) == 1 else ""
 
 
 def shade(colour: str, opacity: float, dash: Any = "-") -> dict[str, Any]:
