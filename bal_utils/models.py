@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.fx import symbolic_trace
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bal_utils.checks import check_number, check_whole
@@ -161,88 +160,30 @@ def check_inputs(inputs: Tensor) -> None:
         )
 
 
-def last_linear(model: nn.Module, inputs: Tensor | None = None) -> str:
-    """The name of the linear layer at the end: all other weights act through it, or through its last run.
+@torch.no_grad()
+def last_linear(model: nn.Module, inputs: Tensor) -> str:
+    """The name of the linear layer at the end, found by running the first input: layers may be defined in another order.
 
-    Found by running the first of the inputs, whatever the order in which layers were defined. Without inputs the forward
-    pass is followed symbolically, which works where it does not depend on them.
-    Raises ValueError where there is no such layer, or where it cannot be found without inputs.
+    Raises ValueError where no linear layer runs, or one with weights of another kind runs behind it.
     """
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    if not linear:
-        raise ValueError(f"model: expected a linear layer at the end, {type(model).__name__} has none")
-    name, others = _last_followed(model, linear) if inputs is None else _last_run(model, linear, inputs)
-    if others:
-        raise ValueError(
-            f"model: expected one linear layer at the end, through which all other weights act; "
-            f"{name!r} is the last to run, but {', '.join(map(repr, others))} acts beside or behind it"
-        )
-    return name
-
-
-def _last_run(model: nn.Module, linear: dict[str, nn.Module], inputs: Tensor) -> tuple[str, list[str]]:
-    """The linear layer that runs last of those in the output, and whose weights reach the output around it."""
     check_inputs(inputs)
-    weights = {name: parameter.detach().requires_grad_() for name, parameter in model.named_parameters()}
-    device = next(iter(weights.values())).device
-    ran: list[tuple[str, Tensor]] = []
-
-    def cut(name: str, output: Tensor) -> Tensor:
-        """What the layer returned as a leaf of its own: gradients do not get past it."""
-        leaf = output.detach().requires_grad_()
-        ran.append((name, leaf))
-        return leaf.clone()
-
+    device = next((parameter.device for parameter in model.parameters()), inputs.device)
+    with_weights = {name: module for name, module in model.named_modules() if [*module.parameters(recurse=False)]}
+    ran: list[str] = []
     hooks = [
-        module.register_forward_hook(lambda module, args, output, name=name: cut(name, output))
-        for name, module in linear.items()
+        module.register_forward_hook(lambda module, args, output, name=name: ran.append(name))
+        for name, module in with_weights.items()
     ]
     try:
-        with evaluation_mode(model), spare_random_state(device), torch.enable_grad():
-            total = one_pass(model, inputs[:1].to(device), weights).sum()
+        with evaluation_mode(model), spare_random_state(device):
+            one_pass(model, inputs[:1].to(device))
     finally:
         for hook in hooks:
             hook.remove()
-    if not total.requires_grad:
-        raise ValueError("model: expected outputs that depend on its weights by gradients, got others")
-    # every linear layer is cut, so what has a gradient is behind the last of them or beside it
-    found = [*(leaf for _, leaf in ran), *weights.values()]
-    reached = [part is not None for part in torch.autograd.grad(total, found, allow_unused=True)]
-    ends = [name for (name, _), is_reached in zip(ran, reached, strict=False) if is_reached]
-    if not ends:
-        raise ValueError("model: expected a linear layer at the end, none runs")
-    name = ends[-1]
-    others = ends[:-1] + [other for other, is_reached in zip(weights, reached[len(ran) :], strict=True) if is_reached]
-    return name, list(dict.fromkeys(others))
-
-
-def _last_followed(model: nn.Module, linear: dict[str, nn.Module]) -> tuple[str, list[str]]:
-    """The same as `_last_run`, along the graph of the forward pass."""
-    try:
-        graph = symbolic_trace(model).graph
-    except Exception as error:  # whatever a forward pass makes of a symbol
-        raise ValueError(
-            f"inputs: expected some to find the last linear layer of {type(model).__name__} by, got none"
-        ) from error
-    output = next(node for node in graph.nodes if node.op == "output")
-    ends, others, seen, waiting = [], [], set(), [*output.all_input_nodes]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.op == "call_module" and node.target in linear:
-            ends.append(node)
-            continue
-        is_weight = node.op == "get_attr" and node.target in dict(model.named_parameters())
-        if is_weight or (node.op == "call_module" and [*model.get_submodule(node.target).parameters()]):
-            others.append(node.target)
-        waiting += node.all_input_nodes
-    if not ends:
-        raise ValueError("model: expected a linear layer at the end, none runs")
-    order = {node: place for place, node in enumerate(graph.nodes)}
-    *beside, name = (node.target for node in sorted(ends, key=order.__getitem__))
-    return name, list(dict.fromkeys(beside + others))
+    if not ran or not isinstance(with_weights[ran[-1]], nn.Linear):
+        last = f"{type(with_weights[ran[-1]]).__name__} at {ran[-1]!r}" if ran else "none"
+        raise ValueError(f"model: expected a linear layer at the end, got {last}")
+    return ran[-1]
 
 
 @torch.no_grad()

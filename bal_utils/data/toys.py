@@ -56,18 +56,6 @@ def sine_with_gap(
     return inputs_N_1, inputs_N_1.sin() + noise * normal_N_1
 
 
-def heteroscedastic_sine(num_points: int, noise: float, seed: int) -> tuple[Tensor, Tensor]:
-    """A sine whose noise grows from left to right: y = sin x + σ(x)·ε, σ(x) = noise·exp(x/4), x ~ U(-4, 4), ε ~ N(0, 1).
-
-    log σ is linear in x, and σ at the right end is e² = 7.4 times that at the left. Returns inputs_N_1 and targets_N_1,
-    float32. Raises ValueError for fewer than 1 point or negative noise.
-    """
-    uniform_N_1, normal_N_1 = _draws("heteroscedastic sine", num_points, noise, seed)
-    lowest, highest = REGRESSION_RANGE
-    inputs_N_1 = lowest + (highest - lowest) * uniform_N_1
-    return inputs_N_1, inputs_N_1.sin() + noise * (inputs_N_1 / 4).exp() * normal_N_1
-
-
 def _draws(purpose: str, num_points: int, noise: float, seed: int) -> tuple[Tensor, Tensor]:
     """What a toy regression is made of: U(0, 1) for its inputs and N(0, 1) for its noise, [N, 1] each."""
     num_points = check_whole("num_points", num_points, at_least=1)

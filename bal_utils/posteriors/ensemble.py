@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from bal_utils.checks import check_whole
 from bal_utils.posteriors.weights import WeightSamples, snapshot
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.training.fit import FitConfig, Loss, check_labels, global_randomness, initialised, on_device
+from bal_utils.training.fit import FitConfig, Loss, checked_examples, global_randomness, initialised
 from bal_utils.training.stacked import outputs_of, stack, train_stack
 
 
@@ -51,8 +51,7 @@ def fit_ensemble(
     members = [initialised(factory, member_seed(seed, m)) for m in range(num_members)]
     _check_members(members)
     model, device = snapshot(members[0]), next(members[0].parameters()).device
-    training = on_device("inputs", inputs, "labels", labels, device)
-    check_labels("labels", model, *training, loss)
+    training = checked_examples(model, inputs, labels, loss)
     weights, shared = stack(members), [part.expand(num_members, *part.shape) for part in training]
     orders = [stream(member_seed(seed, m), "batches") for m in range(num_members)]
 

@@ -10,7 +10,6 @@ Dimensions: L lanes, B examples of a batch, V validation images, S draws of an e
 convolution has C channels in and D out, and kernels of h x w pixels.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from bal_utils.posteriors.masked.masks import is_dropout, trace
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.training.fit import FitTask, check_finite, epoch_order, hidden_linear_weights
+from bal_utils.training.fit import EarlyStopping, FitTask, check_finite, epoch_order, hidden_linear_weights
 
 ADAM_BETAS, ADAM_EPS = (0.9, 0.999), 1e-8  # PyTorch's own
 VALIDATION_CHUNK = 256  # images of every lane at once
@@ -34,9 +33,8 @@ class _Lane:
     task: FitTask
     order: Generator
     masks: Generator
+    stopping: EarlyStopping
     epochs: int = 0
-    best_epoch: int = 0
-    best_error: float = math.inf
 
 
 class Lanes:
@@ -90,7 +88,8 @@ class Lanes:
         if task.config != self.config:
             raise ValueError(f"task: expected the configuration of these lanes, {self.config}, got {task.config}")
         seed = stream_seed(task.seed, "dropout")
-        self.lanes[number] = _Lane(task, stream(task.seed, "batches"), Generator(self.device).manual_seed(seed))
+        order, masks = stream(task.seed, "batches"), Generator(self.device).manual_seed(seed)
+        self.lanes[number] = _Lane(task, order, masks, EarlyStopping(self.config))
         with torch.no_grad():
             flat_P = torch.cat([parameter.detach().flatten() for parameter in task.model.parameters()])
             self.weights_L_P[number].copy_(flat_P)
@@ -127,10 +126,9 @@ class Lanes:
             except FloatingPointError as error:
                 done.append((number, error))
                 continue
-            if errors_L[number] < lane.best_error or self.config.stop_on == "never":
-                lane.best_error, lane.best_epoch = errors_L[number], lane.epochs
+            if lane.stopping.keeps(lane.epochs, errors_L[number]):
                 self.best_L_P[number].copy_(self.weights_L_P[number].detach())
-            if lane.epochs == self.config.max_epochs or lane.epochs - lane.best_epoch >= self.config.patience:
+            if lane.stopping.ends(lane.epochs):
                 done.append((number, None))
         for number, _ in done:
             self._leave(number)

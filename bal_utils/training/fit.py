@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
-from bal_utils.checks import check_number, check_whole
+from bal_utils.checks import check_labels, check_number, check_whole
 from bal_utils.runtime import stream, stream_seed
 
 VALIDATION_CHUNK = 1024
@@ -112,13 +112,11 @@ def fit(
     """
     device = next(model.parameters()).device
     model.to(memory_format=torch.channels_last)  # convolutions are faster so; other weights stay as they are
-    training = on_device("inputs", inputs, "labels", labels, device)
-    check_labels("labels", model, *training, loss)
+    training = checked_examples(model, inputs, labels, loss)
     if config.stop_on == "never":
         validation = None
     if validation is not None:
-        validation = on_device("validation inputs", validation[0], "validation labels", validation[1], device)
-        check_labels("validation labels", model, *validation, loss)
+        validation = checked_examples(model, *validation, loss, kind="validation ")
     with global_randomness(stream_seed(seed, "dropout"), device):
         result = _train(model, training, validation, config, stream(seed, "batches"), loss, progress)
     model.eval()
@@ -140,7 +138,8 @@ def _train(
         weight_decay=config.weight_decay,
         fused=training[0].device.type in FUSED_ADAM_DEVICES,
     )
-    training_losses, validation_losses, best = [], [], None
+    stopping, best_weights = EarlyStopping(config), None
+    training_losses, validation_losses = [], []
     with tqdm(total=config.max_epochs, desc="training", unit="epoch", disable=not progress) as bar:
         for epoch in range(1, config.max_epochs + 1):
             training_losses.append(_run_epoch(model, optimizer, loss, *training, config, batches))
@@ -151,27 +150,39 @@ def _train(
             validation_loss, error = _validate(model, *validation, loss, config)
             validation_losses.append(validation_loss)
             check_finite("validation", validation_loss, epoch)
-            if best is None or error < best.error:
-                best = _Best(error, epoch, copy.deepcopy(model.state_dict()))
-            elif epoch - best.epoch >= config.patience:
+            if stopping.keeps(epoch, error):
+                best_weights = copy.deepcopy(model.state_dict())
+            if stopping.ends(epoch):
                 break
-    if best is not None:
-        model.load_state_dict(best.weights)
+    if best_weights is not None:
+        model.load_state_dict(best_weights)
     return FitResult(
         epochs=len(training_losses),
-        best_epoch=best.epoch if best else len(training_losses),
+        best_epoch=stopping.best_epoch or len(training_losses),
         training_loss=training_losses,
         validation_loss=validation_losses,
     )
 
 
-@dataclass(frozen=True)
-class _Best:
-    """The best epoch so far: what it reached (lower is better), which it was, and a copy of its weights."""
+class EarlyStopping:
+    """When training ends and which weights it keeps: `patience` epochs after the best one, and that one's.
 
-    error: float
-    epoch: int
-    weights: dict[str, Tensor]
+    With `stop_on` "never" every epoch counts as the best so far, so that the last one is kept.
+    """
+
+    def __init__(self, config: FitConfig) -> None:
+        self.config, self.best_error, self.best_epoch = config, math.inf, 0
+
+    def keeps(self, epoch: int, error: float) -> bool:
+        """Whether the weights of this epoch, counted from 1, are the best so far; a lower error is better."""
+        if error >= self.best_error and self.config.stop_on != "never":
+            return False
+        self.best_error, self.best_epoch = error, epoch
+        return True
+
+    def ends(self, epoch: int) -> bool:
+        """Whether this epoch is the last, once `keeps` was asked."""
+        return epoch == self.config.max_epochs or epoch - self.best_epoch >= self.config.patience
 
 
 def _run_epoch(
@@ -235,30 +246,28 @@ def global_randomness(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def on_device(
-    inputs_name: str, inputs: Tensor, labels_name: str, labels: Tensor, device: torch.device
+def checked_examples(
+    model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss, *, kind: str = ""
 ) -> tuple[Tensor, Tensor]:
-    """Both on the device. Raises ValueError where there are no examples, or not a label for each."""
+    """Inputs and labels on the device of the model; the labels of classes, for cross-entropy, as int64.
+
+    Raises TypeError or ValueError, naming the inputs or labels of this kind, where there are no examples, not a label for
+    each, or classes that the model does not have.
+    """
+    device = next(model.parameters()).device
     if len(inputs) == 0:
-        raise ValueError(f"{inputs_name}: expected at least one example, got none")
+        raise ValueError(f"{kind}inputs: expected at least one example, got none")
     if len(inputs) != len(labels):
-        raise ValueError(f"{labels_name}: expected one for each of {len(inputs)} {inputs_name}, got {len(labels)}")
-    return inputs.to(device), labels.to(device)
-
-
-def check_labels(name: str, model: nn.Module, inputs: Tensor, labels: Tensor, loss: Loss) -> None:
-    """On a GPU a class that does not exist stops the whole process, so classes are counted before training."""
-    if loss is not F.cross_entropy or labels.is_floating_point():
-        return
-    if labels.dtype != torch.int64:
-        raise TypeError(f"{name}: expected int64 classes or probabilities of classes, got {labels.dtype}")
-    with torch.no_grad():
-        num_classes = model.eval()(inputs[:1].clone()).shape[1]  # a copy: a forward pass may change its input
-    if num_classes < 2:
-        raise ValueError("model: expected two outputs or more for classes, got one; a yes and a no are two")
-    lowest, highest = labels.min().item(), labels.max().item()
-    if lowest < 0 or highest >= num_classes:
-        raise ValueError(f"{name}: expected classes from 0 to {num_classes - 1}, got {lowest} to {highest}")
+        raise ValueError(f"{kind}labels: expected one for each of {len(inputs)} inputs, got {len(labels)}")
+    inputs, labels = inputs.to(device), labels.to(device)
+    if loss is F.cross_entropy and not labels.is_floating_point():
+        with torch.no_grad():
+            num_classes = model.eval()(inputs[:1].clone()).shape[1]  # a copy: a forward pass may change its input
+        if num_classes < 2:
+            raise ValueError("model: expected two outputs or more for classes, got one; a yes and a no are two")
+        # on a GPU a class that does not exist would stop the whole process
+        labels = check_labels(f"{kind}labels", labels, num_inputs=len(inputs), num_classes=num_classes)
+    return inputs, labels
 
 
 def check_finite(name: str, value: float, epoch: int) -> None:

@@ -20,7 +20,7 @@ def random_log_probs(seed, shape):
 def test_gradient_length_is_the_gradient_of_the_last_layer():
     model = MLP(4, 3, hidden=(6, 5), dropout=0.0).double()
     inputs = torch.randn(8, 4, generator=stream(0, "inputs"), dtype=torch.float64)
-    last = model.get_submodule(last_linear(model))
+    last = model.get_submodule(last_linear(model, inputs))
     expected = []
     for one in inputs:
         probs = model(one[None]).softmax(dim=-1)[0]

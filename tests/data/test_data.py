@@ -16,7 +16,6 @@ from bal_utils import data
 from bal_utils.data import (
     ImageData,
     balanced_start,
-    heteroscedastic_sine,
     load_images,
     load_mnist,
     mnist,
@@ -27,7 +26,7 @@ from bal_utils.data import (
 )
 from bal_utils.runtime import stream
 
-TOYS = [two_moons, noisy_line, sine_with_gap, heteroscedastic_sine]
+TOYS = [two_moons, noisy_line, sine_with_gap]
 REGRESSIONS = TOYS[1:]
 MANY = 20_000  # 4 standard errors are then 2.8 % of a mean's deviation and 2 % of a deviation
 LIMIT = 4 / math.sqrt(MANY)  # of a standardised mean; a deviation errs by 1/√2 of that
@@ -292,21 +291,20 @@ def test_two_moons_are_displaced_by_the_noise():
 
 
 FORMULAS = {
-    noisy_line: (lambda x: -0.3 + 0.5 * x, np.ones_like, 1),
-    sine_with_gap: (np.sin, np.ones_like, 4),
-    heteroscedastic_sine: (np.sin, lambda x: np.exp(x / 4), 4),
+    noisy_line: (lambda x: -0.3 + 0.5 * x, 1),
+    sine_with_gap: (np.sin, 4),
 }
 
 
 @pytest.mark.parametrize("regression", REGRESSIONS)
 def test_regressions_follow_their_formulas(regression):
-    mean, deviation, limit = FORMULAS[regression]
+    mean, limit = FORMULAS[regression]
     inputs_N_1, targets_N_1 = regression(MANY, 0.2, 0)
     assert inputs_N_1.shape == targets_N_1.shape == (MANY, 1)
     assert inputs_N_1.dtype == targets_N_1.dtype == torch.float32
     x, y = inputs_N_1.double().numpy()[:, 0], targets_N_1.double().numpy()[:, 0]
     assert -limit <= x.min() < -0.999 * limit and 0.999 * limit < x.max() <= limit
-    noise = (y - mean(x)) / (0.2 * deviation(x))
+    noise = (y - mean(x)) / 0.2
     assert abs(noise.mean()) < LIMIT and abs(noise.std() - 1) < LIMIT
     assert kstest(noise, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(noise, x)[0, 1]) < LIMIT
@@ -314,11 +312,9 @@ def test_regressions_follow_their_formulas(regression):
     np.testing.assert_allclose(targets_N_1.numpy(), mean(inputs_N_1.double().numpy()), atol=2e-7)  # float32 rounding
 
 
-@pytest.mark.parametrize("regression", [noisy_line, heteroscedastic_sine])
-def test_regression_inputs_are_uniform(regression):
-    limit = FORMULAS[regression][2]
-    inputs_N_1, _ = regression(MANY, 0.2, 1)
-    assert kstest(inputs_N_1[:, 0].numpy() / limit, "uniform", args=(-1, 2)).pvalue > 1e-3
+def test_the_inputs_of_the_line_are_uniform():
+    inputs_N_1, _ = noisy_line(MANY, 0.2, 1)
+    assert kstest(inputs_N_1[:, 0].numpy(), "uniform", args=(-1, 2)).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("gap", [(0.0, 2.5), (-1.1, 0.7), (-4.0, 1.3), (1 / 3, 4.0), (0.5, 0.5)])
@@ -338,15 +334,6 @@ def test_gap_is_empty_and_the_rest_evenly_filled(gap):
 def test_impossible_gaps_are_refused(gap):
     with pytest.raises(ValueError, match=r"gap: expected \(start, end\) within \[-4, 4\]"):
         sine_with_gap(10, 0.1, 0, gap=gap)
-
-
-def test_heteroscedastic_noise_is_log_linear():
-    size = 10 * MANY
-    inputs_N_1, targets_N_1 = heteroscedastic_sine(size, 0.2, 3)
-    noise_N_1 = targets_N_1 - inputs_N_1.sin()
-    slope, _ = np.polyfit(inputs_N_1[:, 0].double(), noise_N_1[:, 0].double().abs().log(), 1)
-    # log|ε| of a normal ε has the deviation π/√8, x on [-4, 4] has 8/√12
-    assert abs(slope - 1 / 4) < 4 * (math.pi / math.sqrt(8)) / (8 / math.sqrt(12)) / math.sqrt(size)
 
 
 def test_toy_regressions_do_not_depend_on_the_default_precision():

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bal_utils.data import heteroscedastic_sine, two_moons
+from bal_utils.data import sine_with_gap, two_moons
 from bal_utils.models import MLP, KirschCNN
 from bal_utils.posteriors.ensemble import fit_ensemble, member_seed, sample_log_probs
 from bal_utils.posteriors.weights import WeightSamples, weight_vector
@@ -79,7 +79,7 @@ def test_validation_settings_do_not_count():
 
 
 def test_a_loss_of_two_outputs():
-    inputs, targets_N_1 = heteroscedastic_sine(40, 0.2, 0)
+    inputs, targets_N_1 = sine_with_gap(40, 0.2, 0)
 
     def head():
         return MLP(1, 2, hidden=(8,), dropout=0.0)
@@ -190,7 +190,7 @@ def test_unfit_data_are_refused_as_by_fit():
         ((inputs[:0], labels[:0]), ValueError),
         ((inputs, labels[:-1]), ValueError),
         ((inputs, labels + 1), ValueError),
-        ((inputs, labels.int()), TypeError),
+        ((inputs, labels.to(torch.complex64)), TypeError),
         ((inputs * math.nan, labels), FloatingPointError),
     ):
         with pytest.raises(error) as ours:

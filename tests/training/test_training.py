@@ -211,19 +211,19 @@ def test_progress_goes_to_standard_error(capsys):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels", "error", "message"),
+    ("inputs", "labels", "error", "argument"),
     [
-        (torch.zeros(0, 2), torch.zeros(0).long(), ValueError, "inputs: expected at least one example, got none"),
-        (torch.zeros(3, 2), torch.zeros(4).long(), ValueError, "labels: expected one for each of 3 inputs, got 4"),
-        (torch.zeros(3, 2), torch.tensor([0, 1, 2]), ValueError, "labels: expected classes from 0 to 1, got 0 to 2"),
-        (torch.zeros(3, 2), torch.tensor([0, -1, 1]), ValueError, "labels: expected classes from 0 to 1, got -1 to 1"),
-        (torch.zeros(3, 2), torch.zeros(3, dtype=torch.int32), TypeError, "labels: expected int64 classes"),
+        (torch.zeros(0, 2), torch.zeros(0).long(), ValueError, "inputs"),
+        (torch.zeros(3, 2), torch.zeros(4).long(), ValueError, "labels"),
+        (torch.zeros(3, 2), torch.tensor([0, 1, 2]), ValueError, "labels"),
+        (torch.zeros(3, 2), torch.tensor([0, -1, 1]), ValueError, "labels"),
+        (torch.zeros(3, 2), torch.zeros(3, dtype=torch.complex64), TypeError, "labels"),
     ],
 )
-def test_data_that_do_not_fit_are_refused(inputs, labels, error, message):
-    with pytest.raises(error, match=message):
+def test_data_that_do_not_fit_are_refused(inputs, labels, error, argument):
+    with pytest.raises(error, match=f"^{argument}: "):
         fit(small_mlp(), inputs, labels, config=QUICK, seed=0)
-    with pytest.raises(error, match=f"validation {message.split(':')[0]}"):
+    with pytest.raises(error, match=f"^validation {argument}: "):
         fit(small_mlp(), *blobs(), config=QUICK, seed=0, validation=(inputs, labels))
 
 
