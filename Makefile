@@ -51,6 +51,7 @@ test-without-mnist: $(VENV)/.installed-test ### the tests on scikit-learn's digi
 course: $(VENV)/.installed-lab ### run every notebook from top to bottom and store its outputs
 	BAL_PROGRESS=off $(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
+	$(BIN)/python -m publishing.stored $(NOTEBOOKS)
 
 page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a file that needs no Python (half a minute)
 	@mkdir -p build

@@ -14,6 +14,8 @@ import warnings
 from copy import deepcopy
 from functools import cache
 
+from publishing.stored import is_only_a_widget
+
 try:
     from nbval.plugin import IPyNbCell
 except ImportError:  # what runs no notebook needs no nbval
@@ -42,13 +44,13 @@ def snap(came: str, stored: str, relative: float = RELATIVE) -> str:
         same = math.isclose(float(match[0]), float(counterpart), rel_tol=relative, abs_tol=ABSOLUTE)
         return counterpart if same else match[0]
 
-    return re.sub(r"\s+", " ", FLOAT.sub(nearest, came))
+    return re.sub(r"\s+", " ", FLOAT.sub(nearest, came)).strip()
 
 
 def comparable(outputs: list, stored_outputs: list, relative: float = RELATIVE) -> list:
-    """Outputs without stderr, their floats snapped to those stored at the same place."""
-    kept = [deepcopy(output) for output in outputs if output.get("name") != "stderr"]
-    stored = [output for output in stored_outputs if output.get("name") != "stderr"]
+    """Outputs that are stored and compared, their floats snapped to those stored at the same place."""
+    kept = [deepcopy(output) for output in outputs if is_compared(output)]
+    stored = [output for output in stored_outputs if is_compared(output)]
     for output, counterpart in zip(kept, stored, strict=False):
         if "text" in output and "text" in counterpart:
             output["text"] = snap(output["text"], counterpart["text"], relative)
@@ -56,6 +58,11 @@ def comparable(outputs: list, stored_outputs: list, relative: float = RELATIVE) 
             if mime.startswith("text/") and mime in counterpart.get("data", {}):
                 output["data"][mime] = snap(text, counterpart["data"][mime], relative)
     return kept
+
+
+def is_compared(output: dict) -> bool:
+    """Not stderr, and not what is nothing but a widget: neither says the same in every run."""
+    return output.get("name") != "stderr" and not is_only_a_widget(output)
 
 
 def compare_within_tolerance(cell: IPyNbCell, came: list, stored: list, skip_compare=None) -> bool:

@@ -139,11 +139,19 @@ class Explorer:
             self._view = View(self)
         return self._view.box
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        # the plain text is the same in every run, so that stored outputs can be compared
-        return self.widget._repr_mimebundle_() | {
-            "text/plain": f"{type(self).__name__} explorer (runs in a live notebook)"
-        }
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The widget for a live notebook, and the present picture for wherever it cannot run, with their metadata.
+
+        The plain text is the same in every run, so that stored outputs can be compared.
+        """
+        words = {"text/plain": f"{type(self).__name__} explorer (runs in a live notebook)"}
+        live = self.widget._repr_mimebundle_() | words
+        if self.scene is None:
+            return live, {}
+        from bal_scenes.static import png
+
+        told = {"alt": self.scene["alt"], "width": self.scene["width"]}
+        return live | {"image/png": png(self.picture())}, {"image/png": told}
 
     def _checked(self, state: Any) -> Any:
         if not isinstance(state, self.State):

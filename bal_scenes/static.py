@@ -4,15 +4,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
+from PIL import Image
 
 from bal_scenes.layers import SHAPES, Layer
 from bal_scenes.scene import Panel, Scene
-from bal_utils.plotting import shade
+from bal_utils.plotting import in_few_colours, shade
 
 DPI = 100
 POINT = 72 / DPI  # points in a pixel
@@ -218,3 +220,12 @@ def picture(scene: Scene) -> Figure:
         _axes(ax, panel)  # last, because pictures reset the limits
         _legend(ax, panel)
     return figure
+
+
+def png(figure: Figure) -> bytes:
+    """A picture with two pixels for each of the canvas's, as a PNG of few colours; takes about a third of a second."""
+    figure.set_dpi(2 * DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+    return in_few_colours(drawn, optimise=False)

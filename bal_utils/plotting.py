@@ -213,14 +213,23 @@ def show(figure: Figure, alt: str) -> None:
 
     if len(alt.split()) < MINIMUM_ALT_WORDS:
         raise ValueError(f"alt: expected a sentence of at least {MINIMUM_ALT_WORDS} words, got {alt!r}")
-    full, png, width = io.BytesIO(), io.BytesIO(), round(SCREEN_DPI * figure.get_figwidth())
+    full, width = io.BytesIO(), round(SCREEN_DPI * figure.get_figwidth())
     figure.savefig(full, format="png")
     plt.close(figure)
-    # 256 colours keep a notebook three times smaller; this method keeps the colours of small marks as they are
-    few = Image.open(full).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(png, format="png", optimize=True)
+    png = in_few_colours(Image.open(full))
     told = {"alt": alt, "width": width, "title": _title_of(figure)}
-    display({"image/png": png.getvalue(), "text/plain": alt}, raw=True, metadata={"image/png": told})
+    display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": told})
+
+
+def in_few_colours(picture: Image.Image, *, optimise: bool = True) -> bytes:
+    """A picture as a PNG of 256 colours, which is three times smaller; small marks keep the colours that they have.
+
+    To optimise takes a fifth of a second and saves a tenth of the size.
+    """
+    png = io.BytesIO()
+    few = picture.convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(png, format="png", optimize=optimise)
+    return png.getvalue()
 
 
 def _title_of(figure: Figure) -> str:

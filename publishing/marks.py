@@ -6,6 +6,7 @@ What a cell's metadata says:
     slide_blocks           what of a Markdown cell is shown, and where slides break (blocks.py); without it a rule decides
     speaker_notes          text for the lecturer, on the slide of the cell's first heading, or of the cell
     tags                   exercise, prediction, explorer: the cell in which the learner does it
+                           answer: cells that show what a prediction asked, folded until it is answered
                            solution: cells that the student edition leaves out
                            slide-code: code that is shown on its slide; other code is hidden behind its picture
 
@@ -19,44 +20,27 @@ import re
 import sys
 from pathlib import Path
 
-from publishing.blocks import ITEM, blocks_of, condensed, level, words
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from publishing.blocks import ITEM, blocks_of, level
+from publishing.site_pages import EXPLORER
 
 
 def rule(cell: dict, before: dict | None) -> tuple[str, set[str]]:
     """The slide type and the tags of a cell, from what it is and what comes before it."""
     if cell["cell_type"] == "markdown":
         return text_type(blocks_of("".join(cell["source"])), before), set()
-    kinds = {kind for output in cell["outputs"] for kind in output.get("data", {})}
-    tags = doing("".join(cell["source"]), kinds)
-    if tags or not ("image/png" in kinds or any(map(is_table, cell["outputs"]))):
-        return "skip", tags
-    return ("-" if before is not None and leaves_room(before) else "subslide"), tags
-
-
-def leaves_room(cell: dict) -> bool:
-    """Whether a picture fits below what a text cell shows last."""
-    if cell["cell_type"] != "markdown":
-        return False
-    slides = condensed(blocks_of("".join(cell["source"])))
-    if not slides:
-        return False
-    return level(slides[-1][0]) > 1 and sum(words(text) for text in slides[-1]) <= 45 and "$$" not in str(slides[-1])
+    tags = doing(cell)
+    alone = "exercise" not in tags and (has_picture(cell) or any(map(is_table, cell["outputs"])))
+    return ("subslide" if alone or "prediction" in tags else "skip"), tags
 
 
 def text_type(blocks: list[str], before: dict | None) -> str:
     if level(blocks[0]):
         return "subslide" if level(blocks[0]) > 2 else "slide"
     blocks = blocks[: next((place for place, block in enumerate(blocks) if level(block)), None)]
-    if any(block.startswith("**Predict") for block in blocks):
-        short = sum(words(block) for block in blocks) <= 60
-        return (
-            "-" if short and before is not None and has_picture(before) else "subslide"
-        )  # vote with the picture in view
-    if before is not None and has_picture(before):
-        return "subslide" if any(ITEM.match(block) for block in blocks) else "fragment"
-    return "subslide" if any(block.startswith("$$") for block in blocks) else "skip"
+    if any(block.startswith(("**Predict", "$$")) for block in blocks):
+        return "subslide"
+    listed = any(ITEM.match(block) for block in blocks)
+    return "subslide" if listed and before is not None and has_picture(before) else "skip"
 
 
 def is_table(output: dict) -> bool:
@@ -68,13 +52,15 @@ def has_picture(cell: dict) -> bool:
     return any("image/png" in output.get("data", {}) for output in cell.get("outputs", ()))
 
 
-def doing(source: str, kinds: set[str]) -> set[str]:
+def doing(cell: dict) -> set[str]:
     """What the learner does in a code cell."""
-    if re.search(r"prediction\w*\.check\(", source):
+    source = "".join(cell["source"])
+    if re.search(r"prediction\w*\.(ask|check)\(", source):
         return {"prediction"}
-    if re.search(r"exercise\w*\.check\(|raise NotImplementedError", source):
+    if re.search(r"exercise\w*\.(ask|check)\(|raise NotImplementedError", source):
         return {"exercise"}
-    return {"explorer"} if WIDGET in kinds else set()
+    said = ["".join(output.get("data", {}).get("text/plain", "")) for output in cell["outputs"]]
+    return {"explorer"} if any(map(EXPLORER.match, said)) else set()
 
 
 def mark(notebook: dict) -> dict:

@@ -1,9 +1,9 @@
 """The notebooks as a class gets them, without solutions: `python -m publishing.student OUT [NOTEBOOK...]`.
 
 OUT/notebooks holds them, and OUT/figures the stored runs that some of them read. Gone are the lines that show a solution
-(hints stay), cells tagged `solution`, whatever the deck is made of, and outputs that would give an answer away: those of
-exercises, and those between a prediction and the next heading. The lesson's other outputs stay. The package still holds the
-answers, as it must to check them; what is graded should come from teaching/question_bank.md.
+(hints stay), cells tagged `solution`, whatever the deck is made of, and the outputs of exercises. A prediction keeps its
+stored page, on which each choice opens its sentence without a kernel; what shows its answer stays folded. The package still
+holds the answers, as it must to check them; what is graded should come from teaching/question_bank.md.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from publishing.marks import mark, write
+from publishing.stored import stored
 
 ROOT = Path(__file__).parent.parent
 SOLUTION = re.compile(r"^\s*#?\s*[\w.]+\.solution\(\)[ \t]*(#.*)?\n?", re.MULTILINE)
@@ -22,25 +23,20 @@ FOR_TEACHERS = ("slideshow", "slide_blocks", "speaker_notes")
 
 def without_solutions(notebook: dict) -> dict:
     """A copy of a notebook (as JSON) for learners, outputs that give answers away left out."""
-    notebook = mark(json.loads(json.dumps(notebook)))  # the edition is right for a notebook that nobody has marked yet
+    # the edition is right for a notebook that nobody has marked yet, and for one that was saved after a run
+    notebook = mark(stored(json.loads(json.dumps(notebook))))
     notebook["cells"] = [cell for cell in notebook["cells"] if "solution" not in cell["metadata"].get("tags", ())]
-    guessing = False
     for cell in notebook["cells"]:
         source, tags = "".join(cell["source"]), cell["metadata"].get("tags", ())
-        guessing = (guessing or "prediction" in tags) and not begins_a_section(cell, source)
         if cell["cell_type"] == "markdown":
             cell["source"] = OFFERED.sub("", source).splitlines(keepends=True)
         else:
             cell["source"] = SOLUTION.sub("", source).rstrip("\n").splitlines(keepends=True)
-            if guessing or "exercise" in tags:
+            if "exercise" in tags:
                 cell["outputs"], cell["execution_count"] = [], None
         for name in FOR_TEACHERS:
             cell["metadata"].pop(name, None)
     return notebook
-
-
-def begins_a_section(cell: dict, source: str) -> bool:
-    return cell["cell_type"] == "markdown" and bool(re.search(r"^#+ ", source, flags=re.MULTILINE))
 
 
 def write_students(out: Path, paths: list[Path]) -> None:

@@ -65,7 +65,11 @@ def stored_html(exercise: Any) -> str:
         f'<details data-choice="{html.escape(value)}"><summary>{words}</summary>{sentence}</details>'
         for value, words, sentence in told
     )
-    return f'<div class="bal-prediction"><p><strong>Predict.</strong> {as_html(exercise.question)}</p>{folded}</div>'
+    hints = "".join(f"<p>{as_html(hint)}</p>" for hint in exercise.hints)
+    return (
+        f'<div class="bal-prediction"><p><strong>Predict.</strong> {as_html(exercise.question)}</p>{folded}'
+        f'<details class="bal-hint"><summary>Hint</summary>{hints}</details></div>'
+    )
 
 
 def stored_text(exercise: Any) -> str:

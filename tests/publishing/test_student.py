@@ -1,4 +1,4 @@
-"""The student edition: no solutions, no answers given away, and everything in it runs."""
+"""The student edition: no solutions, no answer before it is asked for, and everything in it runs."""
 
 import importlib
 import inspect
@@ -62,8 +62,19 @@ def test_nothing_that_belongs_to_the_teacher_is_left(edition, path):
     book = nbformat.read(edition / path.name, as_version=4)
     nbformat.validate(book)
     assert not any(set(cell.metadata) & set(student.FOR_TEACHERS) for cell in book.cells)
-    doing = [cell for cell in book.cells if {"exercise", "prediction"} & set(cell.metadata.get("tags", ()))]
-    assert len(doing) >= 3 and not any(cell.outputs for cell in doing)
+    exercises_in_it = [cell for cell in book.cells if "exercise" in cell.metadata.get("tags", ())]
+    assert len(exercises_in_it) >= 3 and not any(cell.outputs for cell in exercises_in_it)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_prediction_answers_without_a_kernel_and_its_answer_stays_folded(edition, path):
+    for cell in nbformat.read(edition / path.name, as_version=4).cells:
+        tags = cell.metadata.get("tags", ())
+        if "prediction" in tags:
+            (output,) = cell.outputs
+            assert "<details" in output.data["text/html"] and set(output.data) == {"text/html", "text/plain"}
+        if "answer" in tags:
+            assert cell.outputs and cell.metadata.jupyter.outputs_hidden
 
 
 def cell(kind, source, tags=(), outputs=()):
@@ -75,17 +86,18 @@ def test_what_goes_and_what_stays():
     said = [{"output_type": "stream", "name": "stdout", "text": "C"}]
     book = {"cells": [
         cell("markdown", ["## Guess\n", "\n", "Take a hint\n", "or the solution."]),
-        cell("code", ["prediction_1.check(None)\n", "# a.hint()\n", "#  b.a.solution()  # no\n", "x = 1"], outputs=said),
-        cell("code", ["print('C')"], outputs=said),
-        cell("markdown", ["It was C.\n", "\n", "## Next"]),
+        cell("code", ["exercise_1.check(None)\n", "# a.hint()\n", "#  b.a.solution()  # no\n", "x = 1"], outputs=said),
+        cell("code", ["prediction_1.ask()"], outputs=said),
+        cell("code", ["print('C')"], ["answer"], outputs=said),
         cell("code", ["print(1)"], outputs=said),
         cell("code", ["answer = 3"], ["solution"]),
     ]}  # fmt: skip
     before = json.dumps(book)
-    text, guess, figure, _, later = student.without_solutions(book)["cells"]
+    text, exercise, guess, figure, later = student.without_solutions(book)["cells"]
     assert "".join(text["source"]) == "## Guess\n\nTake a hint."
-    assert "".join(guess["source"]) == "prediction_1.check(None)\n# a.hint()\nx = 1"
-    assert guess["outputs"] == figure["outputs"] == [] and later["outputs"] == said
+    assert "".join(exercise["source"]) == "exercise_1.check(None)\n# a.hint()\nx = 1"
+    assert exercise["outputs"] == [] and guess["outputs"] == later["outputs"] == said
+    assert figure["metadata"]["jupyter"] == {"outputs_hidden": True} and "C" in figure["outputs"][0]["text"][-1]
     assert later["metadata"] == {"tags": []}
     assert json.dumps(book) == before, "the notebook itself must stay as it is"
 

@@ -1,11 +1,13 @@
 """The widgets of an explorer, without a browser: what they send, show and read."""
 
 import builtins
+import io
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from ipywidgets import Accordion, Button, FloatSlider, Image
+from PIL import Image as Pillow
 
 from bal_scenes.base import Button as Press
 from bal_scenes.base import Explorer, Slider
@@ -135,9 +137,24 @@ def test_scenes_are_copied_and_pasted_through_the_field(tiny):
 
 
 def test_the_plain_text_in_a_notebook_never_changes(tiny):
-    bundle = tiny._repr_mimebundle_()
+    bundle, _ = tiny._repr_mimebundle_()
     assert bundle["text/plain"] == "Tiny explorer (runs in a live notebook)"
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_one_output_holds_the_widget_and_its_present_picture(tiny):
+    first, told = tiny._repr_mimebundle_()
+    picture = Pillow.open(io.BytesIO(first["image/png"]))
+    assert picture.size == (2 * tiny.scene["width"], 2 * tiny.scene["height"]) and picture.mode == "P"
+    assert told == {"image/png": {"alt": tiny.scene["alt"], "width": tiny.scene["width"]}}
+    tiny.set(width=0.25)
+    assert tiny._repr_mimebundle_()[0]["image/png"] != first["image/png"]
+
+
+def test_an_explorer_that_could_not_be_drawn_is_shown_without_a_picture(tiny, monkeypatch):
+    monkeypatch.setattr(tiny, "scene", None)
+    bundle, told = tiny._repr_mimebundle_()
+    assert "image/png" not in bundle and told == {}
 
 
 def test_without_anywidget_the_picture_is_still_there(tiny, monkeypatch):
