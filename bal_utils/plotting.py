@@ -42,6 +42,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MINIMUM_ALT_WORDS = 6
 SCREEN_DPI = 96  # at which browsers show a length in inches
 MARKS_A_CURVE = 10
+LINE_END = "end of a line"  # the gid of the words there
 WORD_COLOURS = {PALETTE["orange"]: "#A36700", PALETTE["purple"]: "#94658F", PALETTE["sky"]: "#0078C5"}
 
 
@@ -63,6 +64,11 @@ class Look(NamedTuple):
         """Keywords of `ax.scatter`."""
         return {"color": self.colour, "marker": self.marker}
 
+    @property
+    def style(self) -> dict[str, Any]:
+        """Keywords of `ax.plot` for a line with marks."""
+        return self.line | self.mark
+
 
 def _look(title: str, colour: str, dash: int, marker: str) -> Look:
     return Look(title, PALETTE[colour], DASHES[dash], marker)
@@ -70,19 +76,19 @@ def _look(title: str, colour: str, dash: int, marker: str) -> Look:
 
 STRATEGIES = {
     "random": _look("Random", "grey", 1, "o"),
-    "least_confidence": _look("Least confidence", "orange", 4, "s"),
+    "least_confidence": _look("Least confidence", "orange", 4, "o"),
     "margin": _look("Margin", "orange", 2, "s"),
     "entropy": _look("Max entropy", "green", 3, "D"),
     "variation_ratio": _look("Variation ratio", "vermillion", 2, "v"),
     "mean_std": _look("Mean STD", "black", 5, "P"),
-    "vote_entropy": _look("Vote entropy", "vermillion", 4, "v"),
-    "mean_kl": _look("Mean KL to the consensus", "vermillion", 1, "v"),
-    "gradient_length": _look("Expected gradient length", "black", 1, "P"),
+    "vote_entropy": _look("Vote entropy", "vermillion", 4, "D"),
+    "mean_kl": _look("Mean KL to the consensus", "vermillion", 1, "P"),
+    "gradient_length": _look("Expected gradient length", "black", 1, "v"),
     "badge": _look("BADGE", "black", 2, "D"),
     "error_reduction": _look("Expected error reduction", "sky", 1, "D"),
-    "epig": _look("EPIG", "sky", 0, "D"),
+    "epig": _look("EPIG", "sky", 0, "s"),
     "core_set": _look("Core-set", "green", 1, "s"),
-    "typiclust": _look("TypiClust", "green", 4, "o"),
+    "typiclust": _look("TypiClust", "green", 4, "^"),
     "probcover": _look("ProbCover", "green", 2, "o"),
     "bald": _look("BALD", "blue", 0, "^"),
     "batchbald": _look("BatchBALD", "purple", 4, "P"),
@@ -91,24 +97,29 @@ STRATEGIES = {
 }
 POSTERIORS = {
     "mle": _look("MLE", "vermillion", 3, "v"),
-    "map": _look("MAP", "vermillion", 1, "v"),
+    "map": _look("MAP", "vermillion", 1, "o"),
     "exact": _look("Exact posterior", "blue", 0, "o"),
     "deterministic": _look("One network", "grey", 3, "o"),
-    "temperature_scaling": _look("One network, temperature scaled", "grey", 3, "s"),
+    "temperature_scaling": _look("One network, temperature scaled", "grey", 5, "s"),
     "mc_dropout": _look("MC-dropout", "orange", 2, "s"),
     "ensemble": _look("Deep ensemble", "sky", 1, "^"),
-    "anchored_ensemble": _look("Anchored ensemble", "sky", 5, "^"),
-    "mean_field": _look("Mean field", "purple", 3, "P"),
+    "anchored_ensemble": _look("Anchored ensemble", "sky", 5, "v"),
+    "mean_field": _look("Mean field", "purple", 3, "^"),
     "bayes_by_backprop": _look("Bayes by Backprop", "purple", 4, "P"),
     "laplace": _look("Laplace", "green", 3, "D"),
-    "laplace_last": _look("Laplace, last layer", "green", 5, "D"),
-    "laplace_all": _look("Laplace, all weights", "green", 4, "D"),
-    "swag": _look("SWAG", "green", 2, "D"),
+    "laplace_last": _look("Laplace, last layer", "green", 5, "o"),
+    "laplace_all": _look("Laplace, all weights", "green", 4, "^"),
+    "swag": _look("SWAG", "green", 2, "v"),
     "gaussian_process": _look("Gaussian process", "black", 1, "D"),
-    "sghmc": _look("SGHMC", "black", 2, "v"),
+    "sghmc": _look("SGHMC", "black", 2, "o"),
     "nuts": _look("NUTS", "black", 0, "s"),
 }
-LOOKS = {**STRATEGIES, **POSTERIORS, "you": _look("you", "vermillion", 0, "*")}
+LOOKS = {
+    **STRATEGIES,
+    **POSTERIORS,
+    "you": _look("you", "vermillion", 0, "*"),
+    "truth": _look("truth", "black", 3, "*"),
+}
 COLOURS = {key: look.colour for key, look in LOOKS.items()}
 OTHER_NAMES = {
     "maximum entropy": "entropy",
@@ -120,14 +131,15 @@ OTHER_NAMES = {
     "bbb": "bayes_by_backprop",
     "gp": "gaussian_process",
     "best line": "map",
-    "most likely": "mle",
+    "maximum likelihood": "mle",
+    "nearly maximum likelihood": "mle",
     "average over all lines": "exact",
 }
 
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.titlesize": 12,
+    "font.size": 12,
+    "axes.titlesize": 13,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -135,6 +147,7 @@ STYLE = {
     "lines.linewidth": 2,
     "image.cmap": HEAT_MAP,
     "legend.frameon": False,
+    "legend.fontsize": 11,
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
     "savefig.dpi": 200,
@@ -169,7 +182,7 @@ def look_of(name: str) -> Look:
 
 def style_of(name: str) -> dict[str, Any]:
     """Keywords of `ax.plot` for a strategy or posterior: colour, dash and marker. ValueError as in `look_of`."""
-    return look_of(name).line | look_of(name).mark
+    return look_of(name).style
 
 
 def name_of(name: str) -> str:
@@ -177,24 +190,24 @@ def name_of(name: str) -> str:
     return look_of(name).title
 
 
-def looks_of(names: Iterable[str]) -> dict[str, Look]:
+def looks_of(names: Iterable[str], *, colours: Sequence[str] = CLASS_COLOURS) -> dict[str, Look]:
     """A look for each of several series of one picture, at most 36; no two have dash and marker in common.
 
     Strategies and posteriors have their own. Where one comes twice ("BALD, b 5" and "BALD, b 10"), it keeps its colour and
-    takes another dash and marker. Other names take the colours of `CLASS_COLOURS` that are left, and then all of them again.
+    takes another dash and marker. Other names take those of `colours` that are left, in order, and then all of them again.
     """
     names = list(names)
     keys = {name: key for name in names if (key := key_of(name)) is not None}
     found = {name: LOOKS[keys[name]] for name in {key: name for name, key in reversed(keys.items())}.values()}
     own = {look.colour for look in found.values()}
-    colours = itertools.cycle([colour for colour in CLASS_COLOURS if colour not in own] or CLASS_COLOURS)
+    free_colours = itertools.cycle([colour for colour in colours if colour not in own] or colours)
     taken = {(look.dash, look.marker) for look in found.values()}
     pairs = ((DASHES[(n + shift) % 6], CLASS_MARKERS[n]) for shift in range(6) for n in range(6))
-    free = (pair for pair in pairs if pair not in taken)
+    free_pairs = (pair for pair in pairs if pair not in taken)
     for name in names:
         if name not in found:
-            colour = LOOKS[keys[name]].colour if name in keys else next(colours)
-            found[name] = Look(name, colour, *next(free))
+            colour = LOOKS[keys[name]].colour if name in keys else next(free_colours)
+            found[name] = Look(name, colour, *next(free_pairs))
     return {name: found[name] for name in names}
 
 
@@ -262,21 +275,17 @@ def learning_curve(
     *,
     name: str,
     look: Look | None = None,
-    index: int = 0,
     whole_range: bool = False,
 ) -> Axes:
     """The median over seeds S of a quantity after each round R, and the band between its quartiles, or its whole range.
 
-    `name` stands in the legend, or at the line's end (`label_ends`). The look is that of the strategy of this name, if it is
-    one; `look` sets another, and `index` picks one of six for other names. Seeds that have not finished a round are NaN
-    there and are left out.
+    `name` stands in the legend, or at the line's end (`label_ends`). Without `look` the curve looks as the strategy of this
+    name does; several curves of other names get theirs from `looks_of`. Seeds that have not finished a round are NaN there
+    and are left out.
     """
+    look = look or looks_of([name])[name]
     band = [0, 0.5, 1] if whole_range else [0.25, 0.5, 0.75]
     low_R, median_R, high_R = np.nanquantile(np.atleast_2d(values_S_R), band, axis=0)
-    if look is None:
-        key, place = key_of(name), index % len(CLASS_COLOURS)
-        other = Look(name, CLASS_COLOURS[place], DASHES[place], CLASS_MARKERS[place])
-        look = other if key is None else LOOKS[key]
     marks = {"marker": look.marker, "markevery": max(1, len(labels_R) // MARKS_A_CURVE), "markersize": 5}
     ax.plot(labels_R, median_R, label=name, **look.line, **marks)
     ax.fill_between(labels_R, low_R, high_R, **shade(look.colour, 0.15, look.dash))
@@ -293,9 +302,12 @@ def label_ends(ax: Axes, *, size: float = 11) -> Axes:
     """Writes the label of each line at its right end, in its colour, instead of a legend.
 
     Labels that would touch move apart, and a thin line leads from the end to its label. Where the axes are not high enough
-    for all of them, a legend is drawn. Call it last: what comes later moves the ends.
+    for all of them, a legend is drawn. What changes the axes later moves the ends: then call it again.
     """
-    lines = [line for line in ax.lines if not line.get_label().startswith("_") and len(line.get_xdata()) > 1]
+    for words in [words for words in ax.texts if words.get_gid() == LINE_END]:
+        words.remove()
+    drawn = [line for line in ax.lines if line.get_linestyle() != "None" and not line.get_label().startswith("_")]
+    lines = [line for line in drawn if np.isfinite(np.asarray(line.get_xydata(), dtype=float)).all(axis=1).any()]
     ax.figure.draw_without_rendering()
     step = 1.25 * size * ax.figure.dpi / 72  # from one line of words to the next, in pixels
     if (len(lines) - 1) * step > ax.bbox.height:
@@ -312,13 +324,13 @@ def label_ends(ax: Axes, *, size: float = 11) -> Axes:
         leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
         ax.annotate(words, ends[index], xytext=(24 if led else 8, shift), textcoords="offset points", va="center",
                     color=for_words(colour), fontsize=size, arrowprops=leader if led else None,
-                    annotation_clip=False)  # fmt: skip
+                    annotation_clip=False, gid=LINE_END)  # fmt: skip
     return ax
 
 
 def _last_point(line: Line2D) -> tuple[float, float]:
     """Where a line ends: the last point that is a number."""
-    points_N_2 = np.ma.filled(np.ma.asarray(line.get_xydata(), dtype=float), np.nan)
+    points_N_2 = np.asarray(line.get_xydata(), dtype=float)
     return tuple(points_N_2[np.isfinite(points_N_2).all(axis=1)][-1])
 
 
@@ -336,7 +348,7 @@ def image_row(axes: Sequence[Axes], images_N_H_W: np.ndarray, titles: Sequence[s
     """One grey image an axes, dark ink on white, each under its title."""
     for ax, image_H_W, title in zip(axes, images_N_H_W, titles, strict=True):
         ax.imshow(np.asarray(image_H_W), cmap="gray_r", interpolation="nearest")
-        ax.set_title(title, loc="center", fontsize=10)
+        ax.set_title(title, loc="center", fontsize=11)
         ax.set_axis_off()
     return axes
 
@@ -370,6 +382,6 @@ def committee(
     return axes_2_N
 
 
-def count(runs: Sequence[dict]) -> str:
-    """How many runs, in words for a legend or a table."""
+def seeds_in_words(runs: Sequence[dict]) -> str:
+    """How many runs, in words for a legend or a table: "4 seeds"."""
     return "1 seed" if len(runs) == 1 else f"{len(runs)} seeds"

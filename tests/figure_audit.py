@@ -165,6 +165,21 @@ def is_bounded(artist: Any, ax: Axes) -> bool:
     return all(any(np.isclose(pick(line), end) for line in lines) for end, pick in ends)
 
 
+def is_band(artist: Any, ax: Axes) -> bool:
+    """Whether a line of the area's own colour runs inside it, and tells by its look whose band it is."""
+    if not isinstance(artist, PolyCollection):
+        return False
+    points = artist.get_paths()[0].vertices
+    (left, low), (right, high) = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+    for line in ax.lines:
+        x, y = np.asarray(line.get_xydata(), dtype=float).T
+        same = np.allclose(to_rgb(line.get_color()), artist.get_facecolor()[0, :3], atol=0.02)
+        inside = (left <= x) & (x <= right) & (low <= y) & (y <= high)
+        if same and len(x) > 1 and inside.sum() >= np.isfinite(y).sum():
+            return True
+    return False
+
+
 def named(artist: Any) -> str:
     label = str(artist.get_label() or "")
     return f"{type(artist).__name__} {label!r}" if label and not label.startswith("_") else type(artist).__name__
@@ -208,7 +223,7 @@ def described(ax: Axes) -> Iterable[dict[str, Any]]:
     caps = [cap for bars in ax.containers if isinstance(bars, ErrorbarContainer) for cap in bars[1]]
     marked = {round(height, 6) for line in ax.lines if line.get_linestyle() == "None" for height in line.get_ydata()}
     for artist in [*ax.lines, *ax.collections, *ax.patches]:
-        if artist in caps or is_bounded(artist, ax) or is_interval(artist, marked):
+        if artist in caps or is_bounded(artist, ax) or is_band(artist, ax) or is_interval(artist, marked):
             continue
         colours = colours_of(artist)
         one = {

@@ -90,7 +90,9 @@ def test_a_series_has_a_dash_and_a_marker_besides_its_colour():
 
 @pytest.mark.parametrize("kind", [plotting.STRATEGIES, plotting.POSTERIORS], ids=["strategies", "posteriors"])
 def test_strategies_and_posteriors_are_told_apart_without_colour(kind):
-    """No two have both dash and marker in common, all colours are of the palette, and the learner's star is nobody else's."""
+    """No two have both dash and marker in common, and two of one colour have neither: a line shows one, a mark the other."""
+    for first, second in itertools.combinations(kind.values(), 2):
+        assert first.colour != second.colour or (first.dash != second.dash and first.marker != second.marker)
     assert len({(str(look.dash), look.marker) for look in kind.values()}) == len(kind)
     assert {look.colour for look in kind.values()} <= set(PALETTE.values())
     assert {look.marker for look in kind.values()} <= set(CLASS_MARKERS)
@@ -144,6 +146,14 @@ def two_lines(ax, **more):
     ax.plot([0, 1, 2], [1, 0, 1], color=PALETTE["vermillion"], **more)
 
 
+def two_bands(ax, *dashes):
+    for height, colour, dash in zip((0, 1), CLASS_COLOURS, dashes, strict=False):
+        ax.plot([0, 1, 2], [height + 1, height + 2, height + 1], color=colour, linestyle=dash)
+        ax.fill_between(
+            [0, 1, 2], [height, height, height], [height + 2, height + 3, height + 3], **plotting.shade(colour, 0.2)
+        )
+
+
 @pytest.mark.parametrize(
     ("draw", "told"),
     [
@@ -158,6 +168,14 @@ def two_lines(ax, **more):
         (lambda ax: ax.scatter([0, 1], [0, 1], color="yellow", edgecolor="black"), ""),
         (lambda ax: ax.fill_between([0, 1], 0, 1, color=PALETTE["blue"], alpha=0.2, linewidth=0), "contrast of 1.3"),
         (lambda ax: ax.fill_between([0, 1], 0, 1, **plotting.shade(PALETTE["blue"], 0.2)), ""),
+        (lambda ax: two_bands(ax, "-", "--"), ""),
+        (lambda ax: two_bands(ax, "-", "-"), "Line2D and Line2D differ in nothing but colour"),
+        (
+            lambda ax: [
+                ax.fill_between([0, 1], y, y + 2, **plotting.shade(c, 0.2)) for y, c in enumerate(CLASS_COLOURS[:2])
+            ],
+            "FillBetweenPolyCollection differ in nothing but colour",
+        ),
         (lambda ax: [ax.bar([x], [1], color=c) for x, c in enumerate(CLASS_COLOURS[:2])], "nothing but colour"),
         (
             lambda ax: [ax.bar([x], [1], color=c, hatch=h) for x, c, h in zip("ab", CLASS_COLOURS, "/x", strict=False)],

@@ -33,10 +33,10 @@ def test_the_band_can_hold_every_run():
     assert {0.1, 0.9} <= set(np.round(corners[:, 1], 6)) and ax.lines[0].get_ydata() == [0.2]
 
 
-def test_a_curve_looks_like_its_strategy_and_other_names_take_the_look_of_their_place():
+def test_a_curve_looks_like_its_strategy_unless_it_is_given_a_look():
     ax = plt.figure().subplots()
-    plotting.learning_curve(ax, [20, 30], [[0.1, 0.5]], name="Margin (4 seeds)", index=3)
-    plotting.learning_curve(ax, [20, 30], [[0.2, 0.6]], name="without weight decay", index=0)
+    plotting.learning_curve(ax, [20, 30], [[0.1, 0.5]], name="Margin (4 seeds)")
+    plotting.learning_curve(ax, [20, 30], [[0.2, 0.6]], name="without weight decay")
     plotting.learning_curve(ax, [20, 30], [[0.3, 0.7]], name="as in print", look=plotting.look_of("random"))
     margin, other, given = ax.lines
     assert (to_hex(margin.get_color()), margin.get_marker()) == (plotting.COLOURS["margin"].lower(), "s")
@@ -130,6 +130,12 @@ def test_labels_that_would_touch_move_apart_and_stay_in_the_order_of_the_lines()
     found = [boxes[f"line {index}"] for index in (3, 0, 2, 1)]
     assert all(lower.y1 <= upper.y0 for lower, upper in pairwise(found))
     assert all(words.arrow_patch is not None for words in ax.texts)
+
+
+def test_labels_are_written_anew_when_the_axes_have_changed():
+    ax = ended([0.2, 0.9])
+    ax.set_ylim(0, 100)
+    assert len(plotting.label_ends(ax).texts) == 2 and ax.texts[0].arrow_patch is not None
 
 
 def test_an_end_is_the_last_number_of_a_line():

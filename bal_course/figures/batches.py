@@ -12,7 +12,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FuncFormatter
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import CLASS_COLOURS, PALETTE, looks_of, shade
 
 
 def lens(first: float, second: float, distance: float) -> float:
@@ -61,15 +61,15 @@ def venn(ax: Axes, names: Sequence[str], areas: Sequence[float], shared: float) 
 
 def growth(ax: Axes, worth: Mapping[str, ndarray], caps: Mapping[str, float]) -> Axes:
     """Information after 1, 2, … labels of a batch, a line a name; a cap is a dashed line that no batch can cross."""
-    for index, (name, worth_B) in enumerate(worth.items()):
-        colour, dash = CLASS_COLOURS[index % len(CLASS_COLOURS)], DASHES[index % len(DASHES)]
-        ax.plot(np.arange(1, len(worth_B) + 1), worth_B, color=colour, linestyle=dash, label=name)
+    looks = looks_of(worth)
+    for name, worth_B in worth.items():
+        ax.plot(np.arange(1, len(worth_B) + 1), worth_B, label=name, **looks[name].line)
     longest = max(len(worth_B) for worth_B in worth.values())
     for name, cap in caps.items():
         ax.axhline(cap, color=PALETTE["black"], linestyle="--", linewidth=1.2)
-        ax.text(longest, cap, name, ha="right", va="bottom", fontsize=10)
+        ax.text(longest, cap, name, ha="right", va="bottom")
     ax.set(xlabel="labels in the batch b", ylabel="information (nats)", ylim=(0, None))
-    ax.legend(fontsize=10, loc="lower right")
+    ax.legend(loc="lower right")
     return ax
 
 
@@ -84,14 +84,14 @@ def against_the_best(ax: Axes, ratio_P: ndarray, bound: float) -> Axes:
 
 def errors(ax: Axes, sizes_M: Sequence[int], error: Mapping[str, ndarray]) -> Axes:
     """Errors of estimates against the number of configurations, both on logarithmic axes; dotted: one over its root."""
-    for index, (name, error_M) in enumerate(error.items()):
-        style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
-        ax.plot(sizes_M, error_M, label=name, **style)
+    looks = looks_of(error)
+    for name, error_M in error.items():
+        ax.plot(sizes_M, error_M, label=name, **looks[name].style)
     start = max(error_M[0] for error_M in error.values())
     ax.plot(sizes_M, start * np.sqrt(sizes_M[0] / np.asarray(sizes_M)), color=PALETTE["grey"], linestyle=":",
             label="1 / √M")  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="configurations M", ylabel="error, root mean square (nats)")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -102,24 +102,24 @@ def evaluations(ax: Axes, counts: Mapping[str, Sequence[int]]) -> Axes:
         at = np.arange(1, len(count_B) + 1) + (index - (len(counts) - 1) / 2) * width
         hatch = ("", "//", "xx")[index % 3]
         bars = ax.bar(at, count_B, width, color=CLASS_COLOURS[index], hatch=hatch, edgecolor="white", label=name)
-        ax.bar_label(bars, fontsize=10)
+        ax.bar_label(bars, fontsize=11)
     ax.set(yscale="log", xlabel="pick", ylabel="gains computed", xticks=range(1, len(count_B) + 1))
-    ax.legend(fontsize=10, loc="upper left", ncols=len(counts), bbox_to_anchor=(0, 1.0))
+    ax.legend(loc="upper left", ncols=len(counts), bbox_to_anchor=(0, 1.0))
     ax.set_ylim(top=12 * max(max(count_B) for count_B in counts.values()))
     return ax
 
 
 def costs(ax: Axes, sizes_B: Sequence[int], values: Mapping[str, Sequence[float]], *, unit: str) -> Axes:
     """A cost against the size of the batch, on logarithmic axes. "bytes" are labelled in kB, MB, GB and so on."""
-    for index, (name, value_B) in enumerate(values.items()):
-        style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
-        ax.plot(sizes_B, value_B, label=name, **style)
+    looks = looks_of(values)
+    for name, value_B in values.items():
+        ax.plot(sizes_B, value_B, label=name, **looks[name].style)
     ax.set(xscale="log", yscale="log", xlabel="labels in the batch b", ylabel=unit)
     ax.set_xticks(sizes_B, [str(size) for size in sizes_B])
     ax.minorticks_off()
     if unit == "bytes":
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_bytes(value)))
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 

@@ -12,7 +12,7 @@ from numpy import ndarray
 from bal_course.figures.classification import probability_map
 from bal_course.figures.regression import drawn_curves, observations
 from bal_utils import plotting
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import CLASS_COLOURS, PALETTE, looks_of, shade
 
 SHOWN = 12  # curves of a bundle; more would be a blur
 CONFIDENCE_LINES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -51,16 +51,15 @@ def band(
 
 def spreads(ax: Axes, places_G: ndarray, stds: Mapping[str, ndarray], *, reference: str) -> Axes:
     """The standard deviation of the function along the line, one line a method; the reference is thick and black."""
-    index = 0
+    looks = looks_of(name for name in stds if name != reference)
     for name, std_G in stds.items():
         if name == reference:
             ax.plot(places_G, std_G, color=PALETTE["black"], linewidth=4, alpha=0.75, label=name)
-            continue
-        ax.plot(places_G, std_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
-        index += 1
+        else:
+            ax.plot(places_G, std_G, label=name, **looks[name].line)
     ax.set(xlabel="input x", ylabel="sd of f(x)", xlim=(float(places_G[0]), float(places_G[-1])))
     ax.set_ylim(bottom=0)
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -74,39 +73,40 @@ def relative_widths(ax: Axes, ratios_S_M_2: ndarray, names: Sequence[str]) -> Ax
     ax.axvline(1, color=PALETTE["black"], linewidth=1)
     ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.set_xlim(left=0)
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
 def covariances(ax: Axes, places_G: ndarray, lines: Mapping[str, ndarray], marks: Mapping[str, ndarray]) -> Axes:
     """Covariances of a function's values along the line: a formula as a line, networks as marks of the same colour."""
-    for index, (name, values_G) in enumerate(lines.items()):
-        colour = CLASS_COLOURS[index]
-        ax.plot(places_G, values_G, color=colour, linestyle=DASHES[index], label=name)
-        ax.scatter(places_G[::5], marks[name][::5], color=colour, marker=CLASS_MARKERS[index], s=35, zorder=4)
+    looks = looks_of(lines)
+    for name, values_G in lines.items():
+        ax.plot(places_G, values_G, label=name, **looks[name].line)
+        ax.scatter(places_G[::5], marks[name][::5], s=35, zorder=4, **looks[name].mark)
     ax.set(xlabel="input x", ylabel="covariance")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
 def values_at_a_place(ax: Axes, values: Mapping[str, ndarray], places_G: ndarray, density_G: ndarray) -> Axes:
     """Histograms of a function's value, in its own standard deviations, against a normal density."""
-    for index, (name, values_K) in enumerate(values.items()):
-        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index], "linewidth": 2}
-        ax.hist(values_K, bins=np.linspace(-4, 4, 49), density=True, histtype="step", label=name, **style)
+    looks = looks_of(values)
+    for name, values_K in values.items():
+        style = {"histtype": "step", "linewidth": 2, **looks[name].line}
+        ax.hist(values_K, bins=np.linspace(-4, 4, 49), density=True, label=name, **style)
     ax.plot(places_G, density_G, color=PALETTE["black"], linewidth=4, alpha=0.6, label="normal", zorder=0)
     ax.set(xlabel="value, in standard deviations", ylabel="density")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
 def traces(ax: Axes, chains: Mapping[str, ndarray]) -> Axes:
     """One number along each chain; a chain is a colour and a marker."""
-    for index, (name, values_K) in enumerate(chains.items()):
-        style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "markersize": 3, "linewidth": 0.8}
-        ax.plot(values_K, label=name, **style)
+    looks = looks_of(chains)
+    for name, values_K in chains.items():
+        ax.plot(values_K, label=name, markersize=3, linewidth=0.8, **looks[name].mark)
     ax.set_xlabel("sample")
-    ax.legend(fontsize=10, markerscale=2)
+    ax.legend(markerscale=2)
     return ax
 
 

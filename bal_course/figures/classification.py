@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from bal_course.figures.regression import DARK_LEGEND, weight_map
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, outlined
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, looks_of, outlined
 
 CLASS_NAMES = ("well", "ill")
 PROBABILITY_MAP = "RdBu_r"  # blue for class 0, red for class 1, white for one half
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-STYLES = tuple(zip(("vermillion", "orange", "blue", "green"), DASHES, ("o", "^", "s", "D"), strict=False))
 
 
 def patients(ax: Axes, inputs_N_2: np.ndarray, labels_N: np.ndarray, star: Sequence[float] | None = None) -> Axes:
@@ -42,7 +41,7 @@ def probability_map(
     )
     widths = [2.5 if level == 0.5 else 1 for level in levels]
     lines = ax.contour(x_C, y_R, probs_R_C, levels=levels, colors=PALETTE["black"], linewidths=widths, linestyles="-")
-    outlined(ax.clabel(lines, fmt="%.2g", fontsize=10))
+    outlined(ax.clabel(lines, fmt="%.2g", fontsize=11))
     return ax
 
 
@@ -68,7 +67,7 @@ def fan(ax: Axes, weights_K_2: np.ndarray, best_2: np.ndarray) -> Axes:
     ax.set(xlim=(-6, 6), ylim=(-3, 9))
     _boundaries(ax, weights_K_2, name="drawn")
     _boundaries(ax, best_2, name="most probable", best=True)
-    ax.legend(loc="upper left", fontsize=9, frameon=True, framealpha=0.9)
+    ax.legend(loc="upper left", frameon=True, framealpha=0.9)
     return ax
 
 
@@ -129,8 +128,9 @@ def ellipse(ax: Axes, mean_2: np.ndarray, covariance_2_2: np.ndarray, *, name: s
 def reliability(ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Axes:
     """How often a method is right (B) against how sure it says it is (B); on the diagonal, its word can be taken."""
     ax.plot([0.5, 1], [0.5, 1], color=PALETTE["grey"], linewidth=1, linestyle=":", label="word and deed agree")
-    for (name, (said_B, right_B)), (colour, dash, marker) in zip(curves.items(), STYLES, strict=False):
-        ax.plot(said_B, right_B, color=PALETTE[colour], linestyle=dash, marker=marker, label=name)
+    looks = looks_of(curves)
+    for name, (said_B, right_B) in curves.items():
+        ax.plot(said_B, right_B, label=name, **looks[name].style)
     ax.set(xlabel="probability given to the predicted class", ylabel="share that was right", aspect="equal")
     ax.legend(loc="upper left")
     return ax

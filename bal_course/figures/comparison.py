@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from bal_course.figures.bayesian_networks import gap
 from bal_course.figures.ensembles import rows_of_seeds
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, shade
+from bal_utils.plotting import PALETTE, looks_of, shade
 from bal_utils.theory.intervals import has_interval, interval
 
 TABLE_COLOURS = "Blues"
@@ -52,7 +52,7 @@ def table(
     ax.imshow(np.nan_to_num(shade_M_Q), cmap=TABLE_COLOURS, vmin=0, vmax=1, aspect="auto")
     for row, words_Q in enumerate(words_M_Q):
         for column, words in enumerate(words_Q):
-            ax.text(column, row, words, ha="center", va="center", size=10, color=PALETTE["black"])
+            ax.text(column, row, words, ha="center", va="center", size=11, color=PALETTE["black"])
     ax.set(xticks=range(len(column_names)), yticks=range(len(row_names)))
     ax.set_xticklabels(column_names), ax.set_yticklabels(row_names)
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
@@ -69,15 +69,14 @@ def differences(axes: Sequence[Axes], quantities: Mapping[str, Mapping[str, ndar
 
 def price(ax: Axes, costs: Mapping[str, float], values: Mapping[str, ndarray]) -> Axes:
     """A quantity against a cost on a logarithmic axis, one named mark a method, with the 95 % interval of several runs."""
-    for index, name in enumerate(values):
+    for name, look in looks_of(values).items():
         mean = float(np.mean(values[name]))
-        colour, marker = CLASS_COLOURS[index % len(CLASS_COLOURS)], CLASS_MARKERS[index % len(CLASS_MARKERS)]
         error = None
         if has_interval(values[name]):
             low, high = interval(values[name])
             error = [[mean - low], [high - mean]]
-        ax.errorbar(costs[name], mean, yerr=error, color=colour, marker=marker, markersize=8, capsize=3)
-        ax.annotate(name, (costs[name], mean), xytext=(7, 5), textcoords="offset points", fontsize=10)
+        ax.errorbar(costs[name], mean, yerr=error, markersize=8, capsize=3, **look.mark)
+        ax.annotate(name, (costs[name], mean), xytext=(7, 5), textcoords="offset points")
     ax.set_xscale("log")
     return ax
 

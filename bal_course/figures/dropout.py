@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import PALETTE, looks_of, shade
 
 
 def matrices(axes: Sequence[Axes], matrices_R_D: Sequence[ndarray], titles: Sequence[str]) -> Sequence[Axes]:
@@ -35,7 +35,7 @@ def bend(
     style = {"color": PALETTE["black"], "fmt": "o", "markersize": 6, "capsize": 3, "linewidth": 1.5}
     ax.errorbar(norms_P, values_P, yerr=errors_P, label="Monte Carlo, ±2 standard errors", **style)
     ax.set(xlabel="length |m| of the row, in units of 1/l", ylabel="nats above the constant")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -48,17 +48,18 @@ def fading_gap(
     ceiling: float,
 ) -> Axes:
     """The error of the L2 form against the dimension of a row: lines, and measured values with two standard errors."""
-    for index, (name, gap_M) in enumerate(gaps.items()):
-        colour, marker = CLASS_COLOURS[index], CLASS_MARKERS[index]
-        ax.plot(dims_M, gap_M, color=colour, linestyle=DASHES[index], label=name)
+    looks = looks_of(gaps)
+    for name, gap_M in gaps.items():
+        ax.plot(dims_M, gap_M, label=name, **looks[name].line)
         values, errors = np.array(measured[name]).T
-        ax.errorbar(dims_M[: len(values)], values, yerr=2 * errors, color=colour, fmt=marker, capsize=3, linewidth=1.5)
+        bars = {"linestyle": "none", "capsize": 3, "elinewidth": 1.5, **looks[name].mark}
+        ax.errorbar(dims_M[: len(values)], values, yerr=2 * errors, **bars)
     ax.axhline(ceiling, color=PALETTE["black"], linewidth=1)
     ax.annotate("H(p), the most it can be", (dims_M[-1], ceiling), (0, -14), textcoords="offset points", ha="right")
     ax.set_xscale("log", base=2)
     ax.set_xticks(dims_M, [str(int(dims)) for dims in dims_M])
     ax.set(xlabel="dimension D of a row", ylabel="error (nats)")
-    ax.legend(fontsize=10, loc="center right")
+    ax.legend(loc="center right")
     return ax
 
 
@@ -79,21 +80,23 @@ def spread_along(
 ) -> Axes:
     """Standard deviations along a line, the gap shaded, a tick for each data point."""
     ax.axvspan(*gap, label="no data", **shade(PALETTE["grey"], 0.2))
-    for index, (name, std_G) in enumerate(curves.items()):
-        ax.plot(line_G, std_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
+    looks = looks_of(curves)
+    for name, std_G in curves.items():
+        ax.plot(line_G, std_G, label=name, **looks[name].line)
     ax.plot(data, np.zeros_like(data), "|", color=PALETTE["black"], markersize=12)
     ax.set(xlabel="x", ylabel="standard deviation of f(x)")
     ax.set_ylim(bottom=0)
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
 def bound_over_std(ax: Axes, stds_G: ndarray, elbos: Mapping[str, ndarray], log_evidence: float) -> Axes:
     """ELBOs against σ on a logarithmic axis, the best place of each marked, under the log evidence."""
-    for index, (name, elbo_G) in enumerate(elbos.items()):
-        colour, best = CLASS_COLOURS[index], int(np.argmax(elbo_G))
-        ax.semilogx(stds_G, elbo_G, color=colour, linestyle=DASHES[index], label=name)
-        ax.plot(stds_G[best], elbo_G[best], CLASS_MARKERS[index], color=colour, markersize=9)
+    looks = looks_of(elbos)
+    for name, elbo_G in elbos.items():
+        best = int(np.argmax(elbo_G))
+        ax.semilogx(stds_G, elbo_G, label=name, **looks[name].line)
+        ax.plot(stds_G[best], elbo_G[best], markersize=9, **looks[name].mark)
     ax.axhline(log_evidence, color=PALETTE["black"], linewidth=1, label="log evidence, the ceiling")
     ax.set(xlabel="σ, in units of 1/l", ylabel="ELBO (nats)")
     ax.set_ylim(min(elbo_G[0] for elbo_G in elbos.values()), None)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import PALETTE, looks_of, shade
 from bal_utils.theory.intervals import has_interval, interval
 
 HALF_WIDTH = 1.96  # standard deviations on either side that hold 95 % of a Gaussian
@@ -47,7 +47,7 @@ def densities(ax: Axes, targets_G: ndarray, members_G_K: ndarray, others: Mappin
     for (name, density_G), colour, dash in zip(others.items(), ("blue", "black"), ("-", "--"), strict=False):
         ax.plot(targets_G, density_G, color=PALETTE[colour], linestyle=dash, linewidth=2.5, label=name)
     ax.set(xlabel="target y", ylabel="density")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -58,12 +58,10 @@ def rows_of_seeds(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False
     """
     if zero:
         ax.axvline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2, zorder=1)
-    for row, value_S in enumerate(values.values()):
+    looks = looks_of(values)
+    for row, (name, value_S) in enumerate(values.items()):
         heights_S = row + 0.2 * np.linspace(-1, 1, len(value_S))
-        style = shade(CLASS_COLOURS[row % len(CLASS_COLOURS)], 0.4) | {
-            "marker": CLASS_MARKERS[row % len(CLASS_MARKERS)]
-        }
-        ax.scatter(value_S, heights_S, s=26, zorder=2, **style)
+        ax.scatter(value_S, heights_S, s=26, zorder=2, marker=looks[name].marker, **shade(looks[name].colour, 0.4))
         if has_interval(value_S):
             ax.plot(interval(value_S), [row, row], color=PALETTE["black"], linewidth=2.5, zorder=3)
         ax.plot([np.mean(value_S)], [row], "|", color=PALETTE["black"], markersize=14, markeredgewidth=2.5, zorder=3)
@@ -74,20 +72,20 @@ def rows_of_seeds(ax: Axes, values: Mapping[str, ndarray], *, zero: bool = False
 def sweep(ax: Axes, sizes_M: Sequence[int], gains: Mapping[str, ndarray]) -> Axes:
     """Quantities gain_S_M against the number of members on a logarithmic axis, with 95 % intervals over several seeds."""
     ax.axhline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2)
+    looks = looks_of(gains)
     for index, (name, gain_S_M) in enumerate(gains.items()):
         mean_M = gain_S_M.mean(axis=0)
         error = None
         if has_interval(gain_S_M[:, 0]):
             low_M, high_M = np.array([interval(gain_S) for gain_S in gain_S_M.T]).T
             error = [mean_M - low_M, high_M - mean_M]
-        style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
         shifted_M = np.asarray(sizes_M) * 1.03 ** (index - (len(gains) - 1) / 2)  # bars beside each other
-        ax.errorbar(shifted_M, mean_M, yerr=error, capsize=3, label=name, **style)
+        ax.errorbar(shifted_M, mean_M, yerr=error, capsize=3, label=name, **looks[name].style)
     ax.set_xscale("log")
     ax.set_xticks(sizes_M, [str(size) for size in sizes_M])
     ax.minorticks_off()
     ax.set_xlabel("networks M")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -97,14 +95,13 @@ def reliability(ax: Axes, curves: Mapping[str, Any]) -> Axes:
     The area of a mark grows with the number of inputs.
     """
     ax.plot([0, 1], [0, 1], color=PALETTE["grey"], linestyle="--", linewidth=1.2, label="calibrated")
-    for index, (name, curve) in enumerate(curves.items()):
-        colour, total = CLASS_COLOURS[index], sum(curve.count)
-        ax.plot(curve.confidence, curve.accuracy, color=colour, linestyle=DASHES[index], linewidth=1.5)
-        sizes = [15 + 400 * count / total for count in curve.count]
-        marker = CLASS_MARKERS[index]
-        ax.scatter(curve.confidence, curve.accuracy, s=sizes, color=colour, marker=marker, alpha=0.8, label=name)
+    looks = looks_of(curves)
+    for name, curve in curves.items():
+        ax.plot(curve.confidence, curve.accuracy, linewidth=1.5, **looks[name].line)
+        sizes = 15 + 400 * np.asarray(curve.count) / sum(curve.count)
+        ax.scatter(curve.confidence, curve.accuracy, s=sizes, alpha=0.8, label=name, **looks[name].mark)
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0.1, 1.02), ylim=(0, 1.03))
-    legend = ax.legend(fontsize=10, loc="upper left")
+    legend = ax.legend(loc="upper left")
     for handle in legend.legend_handles[1:]:
         handle.set_sizes([50])
     return ax

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator
 from numpy import ndarray
 
 from bal_course.figures.regression import observations
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, looks_of, shade
 from bal_utils.theory.intervals import has_interval
 
 
@@ -31,9 +31,9 @@ def measured_line(ax: Axes, inputs_N: ndarray, targets_N: ndarray, gap: tuple[fl
 
 def dial(ax: Axes, values_M: Sequence[float], widths: Mapping[str, ndarray], *, log: str = "xy") -> Axes:
     """Quantities against the values of one dial, each a colour, a marker and a dash; `log` names the logarithmic axes."""
-    for index, (name, width_M) in enumerate(widths.items()):
-        style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
-        ax.plot(values_M, width_M, label=name, markersize=7, markeredgecolor="white", **style)
+    looks = looks_of(widths)
+    for name, width_M in widths.items():
+        ax.plot(values_M, width_M, label=name, markersize=7, markeredgecolor="white", **looks[name].style)
     if "x" in log:
         ax.set_xscale("log")
     if "y" in log:
@@ -42,7 +42,7 @@ def dial(ax: Axes, values_M: Sequence[float], widths: Mapping[str, ndarray], *, 
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xticks(values_M, [f"{value:g}" for value in values_M])
     ax.minorticks_off()
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -62,7 +62,7 @@ def turning(ax: Axes, angles_A: ndarray, probs_A_T_C: ndarray, classes: Sequence
         line = {"linestyle": DASHES[index], "linewidth": 1.2, "markersize": 9, "markeredgecolor": "white"}
         ax.plot(places_A, mean_A, label=f"“{c}”", **style | line)
     ax.set(ylabel="probability", ylim=(-0.03, 1.03), xlim=(angles_A[0] - step / 2, angles_A[-1] + step / 2))
-    ax.legend(title="class, mean", fontsize=10, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(title="class, mean", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -80,9 +80,10 @@ def strip(ax: Axes, angles_A: ndarray, images_A_H_W: ndarray) -> Axes:
 def paired(ax: Axes, differences: Mapping[str, ndarray]) -> Axes:
     """One row a comparison: a dot a split's difference, a diamond at the mean, a bar of two standard errors if several."""
     ax.axvline(0, color=PALETTE["grey"], linewidth=1.2, linestyle="--", zorder=1)
-    for row, difference_S in enumerate(differences.values()):
+    looks = looks_of(differences)
+    for row, (name, difference_S) in enumerate(differences.items()):
         heights_S = row + 0.22 * np.linspace(-1, 1, len(difference_S))
-        ax.scatter(difference_S, heights_S, s=22, color=CLASS_COLOURS[row], alpha=0.6, linewidth=0, zorder=2)
+        ax.scatter(difference_S, heights_S, s=22, alpha=0.6, linewidth=0, zorder=2, **looks[name].mark)
         error = 2 * np.std(difference_S, ddof=1) / np.sqrt(len(difference_S)) if has_interval(difference_S) else None
         ax.errorbar(
             np.mean(difference_S), row, xerr=error, fmt="D", color=PALETTE["black"], capsize=5, markersize=7, zorder=3

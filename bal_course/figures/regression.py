@@ -9,10 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import DASHES, PALETTE
+from bal_utils.plotting import DASHES, PALETTE, looks_of
 
-MARKERS = ("o", "D", "*", "s")
-MARKER_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "black", "green"))
 LINE_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "green", "purple"))
 DARK_LEGEND = {"labelcolor": "white", "frameon": True, "facecolor": PALETTE["black"], "framealpha": 0.8}
 TWO_SIGMA = -2.0  # log density, relative to the peak, on the ellipse two standard deviations out
@@ -34,8 +32,8 @@ def drawn_curves(ax: Axes, places_G: ndarray, values_K_G: ndarray, *, label: str
 
 def named_curves(ax: Axes, places_G: ndarray, values_by_name: Mapping[str, ndarray]) -> Axes:
     """A few curves that differ in colour and dash, with a legend."""
-    for index, (name, values_G) in enumerate(values_by_name.items()):
-        ax.plot(places_G, values_G, color=LINE_COLOURS[index], linestyle=DASHES[index], label=name, zorder=4)
+    for name, look in looks_of(values_by_name, colours=LINE_COLOURS).items():
+        ax.plot(places_G, values_by_name[name], label=name, zorder=4, **look.line)
     ax.legend(loc="upper left")
     return ax
 
@@ -67,9 +65,9 @@ def weight_map(
     relative_R_C = log_density_R_C - log_density_R_C.max()
     ax.contourf(first_C, second_R, np.exp(relative_R_C), levels=np.linspace(0, 1, 17))
     ax.contour(first_C, second_R, relative_R_C, levels=[TWO_SIGMA], colors="white", linewidths=1.5, linestyles="-")
-    for index, (name, (first, second)) in enumerate(marks.items()):
-        style = {"marker": MARKERS[index], "color": MARKER_COLOURS[index], "edgecolor": "white"}
-        ax.scatter([first], [second], s=150 if style["marker"] == "*" else 70, zorder=5, label=name, **style)
+    for name, look in looks_of(marks, colours=LINE_COLOURS).items():
+        size = 150 if look.marker == "*" else 70
+        ax.scatter(*marks[name], s=size, edgecolor="white", zorder=5, label=name, **look.mark)
     if legend:
         ax.legend(loc="lower left", **DARK_LEGEND)
     return ax
@@ -116,8 +114,8 @@ def coverage(ax: Axes, places_G: ndarray, shares: Mapping[str, ndarray], *, prom
 
 def clouds(ax: Axes, draws: Mapping[str, ndarray]) -> Axes:
     """Clouds of draws of two weights; a cloud is a colour and a marker."""
-    for index, (name, draws_K_2) in enumerate(draws.items()):
-        ax.scatter(*draws_K_2.T, s=10, marker="s^o"[index], color=LINE_COLOURS[index], label=name)
+    for name, look in looks_of(draws, colours=LINE_COLOURS).items():
+        ax.scatter(*draws[name].T, s=10, label=name, **look.mark)
     ax.legend(loc="lower right", markerscale=2)
     return ax
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, PALETTE, count, learning_curve
+from bal_utils.plotting import CLASS_COLOURS, PALETTE, label_ends, learning_curve, looks_of, seeds_in_words
 from bal_utils.records import stack_runs
 
 Quartiles = tuple[float, float, float]  # 25, 50 and 75 %; infinity is "not within the run", NaN "not known"
@@ -51,23 +51,28 @@ def curves_with_quartiles(
     thresholds: Sequence[float] = (),
     among: Sequence[str] | None = None,
 ) -> Axes:
-    """A learning curve a group: the median over its seeds, and the band between the quartiles; the legend counts runs.
+    """A learning curve a group: the median over its seeds, and the band between the quartiles.
 
-    `quantity` is a field of a round, "accuracy" or "nll". Each of `thresholds` is a dotted line. A name keeps its colour
-    and dash from figure to figure where `among` lists all names in the same order; by default that is the order of
-    `groups`. Raises ValueError where a name is not in `among`, or colours do not suffice (six curves an axes).
+    Each is named at its end, with the number of its runs; where all have as many, the axis of labels tells it. `quantity`
+    is a field of a round, "accuracy" or "nll". Each of `thresholds` is a dotted line. Strategies have their own colours;
+    another name keeps its colour from figure to figure where `among` lists all names in the same order. Raises ValueError
+    where a name is not in `among`.
     """
-    among = list(groups) if among is None else list(among)
+    looks = looks_of(groups if among is None else among)
+    counts = {name: seeds_in_words(runs) for name, runs in groups.items()}
+    alike = len(set(counts.values())) == 1
     for name, runs in groups.items():
-        if name not in among[: len(CLASS_COLOURS)]:
-            raise ValueError(f"among: expected {name!r} among the first {len(CLASS_COLOURS)} of {among}")
+        if name not in looks:
+            raise ValueError(f"among: expected {name!r} among {list(looks)}")
         labels_R, values_S_R = stack_runs(runs, quantity)
-        learning_curve(ax, labels_R, values_S_R, name=f"{name} ({count(runs)})", index=among.index(name))
+        words = name if alike else f"{name} ({counts[name]})"
+        learning_curve(ax, labels_R, values_S_R, name=words, look=looks[name])
     for threshold in thresholds:
         ax.axhline(threshold, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
-    ax.set(ylabel={"accuracy": "test accuracy", "nll": "test NLL (nats)"}.get(quantity, quantity))
-    ax.legend(fontsize=10, loc="lower right" if quantity == "accuracy" else "upper right")
-    return ax
+    if alike:
+        ax.set_xlabel(f"labelled images ({next(iter(counts.values()))} each)")
+    ax.set_ylabel({"accuracy": "test accuracy", "nll": "test NLL (nats)"}.get(quantity, quantity))
+    return label_ends(ax)
 
 
 def quartiles_in(row: Mapping[str, str], *, plus: float = 0) -> Quartiles:
@@ -200,5 +205,5 @@ def seconds(ax: Axes, parts: Mapping[str, Mapping[str, float]]) -> Axes:
                 edgecolor="white", label=part)  # fmt: skip
         lefts += widths
     ax.set(yticks=range(len(parts)), yticklabels=list(parts), ylim=(len(parts) - 0.5, -0.5), xlabel="seconds a round")
-    ax.legend(fontsize=10, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
+    ax.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     return ax

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, DASHES, HEAT_MAP, PALETTE, shade
+from bal_utils.plotting import HEAT_MAP, PALETTE, look_of, looks_of, shade
 from bal_utils.theory.intervals import has_interval, interval
 
 CORNERS_3_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
@@ -62,9 +62,10 @@ def outline() -> list:
 
 def lines_by_name(ax: Axes, x_G: ndarray, values: Mapping[str, ndarray]) -> Axes:
     """Quantities against one other, each a colour and a dash."""
-    for index, (name, value_G) in enumerate(values.items()):
-        ax.plot(x_G, value_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
-    ax.legend(fontsize=10)
+    looks = looks_of(values)
+    for name, value_G in values.items():
+        ax.plot(x_G, value_G, label=name, **looks[name].line)
+    ax.legend()
     return ax
 
 
@@ -76,9 +77,9 @@ def covering(ax: Axes, points_N_2: ndarray, labelled_L_2: ndarray, chosen_B: Seq
         ax.add_patch(Circle(centre, radius, **shade(PALETTE["blue"], 0.12)))
     ax.scatter(*points_N_2.T, s=18, color=PALETTE["grey"], zorder=2, label="pool")
     ax.scatter(*labelled_L_2.T, s=90, marker="s", color=PALETTE["black"], zorder=3, label="labelled")
-    ax.scatter(*chosen_B_2.T, s=170, color=PALETTE["vermillion"], zorder=3, label="chosen, in order")
+    ax.scatter(*chosen_B_2.T, s=210, color=PALETTE["vermillion"], zorder=3, label="chosen, in order")
     for order, (x, y) in enumerate(chosen_B_2, start=1):
-        ax.text(x, y, order, color="white", weight="bold", size=9, ha="center", va="center_baseline", zorder=4)
+        ax.text(x, y, order, color="white", weight="bold", size=11, ha="center", va="center_baseline", zorder=4)
     ax.set_aspect("equal")
     ax.set(xlabel="first feature", ylabel="second feature")
     return ax
@@ -90,16 +91,16 @@ def lengths(ax: Axes, doubt_N: ndarray, length_N: ndarray, scores_N: ndarray, ch
     ring = {"s": 90, "facecolor": "none", "edgecolor": PALETTE["vermillion"], "linewidth": 2}
     ax.scatter(np.asarray(doubt_N)[chosen_B], np.asarray(length_N)[chosen_B], label="highest scores", **ring)
     ax.figure.colorbar(found, ax=ax, label="expected gradient length")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
 def against_random(axes: Sequence[Axes], labels_R: ndarray, values: Mapping[str, ndarray]) -> Sequence[Axes]:
     """One small picture a strategy: its mean and 95 % interval over seeds, over those of "Random" in grey and dashed."""
-    others = [name for name in values if name != "Random"]
-    for index, (ax, name) in enumerate(zip(axes, others, strict=True)):
-        mean_with_interval(ax, labels_R, values["Random"], name="random", colour=PALETTE["grey"], dash="--")
-        mean_with_interval(ax, labels_R, values[name], name=name, colour=CLASS_COLOURS[index % len(CLASS_COLOURS)])
+    random, others = look_of("random"), looks_of(name for name in values if name != "Random")
+    for ax, (name, look) in zip(axes, others.items(), strict=True):
+        mean_with_interval(ax, labels_R, values["Random"], name="random", colour=random.colour, dash=random.dash)
+        mean_with_interval(ax, labels_R, values[name], name=name, colour=look.colour)
         ax.set_title(name)
         ax.set(xlabel="labels", ylabel="test accuracy")
         ax.label_outer()
@@ -119,16 +120,17 @@ def mean_with_interval(
 
 def shares(ax: Axes, share_S: Mapping[str, ndarray], *, reference: float, note: str) -> Axes:
     """One bar a strategy: the mean share over seeds, the 95 % interval of several, and a dashed line at the pool's share."""
+    looks = looks_of(share_S)
     for row, (name, value_S) in enumerate(share_S.items()):
         mean = np.mean(value_S)
-        ax.barh(row, mean, height=0.6, color=CLASS_COLOURS[row % len(CLASS_COLOURS)])
+        ax.barh(row, mean, height=0.6, color=looks[name].colour)
         error = None
         if has_interval(value_S):
             low, high = interval(value_S)
             error = [[mean - low], [high - mean]]
         ax.errorbar(mean, row, xerr=error, color=PALETTE["black"], capsize=4, label=name)
     ax.axvline(reference, color=PALETTE["black"], linestyle="--", linewidth=1.5)
-    ax.text(reference + 0.02, -0.72, note, fontsize=10, va="center")
+    ax.text(reference + 0.02, -0.72, note, va="center")
     ax.set(yticks=range(len(share_S)), yticklabels=list(share_S), ylim=(len(share_S) - 0.5, -1), xlim=(0, 1))
     return ax
 
@@ -146,5 +148,5 @@ def costs(ax: Axes, counted: Mapping[str, float], measured: Mapping[str, float])
     ax.minorticks_off()
     ax.grid(axis="x", color=PALETTE["grey"], alpha=0.25)
     ax.set(yticks=rows, yticklabels=list(counted), ylim=(len(counted) - 0.5, -0.5))
-    ax.legend(fontsize=10, loc="upper right")
+    ax.legend(loc="upper right")
     return ax

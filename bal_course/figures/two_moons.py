@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter
 from numpy import ndarray
 
 from bal_course.figures.strategies import outline
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, HEAT_MAP, PALETTE, centres, class_points
+from bal_utils.plotting import HEAT_MAP, PALETTE, centres, class_points, looks_of
 
 Plane = Mapping[str, tuple[float, float]]
 BOUNDARY = {0.25: 0.8, 0.5: 2.0, 0.75: 0.8}  # probability of class 1 -> width of its line
@@ -101,10 +101,10 @@ def term_bars(ax: Axes, places: Sequence[str], noise_Q: ndarray, taught_Q: ndarr
 
 def falling(ax: Axes, counts_M: Sequence[int], measured: Mapping[str, ndarray], theory: Mapping[str, ndarray]) -> Axes:
     """Measured values as marks and predicted ones as lines of the same colour, on two logarithmic axes."""
-    for index, (name, values_M) in enumerate(measured.items()):
-        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index]}
-        ax.loglog(counts_M, theory[name], **style)
-        ax.loglog(counts_M, values_M, label=name, **style | {"marker": CLASS_MARKERS[index], "linestyle": "none"})
+    looks = looks_of(measured)
+    for name, values_M in measured.items():
+        ax.loglog(counts_M, theory[name], **looks[name].line)
+        ax.loglog(counts_M, values_M, label=name, linestyle="none", **looks[name].mark)
     ax.set_xticks(counts_M, [str(count) for count in counts_M])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="posterior samples T")

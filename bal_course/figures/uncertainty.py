@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import PALETTE, looks_of, shade
 
 NOISE = {"color": PALETTE["orange"], "label": "noise (aleatoric)"}
 IGNORANCE = {"color": PALETTE["blue"], "label": "ignorance (epistemic)", "hatch": "//", "edgecolor": "white"}
@@ -37,7 +37,7 @@ def bands(ax: Axes, places_G: ndarray, mean_G: ndarray, aleatoric_G: ndarray, ep
         style = shade(PALETTE[colour], alpha, "-" if colour == "blue" else "--")
         ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, label=label, **style)
     ax.plot(places_G, mean_G, color=PALETTE["blue"], label="prediction")
-    ax.legend(loc="upper left", fontsize=10)
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -49,7 +49,7 @@ def stacked(
     rows_B = np.arange(len(names))
     ax.barh(rows_B, aleatoric_B, height=0.62, **NOISE)
     ends = ax.barh(rows_B, epistemic_B, left=aleatoric_B, height=0.62, **IGNORANCE)
-    ax.bar_label(ends, [form.format(total) for total in aleatoric_B + epistemic_B], padding=4, fontsize=10)
+    ax.bar_label(ends, [form.format(total) for total in aleatoric_B + epistemic_B], padding=4)
     ax.set(yticks=rows_B, yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.set_xlim(0, 1.25 * (aleatoric_B + epistemic_B).max())
     return ax
@@ -59,27 +59,26 @@ def doubling(
     ax: Axes, counts_M: Sequence[int], promised: Mapping[str, ndarray], measured: Mapping[str, ndarray]
 ) -> Axes:
     """A variance against the number of data on logarithmic axes: lines are the model's promises, marks what was measured."""
-    for index, name in enumerate(promised):
-        style = {"color": CLASS_COLOURS[index], "label": name}
-        ax.loglog(counts_M, promised[name], linestyle=DASHES[index], **style)
+    for name, look in looks_of(promised).items():
+        ax.loglog(counts_M, promised[name], label=name, **look.line)
         if name in measured:
-            mark = {"marker": CLASS_MARKERS[index], "s": 60, "edgecolor": "white", "zorder": 4}
-            ax.scatter(counts_M, measured[name], color=CLASS_COLOURS[index], **mark)
+            ax.scatter(counts_M, measured[name], s=60, edgecolor="white", zorder=4, **look.mark)
     ax.set_xticks(counts_M, [str(count) for count in counts_M])
     ax.minorticks_off()
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
 def loss_curves(ax: Axes, steps_E: ndarray, losses: Mapping[str, ndarray]) -> Axes:
     """Losses against one quantity, a dot where each is least unless that is at an end."""
-    for index, (name, loss_E) in enumerate(losses.items()):
-        colour, least = CLASS_COLOURS[index], int(np.argmin(loss_E))
-        ax.plot(steps_E, loss_E, color=colour, linestyle=DASHES[index], label=name)
+    looks = looks_of(losses)
+    for name, loss_E in losses.items():
+        least = int(np.argmin(loss_E))
+        ax.plot(steps_E, loss_E, label=name, **looks[name].line)
         if 0 < least < len(steps_E) - 1:
-            ax.scatter(steps_E[least], loss_E[least], color=colour, s=60, zorder=4)
+            ax.scatter(steps_E[least], loss_E[least], color=looks[name].colour, s=60, zorder=4)
     ax.set_ylabel("loss (nats)")
-    ax.legend(fontsize=10)
+    ax.legend()
     return ax
 
 
@@ -94,11 +93,12 @@ def against_truth(ax: Axes, places_G: ndarray, learned_K_G: ndarray, truth_G: nd
 
 def detectors(ax: Axes, scores: Mapping[str, ndarray]) -> Axes:
     """One row a detector: a disc with its number for each class held out, placed at its AUROC, and a bar at their mean."""
+    looks = looks_of(scores)
     for row, (name, score_H) in enumerate(scores.items()):
         rows_H = row + 0.28 * (np.arange(len(score_H)) % 3 - 1)  # staggered, so that neighbours can be read
-        ax.scatter(score_H, rows_H, s=130, color=CLASS_COLOURS[row], edgecolor="white", label=name, zorder=3)
+        ax.scatter(score_H, rows_H, s=210, color=looks[name].colour, edgecolor="white", label=name, zorder=3)
         for held_out, (score, place) in enumerate(zip(score_H, rows_H, strict=True)):
-            ax.text(score, place, held_out, color="white", size=8, weight="bold", ha="center", va="center", zorder=4)
+            ax.text(score, place, held_out, color="white", size=11, weight="bold", ha="center", va="center", zorder=4)
         ax.plot([np.mean(score_H)] * 2, [row - 0.45, row + 0.45], color=PALETTE["black"], linewidth=2.5, zorder=2)
     ax.set(yticks=range(len(scores)), yticklabels=list(scores), ylim=(len(scores) - 0.4, -0.6), xlabel="AUROC")
     return ax

@@ -10,14 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, shade
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, looks_of, shade
 
 
 def densities(ax: Axes, places_G: ndarray, target_G: ndarray, curves: Mapping[str, ndarray], *, target: str) -> Axes:
     """A filled target density, and named curves over it, each with its own colour and dash."""
     ax.fill_between(places_G, target_G, label=target, **shade(PALETTE["grey"], 0.3))
-    for index, (name, values_G) in enumerate(curves.items()):
-        ax.plot(places_G, values_G, color=CLASS_COLOURS[index], linestyle=DASHES[index], label=name)
+    looks = looks_of(curves)
+    for name, values_G in curves.items():
+        ax.plot(places_G, values_G, label=name, **looks[name].line)
     ax.set(xlabel="w", ylabel="density")
     ax.set_ylim(bottom=0, auto=True)  # a shared axis must still see the next panel's heights
     ax.legend(loc="best")
@@ -34,7 +35,7 @@ def bound_surface(
     """Lines of equal gap between bound and log evidence over mean and standard deviation, with named marks."""
     levels = (0.05, 0.2, 0.5, 1, 2, 4, 8)
     lines = ax.contour(means_C, stds_R, gaps_R_C, levels, cmap="cividis", linewidths=1.5)
-    ax.clabel(lines, fontsize=9)
+    ax.clabel(lines, fontsize=11)
     for index, (name, (mean, std)) in enumerate(marks.items()):
         ax.plot(mean, std, color=CLASS_COLOURS[index], marker=CLASS_MARKERS[index], markersize=9, linestyle="none")
         ax.annotate(name, (mean, std), xytext=(8, 6), textcoords="offset points", fontweight="bold")
@@ -55,36 +56,35 @@ def bound_bars(ax: Axes, elbos: Mapping[str, float], log_evidence: float) -> Axe
             f"{log_evidence - height:.2f}", (place, log_evidence), (0, 4), textcoords="offset points", ha="center"
         )
     ax.set(ylabel="nats", ylim=(bottom, log_evidence + 0.5 * (log_evidence - bottom)))
-    ax.legend(loc="upper left", ncols=3, fontsize=10)
+    ax.legend(loc="upper left", ncols=3)
     return ax
 
 
 def estimate_histograms(ax: Axes, estimates: Mapping[str, ndarray], exact: float, *, span: float) -> Axes:
     """How single-draw estimates of one number scatter around it; what lies beyond `span` piles up at the edge."""
     bins = np.linspace(exact - span, exact + span, 61)
-    for index, (name, estimates_K) in enumerate(estimates.items()):
+    looks = looks_of(estimates)
+    for name, estimates_K in estimates.items():
         clipped_K = np.clip(estimates_K, bins[0], bins[-1])
-        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index], "linewidth": 2}
-        ax.hist(clipped_K, bins, density=True, histtype="step", label=name, **style)
+        ax.hist(clipped_K, bins, density=True, histtype="step", linewidth=2, label=name, **looks[name].line)
     ax.axvline(exact, color=PALETTE["black"], linewidth=1)
     ax.set(xlabel="estimate from one draw", ylabel="density")
-    ax.legend(loc="upper right", fontsize=10)
+    ax.legend(loc="upper right")
     return ax
 
 
 def lines_and_dots(ax: Axes, x_P: Sequence[float], lines: Mapping[str, ndarray], dots: Mapping[str, ndarray]) -> Axes:
     """Expected curves as lines and measured values of the same names as marks, on two logarithmic axes."""
-    for index, (name, values_P) in enumerate(lines.items()):
-        colour = CLASS_COLOURS[index]
-        ax.loglog(x_P, values_P, color=colour, linestyle=DASHES[index])
-        style = {"color": colour, "marker": CLASS_MARKERS[index], "linestyle": DASHES[index]}
-        ax.plot([], [], label=name, **style)
-        ax.plot(x_P, dots[name], **(style | {"linestyle": "none"}))
+    looks = looks_of(lines)
+    for name, values_P in lines.items():
+        ax.loglog(x_P, values_P, **looks[name].line)
+        ax.plot([], [], label=name, **looks[name].style)
+        ax.plot(x_P, dots[name], linestyle="none", **looks[name].mark)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
-    ax.legend(loc="best", fontsize=10)
+    ax.legend(loc="best")
     return ax
 
 
@@ -111,9 +111,9 @@ def ellipses(ax: Axes, mean_2: ndarray, covariance_2_2: ndarray, *, name: str, i
 
 def bands(ax: Axes, x_G: ndarray, curves: Mapping[str, tuple[ndarray, ndarray]]) -> Axes:
     """Named means with the band two standard deviations to either side; its edges carry the dash."""
-    for index, (name, (mean_G, std_G)) in enumerate(curves.items()):
-        colour, dash = CLASS_COLOURS[index], DASHES[index]
-        ax.fill_between(x_G, mean_G - 2 * std_G, mean_G + 2 * std_G, color=colour, alpha=0.18, linewidth=0)
+    looks = looks_of(curves)
+    for name, (mean_G, std_G) in curves.items():
+        ax.fill_between(x_G, mean_G - 2 * std_G, mean_G + 2 * std_G, color=looks[name].colour, alpha=0.18, linewidth=0)
         for side in (-2, 2):
-            ax.plot(x_G, mean_G + side * std_G, color=colour, linestyle=dash, label=name if side == 2 else None)
+            ax.plot(x_G, mean_G + side * std_G, label=name if side == 2 else None, **looks[name].line)
     return ax

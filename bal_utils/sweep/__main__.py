@@ -216,18 +216,18 @@ def draw_learning_curves(out: str | Path) -> Path:
 
 
 def _draw_panel(ax: Axes, groups: dict[Group, list[dict]], batch_size: int, posterior: str) -> None:
-    """The curves of one batch size; a strategy has one colour in all panels."""
+    """The curves of one batch size, named at their ends; a strategy has one colour in all panels."""
     stored = {group.strategy for group in groups}
     strategies = [name for name in ACQUISITIONS if name in stored] + sorted(stored - ACQUISITIONS.keys())
-    for index, strategy in enumerate(strategies):
+    looks = plotting.looks_of(strategies)
+    for strategy in strategies:
         if runs := groups.get(Group(strategy, batch_size, posterior)):
             title = find_strategy(strategy).title if strategy in ACQUISITIONS else strategy
-            name = f"{title} ({plotting.count(runs)})"
-            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=name, index=index)
+            name = f"{title} ({plotting.seeds_in_words(runs)})"
+            plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=name, look=looks[strategy])
     labels = "1 label" if batch_size == 1 else f"{batch_size} labels"
     network = ", one network" if posterior == "deterministic" else ""
-    ax.set_title(f"{labels} a round{network}")
-    ax.legend(loc="lower right")
+    plotting.label_ends(ax).set_title(f"{labels} a round{network}")
 
 
 def _end_as_interrupted(*_: object) -> None:

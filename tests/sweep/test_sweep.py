@@ -131,7 +131,7 @@ def test_runs_of_a_strategy_that_is_no_longer_known_are_drawn_too(stored, tmp_pa
     drawn = {}
     monkeypatch.setattr(command_line.plt, "close", lambda figure: drawn.update(figure=figure))
     draw_learning_curves(tmp_path)
-    assert [text.get_text() for text in drawn["figure"].axes[0].get_legend().get_texts()] == ["of_old (1 seed)"]
+    assert [text.get_text() for text in drawn["figure"].axes[0].texts] == ["of_old (1 seed)"]
 
 
 def test_a_figure_that_cannot_be_written_is_a_sentence_and_the_old_one_stays(stored, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ def test_curves_are_medians_with_quartiles_and_count_their_runs(ax):
     groups = {"BALD": [made([0.1, 0.5]), made([0.3, 0.6]), made([0.2])], "Random": [made([0.1, 0.2])]}
     pictures.curves_with_quartiles(ax, groups, thresholds=(0.9,))
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.2, 0.55])  # the third run has not finished
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["BALD (3 seeds)", "Random (1 seed)"]
+    assert [text.get_text() for text in ax.texts] == ["Random (1 seed)", "BALD (3 seeds)"]  # at their ends, from below
     np.testing.assert_allclose(ax.lines[2].get_ydata(), 0.9)
     assert ax.get_ylabel() == "test accuracy"
     pictures.curves_with_quartiles(ax, groups, quantity="nll")
@@ -40,8 +40,12 @@ def test_a_name_keeps_its_colour_from_figure_to_figure(ax):
     assert ax.lines[1].get_color() == other.lines[0].get_color() != ax.lines[0].get_color()
     with pytest.raises(ValueError, match="among: expected 'c' among"):
         pictures.curves_with_quartiles(ax, {"c": [made([0.1])]}, among=["a"])
-    with pytest.raises(ValueError, match="among: expected '6' among the first 6"):
-        pictures.curves_with_quartiles(ax, {str(i): [made([0.1])] for i in range(7)})
+
+
+def test_as_many_runs_of_all_are_counted_once_beside_the_axis(ax):
+    pictures.curves_with_quartiles(ax, {"BALD": [made([0.1, 0.5])] * 2, "Random": [made([0.1, 0.2])] * 2})
+    assert ax.get_xlabel() == "labelled images (2 seeds each)"
+    assert [text.get_text() for text in ax.texts] == ["Random", "BALD"]
 
 
 def test_published_rows_are_read_with_what_is_missing(tmp_path):
