@@ -21,7 +21,7 @@ from bal_utils.acquisition import Candidates, Features, find_strategy
 from bal_utils.checks import check_whole
 from bal_utils.data import ImageData, balanced_start, standardise, unit_pixels
 from bal_utils.models import MLP, GalCNN, KirschCNN, glorot_uniform, penultimate
-from bal_utils.posteriors.mc_dropout import deterministic_log_probs, sample_log_probs
+from bal_utils.posteriors.mc_dropout import deterministic_log_probs, fresh_log_probs, sample_log_probs
 from bal_utils.records import as_json, load_run, save_run
 from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
 from bal_utils.theory import metrics
@@ -38,6 +38,7 @@ MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
 }
 POSTERIORS: dict[str, Callable[..., Tensor]] = {
     "mc_dropout": sample_log_probs,
+    "mc_dropout_fresh": fresh_log_probs,
     "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
 }
 # half the memory to move; products are rounded to as many bits as the TF32 of training
@@ -137,6 +138,7 @@ PROTOCOLS: dict[str, LoopConfig] = {
         validation_size=2000,
         model="gal_cnn_3x3",
         pixels="unit",
+        posterior="mc_dropout_fresh",
         num_samples=100,
         test_samples=1,
         test_posterior="deterministic",

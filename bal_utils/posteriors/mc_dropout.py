@@ -1,7 +1,8 @@
 """Monte Carlo dropout: a network with dropout left on is a sample from an approximate posterior (arXiv:1506.02142).
 
 The K masks are drawn once and shared by all inputs ("consistent"), so that sample k is one function, the same for every
-input: joint quantities over several inputs, such as BatchBALD's (arXiv:1906.08158), need that. Masks come from a CPU
+input: joint quantities over several inputs, such as BatchBALD's (arXiv:1906.08158), need that. Only `fresh_log_probs` draws
+new masks for every input, as a loop of passes in training mode does. Masks come from a CPU
 generator and depend on neither the device, the number of inputs nor the chunks: scoring a pool piece by piece with
 generators of the same seed gives what scoring it whole gives. The first k of K samples are the samples of a run with k.
 
@@ -23,12 +24,14 @@ from bal_utils.posteriors.dropout_regression import (
     root_mean_squared_error,
 )
 from bal_utils.posteriors.masked.masks import is_dropout, trace
-from bal_utils.posteriors.masked.passes import device_of, evaluate, map_chunks
+from bal_utils.posteriors.masked.passes import check_samples, device_of, evaluate, map_chunks, split_at_dropout
+from bal_utils.runtime import stream
 from bal_utils.theory.information import log_mean_exp
+from bal_utils.training.fit import global_randomness
 
 __all__ = [
-    "DropoutRegression", "MCDropout", "deterministic_log_probs", "enable_dropout", "fit_regression", "predict_log_probs",
-    "predictive_log_likelihood", "root_mean_squared_error", "sample_log_probs", "sample_outputs",
+    "DropoutRegression", "MCDropout", "deterministic_log_probs", "enable_dropout", "fit_regression", "fresh_log_probs",
+    "predict_log_probs", "predictive_log_likelihood", "root_mean_squared_error", "sample_log_probs", "sample_outputs",
 ]  # fmt: skip
 
 
@@ -75,6 +78,33 @@ def sample_log_probs(
     Raises as `sample_outputs` does, and ValueError where the model returns something else than logits_n_C.
     """
     return evaluate(model, inputs, num_samples, class_log_probs, generator, progress)
+
+
+def fresh_log_probs(
+    model: nn.Module, inputs: Tensor, num_samples: int, *, generator: Generator | None = None
+) -> Tensor:
+    """log p(y | x, w_k) for K dropout masks drawn anew for every input: a loop of passes with dropout left on.
+
+    The way of most published scripts. Scores of single inputs keep their expectation; as every input has an error of its
+    own, the best of a pool repeat each other less. Sample k is no longer one function, so joint scores lose their meaning.
+    Without a generator the masks are those of `stream(0, "masks")`; they depend on the device and on the inputs before.
+    Returns log_probs_N_K_C on the model's device. Raises as `sample_log_probs` does.
+    """
+    check_inputs(inputs)
+    check_samples(num_samples, generator)
+    device = device_of(model)
+    seed = torch.randint(2**62, (), generator=generator or stream(0, "masks")).item()
+    with torch.no_grad(), evaluation_mode(model), global_randomness(seed, device):
+        enable_dropout(model)
+        widest = max(call.numel for call in trace(model, inputs[:1].to(device)))
+        trunk, tail = (nn.Sequential(*stages) for stages in split_at_dropout(model))
+
+        def passes(chunk: Tensor) -> Tensor:
+            hidden = trunk(chunk)
+            outputs_n_K_C = torch.stack([tail(hidden.clone()) for _ in range(num_samples)], dim=1)
+            return class_log_probs(outputs_n_K_C)
+
+        return map_chunks(passes, model, inputs, widest, progress=False)
 
 
 def predict_log_probs(

@@ -16,7 +16,13 @@ from bal_utils.models import MLP, GalCNN, KirschCNN
 from bal_utils.posteriors.masked import linear as thinned_linear
 from bal_utils.posteriors.masked import masks as dropout_masks
 from bal_utils.posteriors.masked import passes as masked_passes
-from bal_utils.posteriors.mc_dropout import deterministic_log_probs, predict_log_probs, sample_log_probs, sample_outputs
+from bal_utils.posteriors.mc_dropout import (
+    deterministic_log_probs,
+    fresh_log_probs,
+    predict_log_probs,
+    sample_log_probs,
+    sample_outputs,
+)
 from bal_utils.runtime import stream
 from bal_utils.theory.information import log_mean_exp
 
@@ -757,3 +763,38 @@ def test_mixed_precision_gives_normalised_probabilities_near_those_of_float32(na
     assert mixed.dtype == torch.float32
     bits = {torch.bfloat16: 8, torch.float16: 11}[halved]
     torch.testing.assert_close(mixed.exp(), expected, rtol=0, atol=4 * 2**-bits)
+
+
+def test_fresh_masks_are_a_loop_of_passes_in_training_mode():
+    """Wrapped, the network runs whole; its convolutions draw nothing, so both use the same random numbers."""
+    network, images = GalCNN(image_size=12).eval(), torch.randn(3, 1, 12, 12)
+    found = fresh_log_probs(network, images, K, generator=stream(1, "masks"))
+    whole = fresh_log_probs(Wrapped(network), images, K, generator=stream(1, "masks"))
+    torch.testing.assert_close(found, whole, **FLOAT32)
+    torch.manual_seed(torch.randint(2**62, (), generator=stream(1, "masks")).item())
+    channels_last = images.contiguous(memory_format=torch.channels_last)  # dropout draws in the order of memory
+    with torch.no_grad():
+        plain = torch.stack([network.train()(channels_last) for _ in range(K)], dim=1).log_softmax(dim=-1)
+    torch.testing.assert_close(found, plain, **FLOAT32)
+
+
+def test_fresh_masks_differ_between_copies_of_an_input_and_agree_on_average():
+    network = MLP(4, 3, hidden=(7, 5), dropout=0.3).eval()
+    twice = torch.randn(1, 4).expand(2, 4)
+    first, second = fresh_log_probs(network, twice, 4000, generator=stream(0, "masks")).exp()
+    assert not torch.equal(first, second)
+    shared = sample_log_probs(network, twice, 4000, generator=stream(0, "masks")).exp()
+    assert torch.equal(*shared)
+    error_C = (first.var(dim=0) / 4000 + shared[0].var(dim=0) / 4000).sqrt()
+    assert ((first.mean(dim=0) - shared[0].mean(dim=0)).abs() < 4 * error_C).all()
+
+
+def test_fresh_masks_leave_the_network_and_the_global_generator_as_they_were():
+    network, state = MLP(4, 3, hidden=(7, 5), dropout=0.3).train(), torch.get_rng_state()
+    fresh_log_probs(network, torch.randn(2, 4, generator=stream(0, "inputs")), K)
+    assert all(module.training for module in network.modules()) and torch.equal(torch.get_rng_state(), state)
+
+
+def test_fresh_masks_need_dropout():
+    with pytest.raises(ValueError, match="model"):
+        fresh_log_probs(nn.Sequential(nn.Linear(4, 3)), torch.zeros(2, 4), K)

@@ -54,7 +54,7 @@ def evaluate(
             calls = trace(model, example_1)
             masked, in_layers = masked_calls(model, calls, example_1)
         masks = [mask.to(device) for mask in draw_masks(masked, num_samples, generator or stream(0, "masks"))]
-        trunk, tail = _split(model) if in_layers else ([], [model])
+        trunk, tail = split_at_dropout(model) if in_layers else ([], [model])
         together = in_layers and all(is_dropout(stage) or not has_dropout(stage) for stage in tail)
         passes = SamplesTogether(tail, masks) if together else _SampleAfterSample(tail, masked, masks)
 
@@ -64,7 +64,7 @@ def evaluate(
         return map_chunks(all_passes, model, inputs, passes.widest(calls), progress, passes.chunks)
 
 
-def _split(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def split_at_dropout(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
     """The stages before the first dropout layer, whose output all samples share, and the others."""
     stages = _stages(model)
     first = next(position for position, stage in enumerate(stages) if has_dropout(stage))
