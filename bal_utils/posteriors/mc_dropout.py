@@ -95,8 +95,8 @@ def fresh_log_probs(
     device = device_of(model)
     seed = torch.randint(2**62, (), generator=generator or stream(0, "masks")).item()
     with torch.no_grad(), evaluation_mode(model), global_randomness(seed, device):
-        enable_dropout(model)
         widest = max(call.numel for call in trace(model, inputs[:1].to(device)))
+        enable_dropout(model)
         trunk, tail = (nn.Sequential(*stages) for stages in split_at_dropout(model))
 
         def passes(chunk: Tensor) -> Tensor:
