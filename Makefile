@@ -65,13 +65,7 @@ pictures: page $(VENV)/.installed-test ### the README's pictures of that page (n
 hosted: $(VENV)/.installed-site ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
 	$(BIN)/python publishing/hosted.py "$(REPOSITORY)"
 
-# Jupyter Book 1 asks for older versions than JupyterLab's, so it has an environment of its own
-build/site-env/.installed: publishing/site/requirements.txt
-	$(PYTHON) -m venv build/site-env
-	@build/site-env/bin/python -m pip install --quiet --requirement $<
-	@touch $@
-
-site: $(VENV)/.installed-site build/site-env/.installed ## the web site in build/site; needs no network once built
+site: $(VENV)/.installed-site ## the web site in build/site; needs no network once built
 	$(BIN)/python -m publishing.site build/site
 
 slides: $(VENV)/.installed-site ## a lecture's slides for each notebook, in build/slides; they need no network
@@ -164,8 +158,6 @@ bench: build/bench/.installed $(VENV)/.installed-test ### speed and memory again
 constraints: ### write constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --no-annotate \
 		--custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
-	uv pip compile --universal --python-version 3.11 --no-annotate --custom-compile-command 'make constraints' \
-		publishing/site/requirements.in -o publishing/site/requirements.txt
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build bal_utils.egg-info .pytest_cache .ruff_cache

@@ -102,7 +102,7 @@ class StillPicture(VBox):
 
     def say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:
         """Shows a sentence under the picture."""
-        mark = "⚠ " if failed else "⏳ " if busy else ""
+        mark = "⚠ " if failed else "… " if busy else ""
         self.status.value = f'<div role="status" aria-live="polite">{mark}{html.escape(status)}</div>'
 
     def copy(self, words: str) -> None:

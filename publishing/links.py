@@ -15,13 +15,22 @@ HEADER = re.compile(r"\n*<!-- way -->.*?<!-- /way -->", re.DOTALL)
 FOOTER = re.compile(r"\n*<!-- next -->.*?<!-- /next -->", re.DOTALL)
 TITLE = re.compile(r"^# (.*)", re.MULTILINE)
 # code, formulas, links and headings stay as they are
-ASIDE = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|!?\[[^\]]*\]\([^)]*\)|^#+ .*$", re.DOTALL | re.MULTILINE)
+ASIDE = re.compile(
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|!?\[[^\]]*\]\([^)]*\)|^#+ [^\n]*$", re.DOTALL | re.MULTILINE
+)
 MENTION = re.compile(r"\b([Nn]otebooks?)((?:(?:,? and |,? or | to |, | )\d\d\b(?!\.\d))+)")
 
 
 def lessons(root: Path = ROOT) -> dict[str, Path]:
     """The notebooks of the main line by their numbers, in order."""
     return {path.name[:2]: path for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+
+
+def pages(root: Path = ROOT) -> list[Path]:
+    """All notebooks: the main line, then what goes further."""
+    return [
+        path for place in ("", "further/") for path in sorted((root / "notebooks").glob(f"{place}[0-9][0-9]_*.ipynb"))
+    ]
 
 
 def title(path: Path) -> str:
@@ -83,16 +92,16 @@ def link(book: dict, path: Path, course: dict[str, Path]) -> dict:
         text = with_links(text, path.name[:2], course, up)
         if cell is book["cells"][0]:
             first, _, rest = text.partition("\n")
-            text = f"{first}\n\n<!-- way -->{header(path, course)}<!-- /way -->\n{rest}"
+            text = f"{first}\n\n<!-- way -->\n{header(path, course)}<!-- /way -->\n{rest}"
         if cell is texts[-1] and (last := footer(path, course)):
-            text = f"{text.rstrip()}\n\n<!-- next -->{last}<!-- /next -->"
+            text = f"{text.rstrip()}\n\n<!-- next -->\n{last}<!-- /next -->"
         cell["source"] = text.splitlines(keepends=True)
     return book
 
 
 def main(names: list[str]) -> None:
     course = lessons()
-    for path in map(Path, names or sorted((ROOT / "notebooks").rglob("[0-9][0-9]_*.ipynb"))):
+    for path in map(Path, names or pages()):
         book = link(json.loads(path.read_text(encoding="utf-8")), path, course)
         path.write_text(json.dumps(book, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

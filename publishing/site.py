@@ -1,4 +1,4 @@
-"""The web site of the course: `python -m publishing.site OUT`, as `make site` does. Needs build/site-env with Jupyter Book.
+"""The web site of the course: `python -m publishing.site OUT`, as `make site` does, with Sphinx and its book theme.
 
 The notebooks are shown with their stored outputs; nothing is run. The site needs no network: MathJax is beside it, the search
 index is part of it, and the explorers show stored scenes. OUT is written anew, and only where something has changed.
@@ -11,33 +11,25 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stderr
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
-from string import Template
 
 import nbformat
+from nbformat import NotebookNode
 
+from publishing.links import lessons, link, pages
 from publishing.policy import inline_scripts, named, with_policy
-from publishing.site_pages import (
-    explorer_of,
-    front_page,
-    glossary_page,
-    listed,
-    notation_page,
-    published,
-    rows_of,
-    section,
-    toc,
-)
+from publishing.site_pages import explorer_of, front_page, listed, published, thumbnail
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 PACKAGES = ("bal_utils", "bal_scenes", "bal_course")
 HERE = Path(__file__).parent / "site"
 WORK = ROOT / "build" / "site-work"
-JUPYTER_BOOK = ROOT / "build" / "site-env" / "bin" / "jupyter-book"
 EXPLORERS = ROOT / "build" / "site-explorers"
 STAMP = ".made-from"
 # a page in a frame tells the page around it how high it is, and follows its switch between light and dark
@@ -45,21 +37,30 @@ IN_FRAME = """<style>
 .framed { scrollbar-gutter: auto; }
 .framed main { max-width: none; padding: 0.2rem 0; }
 .framed h1, .framed .page-back { display: none; }
+.dark .bal-canvas { filter: brightness(0.85); }
 </style>
 <script>
 if (parent !== window) {
   const root = document.documentElement, main = document.querySelector("main");
   root.classList.add("framed");
   new ResizeObserver(() => parent.postMessage({ explorerHeight: main.offsetHeight }, "*")).observe(main);
-  window.addEventListener("message", ({ data }) => { root.style.colorScheme = data?.theme ?? ""; });
+  window.addEventListener("message", ({ data }) => {
+    root.style.colorScheme = data?.theme ?? "";
+    root.classList.toggle("dark", data?.theme === "dark");
+  });
 }
 </script>
 </body>"""
 
 
 def notebooks() -> dict[str, Path]:
-    """Number -> file of every notebook that is there."""
-    return {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+    """Address without its suffix -> file of every notebook: `03_kinds_of_uncertainty`, `further/03_strangers`."""
+    return {str(path.relative_to(NOTEBOOKS).with_suffix("")): path for path in pages()}
+
+
+def other_pages() -> list[Path]:
+    """The pages beside the notebooks: the glossary."""
+    return sorted(NOTEBOOKS.glob("*.md"))
 
 
 def digest(paths: Iterable[Path], *words: str) -> str:
@@ -79,7 +80,9 @@ def package_files() -> list[Path]:
 def made_from() -> str:
     """A sum over everything that the site is made from."""
     ours = [path for path in Path(__file__).parent.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return digest([*notebooks().values(), *package_files(), *ours, ROOT / "README.md", ROOT / "CITATION.cff"])
+    told = [ROOT / "README.md", ROOT / "CITATION.cff", *other_pages()]
+    tools = [f"{name} {version(name)}" for name in ("sphinx", "myst-nb", "sphinx-book-theme")]
+    return digest([*notebooks().values(), *package_files(), *ours, *told], *tools)
 
 
 def is_current(out: Path) -> bool:
@@ -88,64 +91,73 @@ def is_current(out: Path) -> bool:
 
 
 def build(out: Path) -> Path:
-    """Builds the site into `out`; raises RuntimeError where Jupyter Book is missing or has anything to complain of."""
+    """Builds the site into `out`; raises RuntimeError where Sphinx has anything to complain of."""
     if is_current(out):
         return out
-    if not JUPYTER_BOOK.exists():
-        raise RuntimeError(f"There is no {JUPYTER_BOOK.relative_to(ROOT)}: `make site` puts it there.")
     made = made_from()
-    books = {number: nbformat.read(path, as_version=4) for number, path in notebooks().items()}
-    stage(WORK / "source", books)
-    html = built(WORK / "source")
+    books = {name: read(path) for name, path in notebooks().items()}
+    title = re.search(r'^title: "?([^"\n]+)', (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    stage(WORK / "source", books, title)
+    html = built(WORK / "source", title)
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(html, out)
-    for page in out.glob("*.html"):
+    for page in [*out.glob("*.html"), *out.glob("further/*.html")]:
         text = page.read_text(encoding="utf-8")
         page.write_text(with_policy(text, inline_scripts(text)), encoding="utf-8")
     vendor(WORK / "libraries")
     add_mathjax(WORK / "libraries" / "mathjax", out / "_static" / "mathjax")
-    write_explorers(out / "explorers", back=pages_of_explorers(books))
-    (out / "notebooks").mkdir()
-    for path in notebooks().values():
-        shutil.copy(path, out / "notebooks")
+    explorers = write_explorers(out / "explorers", back=pages_of_explorers(books))
+    with (out / "_static" / "course.css").open("a", encoding="utf-8") as style:
+        style.writelines(map(shape_of, explorers))
+    for name, path in notebooks().items():
+        (out / "notebooks" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, out / "notebooks" / f"{name}.ipynb")
     (out / STAMP).write_text(made)
     return out
 
 
-def stage(source: Path, books: dict) -> None:
-    """Writes what Jupyter Book reads: settings, contents, pages, notebooks."""
+def read(path: Path) -> NotebookNode:
+    """The notebook with its links to the others, as `python -m publishing.links` writes them."""
+    book = link(json.loads(path.read_text(encoding="utf-8")), path, lessons())
+    return nbformat.reads(json.dumps(book), as_version=4)
+
+
+def stage(source: Path, books: Mapping[str, NotebookNode], title: str) -> None:
+    """Writes what Sphinx reads: settings, pages, notebooks and the pictures of the cards."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(HERE / "_static", source / "_static")
-    names = {number: path.stem for number, path in notebooks().items()}
-    prose = {number: prose_of(book) for number, book in books.items()}
+    shutil.copy(HERE / "conf.py", source)
+    thumbnails = source / "_static" / "thumbnails"
+    thumbnails.mkdir()
+    stems = {number: path.stem for number, path in lessons().items()}
+    files = {path.name for path in [*notebooks().values(), *other_pages()]}
+    for name, book in books.items():
+        further = [other for other in books if other.startswith(f"further/{name[:2]}_")] if "/" not in name else []
+        (source / name).parent.mkdir(exist_ok=True)
+        nbformat.write(published(book, name, files, further), source / f"{name}.ipynb")
+    for number, stem in stems.items():
+        thumbnail(books[stem]).save(thumbnails / f"{number}.png", optimize=True)
+    for page in other_pages():
+        shutil.copy(page, source)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    title = re.search(r'^title: "?([^"\n]+)', (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)[1]
-    rows = rows_of(section(prose["00"], "A map of the course"))
-    pages = {
-        "_config.yml": Template((HERE / "_config.yml").read_text(encoding="utf-8")).substitute(title=title),
-        "_toc.yml": json.dumps(toc(rows, names)),  # JSON is YAML
-        "index.md": front_page(readme, prose["00"], names, title),
-        "notation.md": notation_page(prose["00"]),
-        "glossary.md": glossary_page(prose["00"], prose, names),
-    }
-    for name, text in pages.items():
-        (source / name).write_text(text, encoding="utf-8")
-    for number, book in books.items():
-        nbformat.write(published(book, names[number], names), source / f"{names[number]}.ipynb")
+    front = front_page(readme, prose_of(books[stems["00"]]), stems, [page.stem for page in other_pages()], title)
+    (source / "index.md").write_text(front, encoding="utf-8")
 
 
-def prose_of(book) -> str:
+def prose_of(book: NotebookNode) -> str:
     return "\n\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
 
 
-def built(source: Path) -> Path:
-    """Runs Jupyter Book, which takes every warning for an error: a link without a target, for one."""
-    shutil.rmtree(WORK / "_build", ignore_errors=True)
-    command = [JUPYTER_BOOK, "build", source, "--path-output", WORK, "--all", "-W", "--keep-going", "-n"]
+def built(source: Path, title: str) -> Path:
+    """Runs Sphinx, which takes every warning for an error: a link without a target, for one."""
+    out = WORK / "html"
+    shutil.rmtree(out, ignore_errors=True)
+    names = ["-D", f"project={title}", "-D", f"html_title={title}"]
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *names, "-d", WORK / "doctrees", source, out]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"Jupyter Book failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
-    return WORK / "_build" / "html"
+        raise RuntimeError(f"Sphinx failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    return out
 
 
 def add_mathjax(vendored: Path, out: Path) -> None:
@@ -153,14 +165,14 @@ def add_mathjax(vendored: Path, out: Path) -> None:
     shutil.copytree(vendored, out, ignore=shutil.ignore_patterns("tex-svg-full.js"))
 
 
-def pages_of_explorers(books: dict) -> dict[str, str]:
+def pages_of_explorers(books: Mapping[str, NotebookNode]) -> dict[str, str]:
     """Explorer -> the page of the first notebook that shows it."""
     pages: dict[str, str] = {}
-    for number, book in books.items():
+    for name, book in books.items():
         for cell in book.cells:
             for kind in filter(None, map(explorer_of, cell.get("outputs", []))):
                 if kind in listed():
-                    pages.setdefault(kind, f"{notebooks()[number].stem}.html")
+                    pages.setdefault(kind, f"{name}.html")
     return pages
 
 
@@ -186,6 +198,12 @@ def write_explorers(out: Path, back: dict[str, str], cache: Path = EXPLORERS) ->
         (out / f"{kind}.html").write_text(page, encoding="utf-8")
         written.append(out / f"{kind}.html")
     return written
+
+
+def shape_of(page: Path) -> str:
+    """The rule by which the frame of an explorer's page has about its height before the page has told it."""
+    ratio = re.search(r"--ratio: ([\d.]+)", page.read_text(encoding="utf-8"))[1]
+    return f'iframe[src$="{page.name}"] {{ --ratio: {ratio}; }}\n'
 
 
 def compute(kind: str, told: dict, path: Path) -> None:

@@ -1,64 +1,72 @@
 """The pages of the web site as text: nothing is said twice, all is made from the notebooks and the README.
 
-First the pages that are no notebooks, from the README and notebook 00; then a notebook as the site shows it, where mentions are
-links and pictures keep their text; last what stands for an explorer.
+First the front page, from the README and the pictures of the notebooks; then a notebook as the site shows it; last what
+stands for an explorer.
 """
 
+import base64
+import io
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from string import Template
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_markdown_cell, new_output
+from PIL import Image
 
 from publishing.hosted import BADGES, TAG
+from publishing.links import ASIDE
+from publishing.stored import WIDGET
 
 HERE = Path(__file__).parent / "site"
-ROW = re.compile(
-    r"^\|\s*(?:\*\*(\w+)\*\*)?\s*\|\s*\[?(\d\d) ([^|\]]+?)\]?(?:\([^)]*\))?\s*\|\s*([^|]+?)\s*\|", re.MULTILINE
-)
-TERM = re.compile(r"(?:^|(?<=\. ))(?=\*\*)")
+ROW = re.compile(r"^\| \[(\d\d) ([^\]]+)\]\([^)]*\) \| ([^|]+?) \|", re.MULTILINE)
 ON_FRONT_PAGE = "TwoMoons"
-WIDGET = "application/vnd.jupyter.widget-view+json"
 EXPLORER = re.compile(r"(\w+) explorer \(runs in")
-# code, mathematics, links and headings stay as they are
-KEPT = re.compile(
-    r"```.*?```|\$\$.*?\$\$|``.*?``|`[^`]*`|\$[^$]*\$|!?\[[^\]]*\]\([^)]*\)|^#.*?$|^    .*?$", re.DOTALL | re.MULTILINE
-)
-MENTION = re.compile(r"\b[Nn]otebook\s+(\d\d)\b")
-MENTIONS = re.compile(r"\b[Nn]otebooks\s+\d\d(?:(?:,|,?\s+(?:and|or|to))\s+\d\d)*\b")
-NEEDS = re.compile(r"^\*\*You need\*\*.*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
-MAP_ROW = re.compile(r"\| (\d\d) ([^|\[\]]+?) \|")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)]*)\)")
 DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
-ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+# a paper's number; code, formulas, links and headings are passed over
+ARXIV = re.compile(rf"{ASIDE.pattern}|arXiv:(\d{{4}}\.\d{{4,5}})", ASIDE.flags)
+THUMBNAIL = (480, 240)
+CARD = """<li><a href="{stem}.html">
+<img src="_static/thumbnails/{number}.png" alt="" width="480" height="240" loading="lazy">
+<small>{part}</small><strong>{number} · {name}</strong><span>{question}</span></a></li>"""
 NOTE = (
-    '\n\n<p class="bal-note">A notebook of the course with its stored outputs. '
-    'To change it, to move everything and to have your exercises checked, <a href="index.html#how-to-start">run it</a>; '
-    'or take <a href="notebooks/{name}.ipynb" download>the file</a>.</p>\n'
+    '\n\n<p class="bal-note">You see this notebook with its stored outputs. '
+    'To change it, to move everything and to have your exercises checked, <a href="{up}index.html#how-to-start">run it</a>, '
+    'or take <a href="{up}notebooks/{name}.ipynb" download>the file</a>.</p>'
 )
 FRAME = """<div class="bal-live">
 <iframe src="{address}" title="Explorer: {title}" loading="lazy"></iframe>
 <p><a href="{address}">This explorer on a page of its own</a></p>
 </div>"""
 LIVE_ONLY = (
-    '<p class="bal-needs-python">This explorer needs Python; its picture is above, and it answers in the notebook.</p>'
+    '<p class="bal-needs-python">This explorer needs Python: its picture is here, and it answers in the notebook.</p>'
 )
+
+
+# --- the front page -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the map: the part it opens or nothing, the notebook's number and name, and its question."""
+    """One line of the README's table: a notebook's number, name and question."""
 
-    part: str
     number: str
     name: str
     question: str
+
+
+def rows_of(readme: str) -> list[Row]:
+    rows = [Row(*found) for found in ROW.findall(readme)]
+    if not rows:
+        raise ValueError("README: expected rows such as | [01 Name](notebooks/…) | Question? |, got none")
+    return rows
 
 
 def section(text: str, heading: str) -> str:
@@ -67,13 +75,6 @@ def section(text: str, heading: str) -> str:
     if found is None:
         raise ValueError(f"text: expected a heading that begins with {heading!r}, got none")
     return found[2].strip()
-
-
-def rows_of(map_text: str) -> list[Row]:
-    rows = [Row(*(word or "" for word in found)) for found in ROW.findall(map_text)]
-    if not rows:
-        raise ValueError("map: expected rows such as | **I** | 01 Name | Question? |, got none")
-    return rows
 
 
 def first_paragraph(readme: str) -> str:
@@ -93,111 +94,115 @@ def start(readme: str) -> str:
     raise ValueError("README: expected a section with `make lab`, got none")
 
 
-def parts_of(rows: list[Row], names: Mapping[str, str]) -> dict[str, list[str]]:
-    """Name of each part -> the stems of its notebooks that are there; a notebook the map has not joins the last part."""
-    named = tomllib.loads((HERE / "parts.toml").read_text(encoding="utf-8"))
-    parts: dict[str, list[str]] = {"Begin": []}
-    part_of = {"00": "Begin"}
-    part = "Begin"
-    for row in rows:
-        part = f"{row.part} · {named[row.part]}" if row.part else part
-        part_of[row.number] = part
-        parts.setdefault(part, [])
-    for number in sorted(names):
-        parts[part_of.get(number, part)].append(names[number])
-    return {part: stems for part, stems in parts.items() if stems}
+def part_of(number: str) -> str:
+    """The name of the part to which a notebook's number belongs."""
+    parts = tomllib.loads((HERE / "parts.toml").read_text(encoding="utf-8"))
+    return list(parts)[bisect_right(list(parts.values()), number) - 1]
 
 
-def toc(rows: list[Row], names: Mapping[str, str]) -> dict:
-    parts = [
-        {"caption": part, "chapters": [{"file": stem} for stem in stems]}
-        for part, stems in parts_of(rows, names).items()
+def cards(rows: list[Row], stems: Mapping[str, str]) -> str:
+    """A card for each notebook that is there; `stems` has the file's name for each number."""
+    items = [
+        CARD.format(
+            stem=stems[row.number],
+            number=row.number,
+            part=part_of(row.number),
+            name=escape(row.name),
+            question=escape(row.question),
+        )
+        for row in rows
+        if row.number in stems
     ]
-    back = {"caption": "To look up", "chapters": [{"file": "notation"}, {"file": "glossary"}]}
-    return {"format": "jb-book", "root": "index", "parts": [*parts, back]}
+    return raw_html("\n".join(['<ul class="bal-cards">', *items, "</ul>"]))
 
 
-def map_table(rows: list[Row], names: Mapping[str, str], first: Row) -> str:
-    """The map with links to the notebooks that are there."""
-    lines = ["| | Notebook | Question |", "|---|---|---|"]
-    for row in (first, *rows):
-        name = f"{row.number} {row.name}"
-        name = f"[{name}]({names[row.number]}.ipynb)" if row.number in names else f"{name} (planned)"
-        lines.append(f"| {f'**{row.part}**' if row.part else ''} | {name} | {row.question} |")
-    return "\n".join(lines)
+def raw_html(html: str) -> str:
+    return f"```{{raw}} html\n{html}\n```"
 
 
-def front_page(readme: str, start_here: str, names: Mapping[str, str], title: str) -> str:
-    """The first page, from the README and the text of notebook 00."""
-    map_text = section(start_here, "A map of the course")
-    question = re.search(r"^# 00 · (.+)$", start_here, re.MULTILINE)[1]
-    hurry = re.search(r"In a hurry\?.*", map_text, re.DOTALL)
+def contents(stems: Mapping[str, str], pages: Collection[str]) -> str:
+    """The table of contents: the notebooks by part, then the pages that are no notebooks."""
+    parts: dict[str, list[str]] = {}
+    for number, stem in stems.items():
+        parts.setdefault(part_of(number), []).append(stem)
+    if pages:
+        parts["To look up"] = sorted(pages)
+    return "\n\n".join(toctree(names, f":caption: {part}") for part, names in parts.items())
+
+
+def toctree(names: Collection[str], *options: str) -> str:
+    return "\n".join(["```{toctree}", ":hidden:", *options, "", *names, "```"])
+
+
+def front_page(readme: str, start_here: str, stems: Mapping[str, str], pages: Collection[str], title: str) -> str:
+    """The first page, from the README and the advice to the hurried in notebook 00."""
+    hurry = re.search(r"In a hurry\?.*?(?=\n\n|\Z)", start_here, re.DOTALL)
     return Template((HERE / "index.md").read_text(encoding="utf-8")).substitute(
         title=title,
         description=first_paragraph(readme),
-        explorer=frame(ON_FRONT_PAGE),
-        map=map_table(rows_of(map_text), names, Row("", "00", "Start here", question)),
-        hurry=hurry[0].partition("\n###")[0].strip() if hurry else "",
+        explorer=raw_html(frame(ON_FRONT_PAGE)),
+        cards=cards(rows_of(readme), stems),
+        hurry=hurry[0] if hurry else "",
         start=start(readme),
+        contents=contents(stems, pages),
     )
 
 
-def notation_page(start_here: str) -> str:
-    return f"# Notation\n\n{section(start_here, 'Notation')}\n"
+def thumbnail(book: NotebookNode) -> Image.Image:
+    """A small picture of the notebook: that of the cell tagged `thumbnail`, else of its first explorer, else its first.
 
-
-def entries(glossary: str) -> dict[str, str]:
-    """Term -> meaning, from running text in which each entry begins with its term in bold."""
-    found = {}
-    for sentence in TERM.split(" ".join(glossary.split())):
-        if colon := re.match(r"\*\*([^*]+)\*\*: (.+)", sentence):
-            found[colon[1]] = colon[2][0].upper() + colon[2][1:].strip()
-        elif terms := re.findall(r"\*\*([^*]+)\*\*", sentence):
-            found[", ".join(terms)] = sentence.strip()
-    if not found:
-        raise ValueError("glossary: expected entries such as **Term**: meaning., got none")
-    return found
-
-
-def glossary_page(start_here: str, prose: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """The glossary of notebook 00, with the notebooks whose prose (by number) has each term."""
-    lines = ["# Glossary", "", "```{glossary}"]
-    found = entries(section(start_here, "Glossary"))
-    for term in sorted(found, key=str.lower):
-        words = "|".join(re.escape(word) for word in term.split(", "))
-        where = [number for number, text in prose.items() if re.search(rf"\b(?:{words})", text, re.IGNORECASE)]
-        links = ", ".join(f"[{number}]({names[number]}.ipynb)" for number in where)
-        lines += [term, f"  {found[term]}", "", f"  In notebooks {links}." if links else "", ""]
-    return "\n".join([*lines, "```", ""])
+    Raises ValueError where the notebook shows no picture at all.
+    """
+    shown = [
+        ("thumbnail" not in cell.metadata.get("tags", []), explorer_of(output) is None, output.data["image/png"])
+        for cell in book.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    if not shown:
+        raise ValueError(f"book: expected a picture for its card in {book.cells[0].source[:40]!r}, got none")
+    png = min(shown, key=lambda one: one[:2])[-1]
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
+    paper = Image.new("RGB", THUMBNAIL, "white")
+    paper.paste(picture, ((THUMBNAIL[0] - picture.width) // 2, (THUMBNAIL[1] - picture.height) // 2))
+    return paper
 
 
 # --- notebooks --------------------------------------------------------------------------------------------------------
 
 
-def published(notebook: NotebookNode, name: str, names: Mapping[str, str]) -> NotebookNode:
-    """The notebook for the site; `names` has the file's stem for each notebook's number."""
+def published(notebook: NotebookNode, name: str, pages: Collection[str], further: Collection[str] = ()) -> NotebookNode:
+    """The notebook for the site.
+
+    `name` is its address without the suffix, `pages` has the file names of all pages, and `further` the addresses of those
+    that stand under this one in the table of contents.
+    """
     book = deepcopy(notebook)
     book.metadata.pop("widgets", None)
     book.cells = [cell for cell in book.cells if TAG not in cell.metadata.get("tags", [])]
+    up = "../" * name.count("/")
     for cell in book.cells:
         if cell.cell_type == "markdown":
-            cell.source = linked(BADGES.sub("", cell.source), names)
+            cell.source = linked(BADGES.sub("", cell.source), pages)
         else:
-            cell.outputs = [shown for output in cell.outputs if (shown := shown_output(output)) is not None]
+            cell.outputs = [shown for output in cell.outputs for shown in shown_outputs(output, up)]
             keep_text(cell)
-    first = book.cells[0]
-    title, _, rest = first.source.partition("\n")
-    first.source = title + NOTE.format(name=name) + rest
+            if "prediction" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("remove-input")
+    book.cells[0].source += NOTE.format(name=name, up=up)
+    if further:
+        book.cells.append(new_markdown_cell(toctree(further)))
     return book
 
 
-def linked(text: str, names: Mapping[str, str]) -> str:
-    """Markdown with links at mentions of notebooks and of papers, and no links to files that the site does not have."""
+def linked(text: str, pages: Collection[str]) -> str:
+    """Markdown with links to papers, and without links to files that are no pages of the site."""
     text = DISPLAY.sub(lambda formula: without_split(formula[0]), text)
-    text = LINK.sub(lambda link: kept_link(link, names), text)
-    text = MAP_ROW.sub(lambda row: f"| {to_notebook(row[1], f'{row[1]} {row[2]}', names)} |", text)
-    text = NEEDS.sub(lambda needs: outside(KEPT, needs[0], lambda prose: numbers_linked(prose, names)), text)
-    return outside(KEPT, text, lambda prose: mentions_linked(prose, names))
+    text = LINK.sub(lambda link: kept_link(link, pages), text)
+    return ARXIV.sub(
+        lambda found: f"[arXiv:{found[1]}](https://arxiv.org/abs/{found[1]})" if found[1] else found[0], text
+    )
 
 
 def without_split(formula: str) -> str:
@@ -205,48 +210,25 @@ def without_split(formula: str) -> str:
     return formula.replace("\\\\", r"\cr ") if r"\tag" in formula else formula
 
 
-def kept_link(link: re.Match, names: Mapping[str, str]) -> str:
+def kept_link(link: re.Match, pages: Collection[str]) -> str:
     target = link[2].partition("#")[0]
-    known = not target or re.match(r"https?:|mailto:", target) or target in {f"{name}.ipynb" for name in names.values()}
+    known = not target or re.match(r"https?:|mailto:", target) or PurePosixPath(target).name in pages
     return link[0] if known else link[1]
-
-
-def mentions_linked(prose: str, names: Mapping[str, str]) -> str:
-    prose = MENTION.sub(lambda found: to_notebook(found[1], found[0], names), prose)
-    prose = MENTIONS.sub(lambda found: numbers_linked(found[0], names), prose)
-    return ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", prose)
-
-
-def numbers_linked(prose: str, names: Mapping[str, str]) -> str:
-    return re.sub(r"\b\d\d\b", lambda number: to_notebook(number[0], number[0], names), prose)
-
-
-def to_notebook(number: str, words: str, names: Mapping[str, str]) -> str:
-    return f"[{words}]({names[number]}.ipynb)" if number in names else words
-
-
-def outside(kept: re.Pattern, text: str, change: Callable[[str], str]) -> str:
-    """`text` with everything changed but what `kept` matches."""
-    parts, end = [], 0
-    for match in kept.finditer(text):
-        parts += [change(text[end : match.start()]), match[0]]
-        end = match.end()
-    return "".join([*parts, change(text[end:])])
 
 
 def explorer_of(output: NotebookNode) -> str | None:
     """The class of the explorer that this output shows."""
-    data = output.get("data", {})
-    found = EXPLORER.match("".join(data.get("text/plain", ""))) if WIDGET in data else None
+    found = EXPLORER.match(output.get("data", {}).get("text/plain", ""))
     return found[1] if found else None
 
 
-def shown_output(output: NotebookNode) -> NotebookNode | None:
-    """The output as the site shows it: an explorer as its page, a progress bar not at all."""
-    if WIDGET not in output.get("data", {}):
-        return output
-    kind = explorer_of(output)
-    return new_output("display_data", data={"text/html": frame(kind)}) if kind else None
+def shown_outputs(output: NotebookNode, up: str = "") -> list[NotebookNode]:
+    """The output as the site shows it: an explorer as its page, or as its picture with a word above it; no widgets."""
+    was_widget = output.get("data", {}).pop(WIDGET, None) is not None
+    if kind := explorer_of(output):
+        page = new_output("display_data", data={"text/html": frame(kind, up)})
+        return [page] if kind in listed() or "image/png" not in output.data else [page, output]
+    return [] if was_widget and set(output.data) == {"text/plain"} else [output]
 
 
 def keep_text(cell: NotebookNode) -> None:
@@ -266,8 +248,8 @@ def listed() -> dict[str, dict]:
     return tomllib.loads((HERE / "explorers.toml").read_text(encoding="utf-8"))
 
 
-def frame(kind: str) -> str:
-    """What stands for the explorer on a page of the site, as HTML."""
+def frame(kind: str, up: str = "") -> str:
+    """What stands for the explorer on a page of the site, as HTML; `up` leads from the page to the site's root."""
     if (told := listed().get(kind)) is None:
         return LIVE_ONLY
-    return FRAME.format(address=f"explorers/{kind}.html", title=escape(told["title"], quote=True))
+    return FRAME.format(address=f"{up}explorers/{kind}.html", title=escape(told["title"], quote=True))

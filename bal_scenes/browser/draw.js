@@ -74,7 +74,10 @@ function drawAxes(context, panel, area, unit) {
   sideways(context, panel.y_label, area.x - (panel.margins[0] - 20) * unit, area, unit);
   font(context, 15, unit, true);
   context.textAlign = "left";
-  context.fillText(panel.title, area.x, area.y - 12 * unit, area.box.x + area.box.w - area.x);
+  // a title that is wider than its axes begins further left; only one that is wider than its panel is squeezed
+  const width = context.measureText(panel.title).width, end = area.box.x + area.box.w - 4;
+  const left = Math.max(area.box.x + 4, Math.min(area.x, end - width));
+  context.fillText(panel.title, left, area.y - 12 * unit, end - left);
 }
 
 function drawSample(context, layer, x, y, w, unit) {
