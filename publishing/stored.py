@@ -10,8 +10,6 @@ import json
 import sys
 from pathlib import Path
 
-from publishing.marks import write
-
 WIDGET = "application/vnd.jupyter.widget-view+json"
 BLANK = " \n"
 
@@ -46,5 +44,7 @@ def fold(cell: dict) -> None:
 
 
 if __name__ == "__main__":
+    from publishing.marks import write  # what only compares notebooks does without the packages that publish them
+
     for name in sys.argv[1:]:
         write(Path(name), stored(json.loads(Path(name).read_text(encoding="utf-8"))))

@@ -32,7 +32,8 @@ HAS_STARTED = (
     "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => /[0-9*]/.test(p.textContent))"
 )
 HAVE_RUN = """() => [...document.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes('Traceback'))
-  || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(p => /[0-9]/.test(p.textContent))"""
+  || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)')]
+    .every(p => /[0-9]/.test(p.textContent))"""
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
