@@ -9,18 +9,46 @@ CHAPTER = ("00", "the loop, the score, and how to compare")
 
 prediction_1 = Exercise(
     name="start_here.prediction_1",
-    title="Which image would you buy?",
-    answer="B",
-    explanation="On B the networks contradict each other most: whatever the label, most of them have to change their mind.",
+    title="Which label would you buy?",
+    answer="Q",
+    question="Averaged over its twenty networks, each picture comes out at fifty-fifty. You may buy one label. "
+    "Which one changes the committee more?",
+    choices={"P": "the label of P", "Q": "the label of Q", "same": "it makes no difference"},
+    explanation="Every network that looks at Q is sure, and ten of them are wrong: the label proves which ten. "
+    "On P each network expects a coin toss, and whatever comes is what it expected.",
     hints=(
-        "Ask of each image: after I see its label, how many of the twenty networks must change their mind?",
-        "On A none must. On C the networks are less sure, one by one, and fewer of them contradict each other.",
+        "Suppose the label comes out as cat. How many of the twenty networks have to change their mind?",
+        "Read the rows and not the average: is any single network surprised?",
     ),
     mistakes=(
-        Mistake("A", "All twenty networks agree on A, so its label would tell them what they already believe."),
         Mistake(
-            "C", "On C more of the doubt is inside each network. A label there settles a toss-up and teaches less."
+            "P",
+            "The networks are most hesitant on P, one by one. But each of them foresaw a coin toss, "
+            "so no outcome can prove any of them wrong.",
         ),
+        Mistake(
+            "same",
+            "The averages are the same, and a score of the average cannot tell P from Q. "
+            "Look one step earlier, at the single networks.",
+        ),
+    ),
+)
+
+prediction_2 = Exercise(
+    name="start_here.prediction_2",
+    title="What chance needs",
+    answer=180,
+    tolerance=0.12,
+    question="With images chosen by BatchBALD the network reaches an accuracy of 90 % with 110 labels (median of six runs). "
+    "With how many does it get there if they are drawn at random? Twenty either way counts as right.",
+    explanation="It needs 180 at random: chance spends most labels on images that the network has right already.",
+    hints=(
+        "More than 110, or there would be no course.",
+        "The first labels teach much, however they are chosen; the later ones do not. It is less than twice as many.",
+    ),
+    mistakes=(
+        Mistake(110, "Then choosing would gain nothing. Random does worse."),
+        Mistake(1000, "Choosing helps, but not tenfold: a random image teaches something too."),
     ),
 )
 
@@ -111,44 +139,36 @@ exercise_2 = Exercise(
 )
 
 
-def bald(probs):
-    after = torch.special.entr(probs.mean(dim=0)).sum()
-    before = torch.special.entr(probs).sum(dim=-1).mean()
-    return after - before
-
-
 exercise_3 = Exercise(
     name="start_here.exercise_3",
-    title="BALD by hand",
-    answer=bald,
-    explanation="Entropy after averaging, minus the average of the entropies: what the networks do not agree on.",
-    hints=(
-        "`torch.special.entr(p)` is -p log p, and 0 where p is 0. Sum it over the classes.",
-        "Average over the networks first, then take the entropy: all the doubt. Then the other way round: the noise.",
-        "All doubt minus noise.",
+    title="Four committees",
+    answer="QSRP",
+    explanation=(
+        "BALD is 0.69 nats for Q, 0.56 for S, 0.37 for R and 0 for P. Q and S hold no doubt inside their networks, "
+        "so all of it can be settled; S is less divided. R is divided as evenly as Q, but each network keeps some doubt."
     ),
-    cases=(
-        (torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.5, 0.5]]),),
-        (torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),),
-        (torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5]]),),
+    hints=(
+        "Take the networks of each committee one by one. In which committees does no network hesitate at all?",
+        "Where no network hesitates, BALD is the entropy of the average: of 1/2 for Q, of 3/4 for S.",
+        "For R take 0.33, the entropy of 0.9 and 0.1, off 0.69.",
     ),
     mistakes=(
-        Mistake(lambda probs: -bald(probs), "The sign is turned: noise minus all doubt is never positive."),
         Mistake(
-            lambda probs: torch.special.entr(probs.mean(dim=0)).sum(), "This is all the doubt. Take off the noise."
+            "PRSQ",
+            "Turned round: the first letter is the label to buy first, and P's label teaches nothing.",
         ),
         Mistake(
-            lambda probs: torch.special.entr(probs).sum(dim=-1).mean(),
-            "This is the noise. It has to be taken off all the doubt.",
+            "QRSP",
+            "R averages to one half and S to three quarters, so there is more doubt about R. "
+            "But a part of it sits inside R's networks, and a label leaves it there.",
         ),
         Mistake(
-            lambda probs: bald(probs) / np.log(2),
-            "These are bits: your logarithm has base 2. The course counts in nats.",
+            "PQRS",
+            "That is how entropy orders them (three of them tie). It cannot see who hesitates and who disagrees.",
         ),
-        Mistake(
-            lambda probs: torch.special.entr(probs.mean(dim=0)).sum() - torch.special.entr(probs).sum(),
-            "You sum the networks' entropies. Average them: divide by their number.",
-        ),
+        Mistake("SQRP", "Half against half disagree more than three against one: more minds are changed on average."),
+        Mistake("PRQS", "That is the noise, from large to small. A label teaches what is left when it is taken off."),
+        Mistake("QSPR", "The networks of P agree with each other entirely, so a label settles nothing between them."),
     ),
 )
 

@@ -21,6 +21,7 @@ def grids(
     """
     for ax, probs_K_C, name in zip(axes_N, np.asarray(probs_N_K_C), names, strict=True):
         image = ax.imshow(probs_K_C, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        ax.hlines(np.arange(1, len(probs_K_C)) - 0.5, *ax.get_xlim(), color="white", linewidth=0.8)
         ticks = range(probs_K_C.shape[1])
         ax.set(title=name, xlabel="class", xticks=ticks, xticklabels=classes or ticks, yticks=[])
     axes_N[0].set_ylabel("a row a network")
