@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bal_utils.plotting import CLASS_MARKERS, PALETTE
+from bal_utils import plotting
+from bal_utils.plotting import CLASS_MARKERS, PALETTE, Look
 
 Layer = dict[str, Any]
 
@@ -27,6 +28,7 @@ SHAPES = {  # name -> Matplotlib's marker
 }
 CLASS_SHAPES = tuple(next(name for name, code in SHAPES.items() if code == marker) for marker in CLASS_MARKERS)
 DASHES = ("solid", "dashed", "dotted")
+DASH_OF = dict(zip(plotting.DASHES, ("solid", "dashed", "dashed", "dotted", "dashed", "dotted"), strict=True))
 HATCHES = ("", "/", "\\", "x", ".")
 COLOURS = tuple(PALETTE[name] for name in ("blue", "orange", "green", "vermillion", "purple", "sky"))
 
@@ -37,6 +39,16 @@ def colour_code(colour: str) -> str:
     if not (code.startswith("#") and len(code) == 7):
         raise ValueError(f"colour: expected one of {', '.join(PALETTE)} or a code such as '#0072B2', got {colour!r}")
     return code
+
+
+def line_style(look: Look) -> dict[str, str]:
+    """Keywords of `line` for a strategy or a posterior of `plotting.LOOKS`: its colour and dash."""
+    return {"colour": look.colour, "dash": DASH_OF[look.dash]}
+
+
+def mark_style(look: Look) -> dict[str, str]:
+    """Keywords of `points` for a strategy or a posterior of `plotting.LOOKS`: its colour and its shape."""
+    return {"colour": look.colour, "shape": next(name for name, marker in SHAPES.items() if marker == look.marker)}
 
 
 def numbers(name: str, values: Any, dims: int, dtype: type = np.float32) -> np.ndarray:

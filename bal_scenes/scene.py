@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from bal_scenes.charts import bar_axis, bars, class_points
-from bal_scenes.layers import Layer, band, images, line, one_of, points, rects, text
+from bal_scenes.layers import Layer, band, images, line, line_style, mark_style, one_of, points, rects, text
 from bal_scenes.maps import contour, grid, heat
 from bal_scenes.ticks import Ticks, tick_labels
 from bal_utils.plotting import MINIMUM_ALT_WORDS
 
 __all__ = [
     "Layer", "Panel", "Scene", "band", "bar_axis", "bars", "class_points", "contour", "grid", "heat", "images", "line",
-    "panel", "points", "rects", "scene", "text", "tick_labels",
+    "line_style", "mark_style", "panel", "points", "rects", "scene", "text", "tick_labels",
 ]  # fmt: skip
 
 Panel = dict[str, Any]

@@ -106,13 +106,13 @@ POSTERIORS = {
     "anchored_ensemble": _look("Anchored ensemble", "sky", 5, "v"),
     "mean_field": _look("Mean field", "purple", 3, "^"),
     "bayes_by_backprop": _look("Bayes by Backprop", "purple", 4, "P"),
-    "laplace": _look("Laplace", "green", 3, "D"),
-    "laplace_last": _look("Laplace, last layer", "green", 5, "o"),
+    "laplace": _look("Laplace", "green", 3, "s"),
+    "laplace_last": _look("Laplace, last layer", "green", 5, "D"),
     "laplace_all": _look("Laplace, all weights", "green", 4, "^"),
     "swag": _look("SWAG", "green", 2, "v"),
     "gaussian_process": _look("Gaussian process", "black", 1, "D"),
     "sghmc": _look("SGHMC", "black", 2, "o"),
-    "nuts": _look("NUTS", "black", 0, "s"),
+    "nuts": _look("NUTS", "black", 0, "v"),
 }
 LOOKS = {
     **STRATEGIES,

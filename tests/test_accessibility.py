@@ -16,7 +16,7 @@ from every_explorer import explorer_kinds, made
 from figure_audit import GRAPHICS, VISION, WORDS, contrast, difference, faults, outline, over, seen
 from matplotlib.figure import Figure
 
-from bal_scenes import static
+from bal_scenes import layers, static
 from bal_utils import plotting
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE
 
@@ -106,9 +106,10 @@ def test_strategies_and_posteriors_are_told_apart_without_colour(kind):
         ("deterministic", "mc_dropout", "ensemble", "bayes_by_backprop", "laplace_last", "nuts"),
     ],
 )
-def test_those_of_one_race_differ_in_colour_and_in_dash(names):
+def test_those_of_one_race_differ_in_colour_in_dash_and_in_marker(names):
     looks = [plotting.LOOKS[name] for name in names]
-    assert len({look.colour for look in looks}) == len({str(look.dash) for look in looks}) == len(names)
+    for part in ("colour", "dash", "marker"):
+        assert len({str(getattr(look, part)) for look in looks}) == len(names), part
 
 
 @pytest.mark.parametrize("colour", [*PALETTE.values()])
@@ -209,6 +210,35 @@ def test_words_with_an_outline_are_held_against_it():
 @pytest.mark.parametrize("name", explorer_kinds())
 def test_the_picture_of_an_explorer_is_for_all_eyes(name):
     assert faults(made(name).picture()) == []
+
+
+def layers_of_strategies(scene):
+    """Each layer of a scene whose legend names a strategy or posterior, with its key."""
+    layers = [layer for panel in scene["panels"] for layer in panel["layers"]]
+    return [(key, layer) for layer in layers if (key := plotting.key_of(layer.get("label", ""))) is not None]
+
+
+@pytest.mark.parametrize("name", explorer_kinds())
+def test_strategies_and_posteriors_have_their_colours_in_explorers(name):
+    for key, layer in layers_of_strategies(made(name).scene):
+        assert layer["colour"] == plotting.COLOURS[key], (key, layer["label"])
+
+
+def test_explorers_name_strategies_in_their_legends():
+    """Otherwise the test above holds for nothing."""
+    found = {
+        name: {key for key, _ in layers_of_strategies(made(name).scene)}
+        for name in ("BestTen", "LabelRace", "TwoMoons")
+    }
+    assert found == {"BestTen": {"bald", "batchbald"}, "LabelRace": {"you"}, "TwoMoons": {"bald", "random"}}
+
+
+@pytest.mark.parametrize("key", plotting.LOOKS)
+def test_the_canvas_can_draw_every_look(key):
+    look = plotting.LOOKS[key]
+    line, mark = layers.line_style(look), layers.mark_style(look)
+    assert line["colour"] == mark["colour"] == look.colour and line["dash"] in layers.DASHES
+    assert layers.SHAPES[mark["shape"]] == look.marker
 
 
 @pytest.mark.parametrize("name", explorer_kinds())

@@ -8,6 +8,18 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from bal_course import comparison
+from bal_course.figures import (
+    batches,
+    bayesian_networks,
+    classification,
+    ensembles,
+    mc_dropout,
+    practice,
+    regression,
+    replication,
+    strategies,
+)
+from bal_course.figures import comparison as comparison_figures
 from bal_utils import active_learning, plotting
 from bal_utils.acquisition import ACQUISITIONS
 
@@ -99,6 +111,45 @@ def test_looks_of_series_are_their_own_and_the_rest_take_what_is_left():
 def test_looks_of_many_series_differ_though_colours_return():
     looks = plotting.looks_of(f"number {n}" for n in range(36))
     assert len({(look.dash, look.marker) for look in looks.values()}) == 36
+
+
+SEEDS_S, LABELS_R = np.ones(1), [20, 30, 40, 50]
+RUN = {"config": {"seed": 0}, "rounds": [{"labels": n, "accuracy": 0.5, "nll": 1.0} for n in LABELS_R]}
+
+
+def drawn(names):
+    """Figures of series with these names: the axes of each, and which of their artists are the series."""
+    each = dict.fromkeys
+    yield practice.races(new(), LABELS_R, each(names, np.ones((3, 4)))), "lines"
+    yield practice.hours(new(), LABELS_R, each(names, LABELS_R), 1), "lines"
+    yield replication.curves_with_quartiles(new(), {name: [RUN] for name in names}), "lines"
+    yield strategies.lines_by_name(new(), LABELS_R, each(names, LABELS_R)), "lines"
+    yield strategies.shares(new(), each(names, SEEDS_S), reference=1, note="pool"), "patches"
+    yield batches.growth(new(), each(names, np.arange(4)), {}), "lines"
+    yield batches.costs(new(), LABELS_R, each(names, LABELS_R), unit="seconds"), "lines"
+    yield bayesian_networks.spreads(new(), LABELS_R, each(names, LABELS_R), reference=""), "lines"
+    yield classification.reliability(new(), each(names, (LABELS_R, LABELS_R))), "lines"
+    yield comparison_figures.price(new(), each(names, 1), each(names, SEEDS_S)), "lines"
+    yield ensembles.rows_of_seeds(new(), each(names, SEEDS_S)), "collections"
+    yield mc_dropout.paired(new(), each(names, SEEDS_S)), "collections"
+    yield regression.named_curves(new(), LABELS_R, each(names, LABELS_R)), "lines"
+
+
+def new():
+    return plt.figure().subplots()
+
+
+@pytest.mark.parametrize(
+    "names", [("BALD", "Margin", "BatchBALD"), ("MC-dropout", "Deep ensemble", "Laplace, last layer")]
+)
+def test_figures_take_the_colours_of_strategies_and_posteriors_from_the_registry(names):
+    wanted = {plotting.look_of(name).colour for name in names}
+    others = {plotting.PALETTE["black"], plotting.PALETTE["grey"]}  # of means, limits and thresholds
+    for ax, kind in drawn(names):
+        colours = [
+            one.get_color() if kind == "lines" else np.ravel(one.get_facecolor())[:3] for one in getattr(ax, kind)
+        ]
+        assert {to_hex(colour).upper() for colour in colours} - others == wanted
 
 
 # Labels at the ends of lines

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from bal_course.label_store import Answer, DamagedLabels, FileHasChanged, default_folder, open_labels
 from bal_scenes.base import Button, Event, Explorer, Scene, Toggle, stage
 from bal_scenes.charts import shortened
-from bal_scenes.scene import Panel, band, bar_axis, bars, images, line, panel, points, rects, scene, text
+from bal_scenes.scene import Panel, band, bar_axis, bars, images, line, line_style, panel, points, rects, scene, text
 from bal_utils.acquisition import bald_scores
 from bal_utils.data import ImageData, balanced_start, load_images, standardise
 from bal_utils.models import MLP
+from bal_utils.plotting import look_of
 from bal_utils.posteriors.mc_dropout import sample_log_probs
 from bal_utils.runtime import stream, stream_seed
 from bal_utils.theory import metrics
@@ -285,15 +286,17 @@ class BeTheOracle(Explorer):
     def _curve(self, state: OracleState, asked: Round, box: tuple[float, ...]) -> Panel:
         accuracies = [answer[2] for answer in state.answers] + [asked.accuracy]
         given = np.cumsum([0, *[answer[1] is not None for answer in state.answers]])
-        layers, most = [], max(10, int(given[-1]))
+        layers, most, bald, random = [], max(10, int(given[-1])), look_of("bald"), look_of("random")
         if state.compared:
             counts_M, random_R_M = random_curves(self.data, int(given[-1]))
-            layers.append(band(counts_M, random_R_M.min(0), random_R_M.max(0), colour="grey", label="random, 3 runs"))
-            layers.append(line(counts_M, random_R_M.mean(0), colour="grey", dash="dashed"))
+            layers.append(
+                band(counts_M, random_R_M.min(0), random_R_M.max(0), colour=random.colour, label="random, 3 runs")
+            )
+            layers.append(line(counts_M, random_R_M.mean(0), **line_style(random)))
             accuracies = [*accuracies, *random_R_M.ravel()]
         own = accuracies[: len(given)]
-        layers.append(line(given, own, width=3, label="BALD asks, you answer"))
-        layers.append(points(given[-1:], own[-1:], size=14, labels=[f"{own[-1]:.2f}"]))
+        layers.append(line(given, own, width=3, label="BALD asks, you answer", **line_style(bald)))
+        layers.append(points(given[-1:], own[-1:], size=14, colour=bald.colour, labels=[f"{own[-1]:.2f}"]))
         low = np.floor(10 * min(accuracies) - 0.5) / 10
         room = 1.25 if state.committee else 1.12  # for the number at the end of the curve
         return panel(*layers, x=(-0.5, room * most), y=(max(low, 0), 1), box=box, title="What your labels are worth",

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from bal_scenes.base import Event, Explorer, IntSlider, Scene, stage
-from bal_scenes.scene import Layer, Panel, images, line, panel, points, rects, scene, text
+from bal_scenes.scene import Layer, Panel, images, line, line_style, mark_style, panel, points, rects, scene, text
 from bal_utils.acquisition import bald_scores
 from bal_utils.batchbald import Configurations
 from bal_utils.data import balanced_start, load_images, standardise
 from bal_utils.models import MLP
+from bal_utils.plotting import for_words, look_of
 from bal_utils.posteriors.mc_dropout import sample_log_probs
 from bal_utils.runtime import stream
 from bal_utils.training.fit import FitConfig, fit, initialised
@@ -21,7 +22,7 @@ from bal_utils.training.fit import FitConfig, fit, initialised
 IMAGES, COLUMNS, MOST, MOST_COPIES, MOST_SAMPLES = 20, 4, 10, 4, 100
 KEPT = 400  # configurations: those of two picks are all kept; with more picks the information is off by some 0.02 nats
 TRAINING = FitConfig(learning_rate=3e-3, epoch_samples=512, max_epochs=6)
-STYLES = {"BALD": {"shape": "circle", "colour": "vermillion"}, "BatchBALD": {"shape": "square", "colour": "blue"}}
+BADGES = {"BALD": "circle", "BatchBALD": "square"}
 NEARLY = 0.1  # nats; with less than this left below log K, a batch has told nearly all it can
 
 
@@ -161,7 +162,7 @@ def _picture(state: BestTenState, name: str, batch: Batch, left: float) -> Panel
         rects(*cards, colour="#ffffff", ids=range(offset, offset + IMAGES), names=names),
         images(pool()[0], x=x_N, y=y_N - 0.14, width=0.6, height=0.6),
         *_frame(state.asked),
-        *_marks(batch, **STYLES[name]),
+        *_marks(batch, name),
     ]
     title = f"{name}: {batch.images_in_words}"
     edges = {"x": (0, COLUMNS), "y": (IMAGES // COLUMNS, 0), "x_ticks": (), "y_ticks": ()}
@@ -177,9 +178,10 @@ def _frame(asked: int) -> list[Layer]:
     return [line(x_N[asked] + corners[0], y_N[asked] + corners[1], colour="black", width=2.5, dash="dashed")]
 
 
-def _marks(batch: Batch, *, shape: str, colour: str) -> list[Layer]:
+def _marks(batch: Batch, name: str) -> list[Layer]:
     """The ranks of the picks, side by side below their image."""
     x_N, y_N = _places()
+    shape, colour = BADGES[name], for_words(look_of(name).colour)
     layers, seen = [], {}
     for rank, place in enumerate(batch.picks, start=1):
         again = seen.get(place, 0)
@@ -203,8 +205,8 @@ def _information(state: BestTenState, found: dict[str, Batch]) -> Panel:
         line(at, sums, colour="grey", dash="dotted", width=2.5, label="sum of BALD's scores"),
     ]
     for name, batch in found.items():
-        layers.append(line(at, batch.growth, colour=STYLES[name]["colour"]))
-        layers.append(points(at[1:], batch.growth[1:], size=10, label=name, **STYLES[name]))
+        layers.append(line(at, batch.growth, **line_style(look_of(name))))
+        layers.append(points(at[1:], batch.growth[1:], size=13, label=name, **mark_style(look_of(name))))
     words = {
         "title": "What the labels tell together",
         "x_label": "labels in the batch",

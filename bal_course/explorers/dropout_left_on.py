@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from numpy import ndarray
 
 from bal_scenes.base import Explorer, IntSlider, Scene, Slider, Toggle, stage
-from bal_scenes.scene import Panel, band, line, panel, points, rects, scene, text
+from bal_scenes.scene import Panel, band, line, line_style, panel, points, rects, scene, text
 from bal_utils.data import sine_with_gap
 from bal_utils.models import MLP
+from bal_utils.plotting import look_of
 from bal_utils.posteriors.mc_dropout import sample_outputs
 from bal_utils.training.fit import FitConfig, fit, initialised
 
@@ -122,7 +123,9 @@ class DropoutLeftOn(Explorer):
         if state.reference:
             process_G, doubt_G = process(state.gap)
             edges = np.stack([process_G - 2 * doubt_G, process_G + 2 * doubt_G])
-            layers.append(line(PLACES_G, edges, colour="vermillion", dash="dashed", label="±2 sd, Gaussian process"))
+            layers.append(
+                line(PLACES_G, edges, **line_style(look_of("gaussian_process")), label="±2 sd, Gaussian process")
+            )
         labels = {"x_label": "input x", "y_label": "target y", "title": "Mean and band"}
         return panel(*layers, *self._data(state), **PLANE, box=(0.5, 0, 0.5, 1), legend="top left", **labels)
 

@@ -8,11 +8,12 @@ import numpy as np
 from bal_scenes.base import Button, Event, Explorer, Scene
 from bal_scenes.layers import numbers, same_length
 from bal_scenes.scene import Layer, Panel, bar_axis, bars, images, line, panel, points, rects, scene, text
+from bal_utils.plotting import COLOURS
 
 COLUMNS = 5
 CARD, IMAGE = 0.92, 0.62  # sides, in a cell of side 1
-YOURS = {"colour": "blue", "width": 4}
-ASKED = {"shape": "circle", "size": 25, "colour": "vermillion"}
+YOURS = {"colour": COLOURS["you"], "width": 4}
+ASKED = {"shape": "circle", "size": 25, "colour": COLOURS["bald"]}
 BADGE = {"colour": "#ffffff", "bold": True, "halo": False}
 SQUARE_2_5 = np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]]) / 2
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -138,8 +139,9 @@ class GuessTheQuery(Explorer):
 
     def _totals(self, state: GuessState) -> Panel:
         sums = self._sums(state.chosen)
+        colours = [COLOURS[name] for name in ("bald", "you", "random")]
         axes = bar_axis(["BALD", "you", "random"]) | {"x": (0, 1.3 * max(*sums, 1e-9)), "x_label": "information (nats)"}
-        layers = bars(np.diag(sums), segments=[""] * 3, colours=["vermillion", "blue", "grey"], totals="{:.2f}")
+        layers = bars(np.diag(sums), segments=[""] * 3, colours=colours, totals="{:.2f}")
         return panel(*layers, **axes, box=(0.62, 0, 0.38, 0.7), title=f"In {_number_word(self.picks)} labels")
 
     def _key(self) -> Panel:

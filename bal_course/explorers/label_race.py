@@ -8,12 +8,11 @@ import numpy as np
 from bal_course.explorers import moons
 from bal_course.explorers.moons import NUM_POOL, PLANE, Setting, score_map, term_maps
 from bal_scenes.base import Button, Event, Explorer, IntSlider, Scene, Slider, stage
-from bal_scenes.scene import Panel, class_points, contour, heat, line, panel, points, scene
+from bal_scenes.scene import Panel, class_points, contour, heat, line, line_style, mark_style, panel, points, scene
+from bal_utils.plotting import look_of
 
 START, BUDGET, ROUND = 4, 12, 3  # labels at first; labels to choose; labels a strategy takes at once
 RIVALS = {"margin": "margin", "bald": "BALD"}
-SHAPES = {"you": "star", "random": "circle", "margin": "square", "BALD": "triangle"}
-COLOURS = {"you": "vermillion", "random": "grey", "margin": "orange", "BALD": "blue"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +124,9 @@ class LabelRace(Explorer):
         curves = {**curves, "you": own_curve(state)}
         layers = []
         for name, values in curves.items():
-            at, style = START + ROUND * np.arange(len(values)), {"colour": COLOURS[name]}
-            layers += [line(at, values, width=3 if name == "you" else 2, **style)]
-            layers += [points(at, values, shape=SHAPES[name], size=14 if name == "you" else 10, label=name, **style)]
+            at, look, yours = START + ROUND * np.arange(len(values)), look_of(name), name == "you"
+            layers += [line(at, values, width=3 if yours else 2, **line_style(look))]
+            layers += [points(at, values, size=14 if yours else 10, label=name, **mark_style(look))]
         lowest = min(0.7, min(values.min() for values in curves.values()) - 0.02)
         return panel(*layers, x=(START - 1, START + BUDGET + 1), y=(lowest, 1.0), box=(0.58, 0, 0.42, 1),
                      x_label="labels", y_label="accuracy", legend="bottom right", title="What labels are worth")  # fmt: skip

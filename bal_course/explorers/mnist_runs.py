@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, stage
-from bal_scenes.scene import Layer, Panel, images, line, panel, points, scene, text
+from bal_scenes.scene import Layer, Panel, images, line, line_style, mark_style, panel, points, scene, text
 from bal_utils.acquisition import find_strategy
 from bal_utils.data import ImageData, load_images
 from bal_utils.data.images import fewer_images
+from bal_utils.plotting import looks_of
 from bal_utils.sweep.replication import Group, curve_of, load_groups
 
 FEW = 20  # up to this many images, each stands over its label
-STYLES = ({"colour": "blue", "shape": "circle"}, {"colour": "vermillion", "shape": "triangle"})
-LINES = ({"colour": "blue"}, {"colour": "vermillion", "dash": "dashed"})
 NOTHING = "nothing"
 
 
@@ -154,8 +153,8 @@ class MnistRuns(Explorer):
 
     def _curves(self, state: MnistRunsState, box: Any) -> Panel:
         layers, lowest, most = [], 1.0, 0.0
-        for title, style, drawn in zip(self._shown(state), STYLES, LINES, strict=False):
-            run, number = self._found(title, state)
+        for title, look in looks_of(self._shown(state)).items():
+            (run, number), drawn, style = self._found(title, state), line_style(look), mark_style(look)
             labels_R, accuracy_R = curve_of(run)
             lowest, most = min(lowest, accuracy_R.min()), max(most, labels_R[-1])
             layers += [line(labels_R, accuracy_R, width=1.5, **drawn)]

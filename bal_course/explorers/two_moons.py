@@ -33,10 +33,13 @@ from bal_scenes.scene import (
     contour,
     heat,
     line,
+    line_style,
+    mark_style,
     panel,
     points,
     scene,
 )
+from bal_utils.plotting import look_of
 
 Place = tuple[float, float]
 MapContents = tuple[str, Layer, tuple[int, ...]]  # title, heat map, the points that are asked for
@@ -309,15 +312,18 @@ class TwoMoons(Explorer):
         begin = labelled(state, 0)
         ahead = max(GOAL, counts[-1]) - len(begin)
         further = tuple(sorted({round(ahead * share) for share in (0, 0.25, 0.5, 0.75, 1)}))
-        layers = []
+        layers, random, own = [], look_of("random"), look_of(state.strategy)
         if begin and ahead > 0:
             worths_R_M = moons.random_band(state.noise, state.seed, begin, further)
             at = np.array(further) + len(begin)
             layers += [
-                band(at, worths_R_M.min(axis=0), worths_R_M.max(axis=0), colour="grey", label="random, five runs"),
-                line(at, worths_R_M.mean(axis=0), colour="grey", dash="dashed"),
+                band(
+                    at, worths_R_M.min(axis=0), worths_R_M.max(axis=0), colour=random.colour, label="random, five runs"
+                ),
+                line(at, worths_R_M.mean(axis=0), **line_style(random)),
             ]
-        layers += [line(counts, values, width=3), points(counts, values, size=8, label="this run")]
+        layers += [line(counts, values, width=3, colour=own.colour)]
+        layers += [points(counts, values, size=8, label=f"{TITLES[state.strategy]}, this run", **mark_style(own))]
         lowest = min(0.7, min(values) - 0.02)
         x = (min(counts) - 1, max(GOAL, counts[-1]) + 1)
         if box == LOW[1]:

@@ -83,7 +83,7 @@ def paired(ax: Axes, differences: Mapping[str, ndarray]) -> Axes:
     looks = looks_of(differences)
     for row, (name, difference_S) in enumerate(differences.items()):
         heights_S = row + 0.22 * np.linspace(-1, 1, len(difference_S))
-        ax.scatter(difference_S, heights_S, s=22, alpha=0.6, linewidth=0, zorder=2, **looks[name].mark)
+        ax.scatter(difference_S, heights_S, s=22, zorder=2, marker=looks[name].marker, **shade(looks[name].colour, 0.4))
         error = 2 * np.std(difference_S, ddof=1) / np.sqrt(len(difference_S)) if has_interval(difference_S) else None
         ax.errorbar(
             np.mean(difference_S), row, xerr=error, fmt="D", color=PALETTE["black"], capsize=5, markersize=7, zorder=3

@@ -207,3 +207,42 @@ def seconds(ax: Axes, parts: Mapping[str, Mapping[str, float]]) -> Axes:
     ax.set(yticks=range(len(parts)), yticklabels=list(parts), ylim=(len(parts) - 0.5, -0.5), xlabel="seconds a round")
     ax.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     return ax
+
+
+def theirs_and_ours(
+    ax: Axes,
+    name: str,
+    published: Mapping[str, Mapping[int, float]],
+    ours: Sequence[Mapping[int, float]],
+) -> Axes:
+    """Published runs (thin, black), their mean (key "mean", black) and our runs in the colour of the strategy `name`.
+
+    A curve maps the labels in the training set to the accuracy.
+    """
+    look, black = looks_of([name])[name], PALETTE["black"]
+    for run, curve in published.items():
+        style = {"linewidth": 2} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
+        ax.plot(list(curve), list(curve.values()), color=black, label="published" if run == "mean" else None, **style)
+    for number, curve in enumerate(ours):
+        colour = PALETTE["vermillion"] if look.colour == black else look.colour
+        ax.plot(list(curve), list(curve.values()), color=colour, linewidth=1.5, label=None if number else "ours")
+    ax.axhline(0.9, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
+    ax.axhline(0.95, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
+    ax.set(title=name, xlabel="labelled images", ylim=(0.7, 1), xlim=(80, 1000))
+    ax.legend(loc="lower right")
+    return ax
+
+
+def errors(ax: Axes, groups: Mapping[str, Sequence[dict]]) -> Axes:
+    """The test error in per cent on a log axis against labels, a line a group: the mean over its seeds, a dot a run."""
+    for name, look in looks_of(groups).items():
+        labels_R, accuracy_S_R = stack_runs(groups[name], "accuracy")
+        error_S_R = 100 * (1 - accuracy_S_R)
+        words = f"{name} ({seeds_in_words(groups[name])})"
+        ax.plot(labels_R, np.nanmean(error_S_R, axis=0), label=words, **look.line)
+        ax.plot(labels_R, error_S_R.T, ".", color=look.colour, markersize=5)
+    ax.set(yscale="log", xlabel="labelled images", ylabel="test error (%)")
+    ax.set_yticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
+    ax.minorticks_off()
+    ax.legend(loc="lower left")
+    return ax
