@@ -7,8 +7,11 @@ blocks by number, sentences by a number after a dot, and begins another slide at
 
 import re
 
-MOST_WORDS = 85  # on one slide, about eight lines that can be read from the last row
+MOST_WORDS = 45  # on one slide; more is read out, not read
 FOR_THE_READER = ("    ", "**You need", "**Needs", "**Run time", "No earlier notebook")
+FOR_THE_PAGE = re.compile(
+    r"<!-- (hosted|way|next) -->.*?<!-- /\1 -->", re.DOTALL
+)  # badges, and links between notebooks
 ON_PAPER = re.compile(r"\b([Tt]he|[Tt]his|[Nn]ext|[Ff]ollowing) (next )?cell\b|run (it|the cell)|First the picture")
 ITEM = re.compile(r"(?:[-*]|\d+\.) +")
 ITEMS = re.compile(r"\n(?=(?:[-*]|\d+\.) )")
@@ -20,7 +23,7 @@ NUMBER = re.compile(r"(\d+)(?:-(\d+))?(?:\.(\d+)(?:-(\d+))?)?")
 def blocks_of(source: str) -> list[str]:
     """The blocks of a Markdown cell; fenced code and displayed formulas stay whole."""
     blocks, inside = [[]], False
-    for line in re.sub(r"<!-- hosted -->.*?<!-- /hosted -->", "", source, flags=re.DOTALL).strip().splitlines():
+    for line in FOR_THE_PAGE.sub("", source).strip().splitlines():
         if line.startswith("#") and not inside:
             blocks += [[line], []]
             continue

@@ -1,21 +1,29 @@
 """A notebook and its marks to the cells of a deck, which nbconvert's slides exporter turns into reveal.js.
 
-The marks are those of marks.py. What a slide leaves out of a cell's text goes into that slide's speaker notes, so that nothing
-is lost between the notebook and the lecture.
+The marks are those of marks.py. A figure, an explorer or a prediction has a slide of its own under a headline; text on other
+slides is short. What a slide leaves out goes into its speaker notes, so that nothing is lost between notebook and lecture.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
-from publishing.blocks import MOST_WORDS, blocks_of, condensed, level, show, words
+from publishing.blocks import MOST_WORDS, blocks_of, condensed, fitted, level, sentences_of, show, words
 from publishing.marks import is_table
+from publishing.site_pages import explorer_of
 
 LEFT_OUT = re.compile(r"^#+ References", re.MULTILINE)
 EXERCISE = re.compile(r"#+ Exercise")
-MOST_WORDS_BESIDE = 60  # below a picture
+NO_SENTENCE = re.compile(r"#|[-*|>`] |\||\$\$|\d+\. |\*\*Predict")
+MOST_WORDS_OF_HEADLINE = 20
 HIDE_INPUT = "hide-input-on-slide"
+CHECKED = "✓"
+PREDICTION = 'class="bal-prediction"'
+CHOICE = re.compile(r"<details[^>]*><summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
+LIVE = '<iframe class="live" data-src="explorers/{kind}.html" title="Explorer: {title}"></iframe>'
 
 
 @dataclass
@@ -23,6 +31,7 @@ class Slide:
     """One screen: what it shows, whether it goes right or down from the last one, and what the speaker reads."""
 
     direction: str
+    whole: bool = False  # it shows one thing, and text that follows is for the speaker
     cells: list = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     prose: list[str] = field(default_factory=list)
@@ -36,12 +45,17 @@ def tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def deck(notebook):
-    """A notebook that holds the deck's cells only, marked as the slides exporter reads them."""
+def deck(notebook, pages: Mapping[str, str] | None = None):
+    """A notebook that holds the deck's cells only, marked as the slides exporter reads them.
+
+    `pages` has the title of each explorer that lives on a page `explorers/KIND.html` beside the deck; others are pictures.
+    """
     slides, section = [Slide("slide")], ""
-    for cell in notebook.cells:
+    for cell, after in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
         if cell.cell_type == "markdown":
             section = add_text(slides, cell, section)
+        elif screen := whole_screen(cell, after, section, pages or {}):
+            add_whole(slides, cell, *screen, section)
         elif mark(cell) != "skip":
             add_code(slides, cell, section)
     cells = [cell for slide in slides if slide.cells for cell in finished(slide)]
@@ -52,19 +66,29 @@ def title(notebook) -> str:
     return blocks_of(notebook.cells[0].source)[0].removeprefix("# ")
 
 
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
 def add_text(slides: list[Slide], cell, section: str) -> str:
     """Put a Markdown cell on the deck; returns the section in which the next cell lies."""
     blocks, kind, said = blocks_of(cell.source), mark(cell), cell.metadata.get("speaker_notes")
-    groups = (
-        show(cell.metadata["slide_blocks"], blocks) if "slide_blocks" in cell.metadata else shown_by_rule(blocks, kind)
-    )
+    groups = chosen_by_hand(cell, blocks) if "slide_blocks" in cell.metadata else shown_by_rule(blocks, kind)
+    said_of_figure = blocks[: next((place for place, block in enumerate(blocks) if level(block)), len(blocks))]
+    on_slides = []
     for place, group in enumerate(groups):
         heading = level(group[0])
         if heading:
             section = re.sub(r"^#+ ", "", group[0])
             direction = "-" if joins(slides[-1], group) else "subslide" if heading > 2 else "slide"
+        elif slides[-1].whole and kind not in ("slide", "subslide") and place == 0:
+            if not group[0].startswith("**Predict"):
+                on_slides += said_of_figure
+                slides[-1].prose += said_of_figure
+                continue
+            direction = "subslide"
         else:
             direction = kind if place == 0 else "subslide"
+        on_slides += group
         begin(slides, direction, section, bare=not heading)
         slides[-1].cells.append(slide_cell(new_markdown_cell("\n\n".join(group)), direction))
         if said and (heading or not any(level(other[0]) for other in groups)):
@@ -72,7 +96,7 @@ def add_text(slides: list[Slide], cell, section: str) -> str:
             said = None
     if said:
         slides[-1].notes.append(said)
-    slides[-1].prose += left_out(blocks, groups)
+    slides[-1].prose += [block for block in blocks if block not in on_slides and not level(block)]
     return section
 
 
@@ -84,31 +108,120 @@ def joins(slide: Slide, group: list[str]) -> bool:
     return bool(alike) and together <= MOST_WORDS
 
 
+def chosen_by_hand(cell, blocks: list[str]) -> list[list[str]]:
+    """What the cell's mark chooses, still cut to a slide's words."""
+    groups = show(cell.metadata["slide_blocks"], blocks)
+    return [group if sum(map(words, group)) <= MOST_WORDS else fitted(group, MOST_WORDS) for group in groups]
+
+
 def shown_by_rule(blocks: list[str], kind: str) -> list[list[str]]:
     """A skipped cell still shows its headings' slides: its mark speaks of the text before the first heading."""
     first = next((place for place, block in enumerate(blocks) if level(block)), len(blocks))
-    before = (
-        [] if kind == "skip" else condensed(blocks[:first], MOST_WORDS_BESIDE if kind == "fragment" else MOST_WORDS)
-    )
+    before = [] if kind == "skip" else condensed(blocks[:first])
     return [group for group in before + condensed(blocks[first:]) if not LEFT_OUT.search(group[0])]
 
 
-def left_out(blocks: list[str], groups: list[list[str]]) -> list[str]:
-    on_slides = {text for group in groups for text in group}
-    return [block for block in blocks if block not in on_slides and not level(block)]
+# --- figures, explorers, predictions ------------------------------------------------------------------------------------
+
+
+def whole_screen(cell, after, section: str, pages: Mapping[str, str]) -> tuple[str, list, str] | None:
+    """Headline, outputs and notes of a cell that has a slide of its own; None for any other cell.
+
+    A prediction and a live explorer are on the deck whatever the cell's mark says: they are what a class does.
+    """
+    if asked := [output for output in cell.outputs if PREDICTION in output.get("data", {}).get("text/html", "")]:
+        html = asked[0].data["text/html"]
+        return "Predict", [new_output("display_data", {"text/html": question(html)})], answers(html)
+    pictures = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+    kind = next(filter(None, map(explorer_of, cell.outputs)), None)
+    if kind in pages:
+        live = LIVE.format(kind=kind, title=escape(pages[kind], quote=True))
+        return pages[kind], [new_output("display_data", {"text/html": live}), *pictures[:1]], ""
+    if pictures and (mark(cell) != "skip" or kind):
+        return headline(cell, pictures[0], after, section), pictures, ""
+    return None
+
+
+def question(html: str) -> str:
+    """A prediction as a class sees it: the question and the choices, without what is said to each."""
+    asked = CHOICE.sub("", html).replace("<strong>Predict.</strong> ", "")
+    choices = [words for words, _ in CHOICE.findall(html) if len(CHOICE.findall(html)) > 1]
+    return asked + f'<ul class="choices">{"".join(f"<li>{words}</li>" for words in choices)}</ul>'
+
+
+def answers(html: str) -> str:
+    """What a prediction says to each choice, for the speaker."""
+    return "\n\n".join(f"**{choice}**: {re.sub('<[^>]+>', '', told).strip()}" for choice, told in CHOICE.findall(html))
+
+
+def headline(cell, picture, after, section: str) -> str:
+    """What a figure shows: its mark, its title, the first sentence said about it, or its section, whichever is there first.
+
+    Raises ValueError where the mark is longer than a headline.
+    """
+    marked = cell.metadata.get("slide_title", "")
+    if words(marked) > MOST_WORDS_OF_HEADLINE:
+        raise ValueError(
+            f"slide_title: expected at most {MOST_WORDS_OF_HEADLINE} words, got {words(marked)}: {marked!r}"
+        )
+    own = escape(picture.get("metadata", {}).get("image/png", {}).get("title", ""), quote=False)
+    blocks = blocks_of(after.source) if after is not None and after.cell_type == "markdown" else []
+    said = sentences_of(blocks[0])[0] if blocks and not NO_SENTENCE.match(blocks[0]) else ""
+    return next((text for text in (marked, own, said) if 0 < words(text) <= MOST_WORDS_OF_HEADLINE), section)
+
+
+def add_whole(slides: list[Slide], cell, head: str, outputs: list, notes: str, section: str) -> None:
+    """Put a figure, an explorer or a prediction on a slide of its own, which is its section's first if that has no text."""
+    opening = slides[-1].cells
+    if len(opening) == 1 and level(opening[0].source) > 1 and len(blocks_of(opening[0].source)) == 1:
+        opening.clear()
+    else:
+        slides.append(Slide("slide" if mark(cell) == "slide" else "subslide"))
+    slides[-1].whole = True
+    running = [running_head(section)] if section and head != section else []
+    copy = cell.copy()
+    copy.outputs, copy.metadata = outputs, type(cell.metadata)(tags=[HIDE_INPUT])
+    slides[-1].cells += [slide_cell(one, "-") for one in [*running, new_markdown_cell(f"### {head}"), copy]]
+    slides[-1].notes += [said for said in (cell.metadata.get("speaker_notes"), notes) if said]
+
+
+# --- code -------------------------------------------------------------------------------------------------------------
+
+
+def folded(cell) -> bool:
+    """Whether a cell's code is machinery, which the notebook shows only when asked."""
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False) or "hide-input" in tags(cell)
+
+
+def printed(output) -> str:
+    """What a cell prints, but for its checks."""
+    text = output.text if output.output_type == "stream" and output.name == "stdout" else ""
+    return "\n".join(line for line in text.splitlines() if not line.startswith(CHECKED)).strip()
 
 
 def add_code(slides: list[Slide], cell, section: str) -> None:
-    """Put a code cell on the deck: its picture or table without code, or the code where it is marked to be shown."""
-    begin(slides, mark(cell), section, bare=True)
+    """Put a code cell on the deck: its table or what it prints, or the code where it is marked to be shown."""
+    tables = [output for output in cell.outputs if is_table(output)]
+    texts = [text for output in cell.outputs if (text := printed(output))]
+    outputs = tables or [new_output("stream", name="stdout", text=f"{text}\n") for text in texts]
+    with_code = not folded(cell) and ("slide-code" in tags(cell) or not outputs)
+    if not (with_code or outputs):
+        return
+    direction = mark(cell)
+    if slides[-1].whole and direction not in ("slide", "subslide"):
+        if not (tables or with_code):
+            slides[-1].prose += [f"```\n{text}\n```" for text in texts]
+            return
+        direction = "subslide"
+    begin(slides, direction, section, bare=True)
     copy = cell.copy()
-    pictures = [output for output in cell.outputs if "image/png" in output.get("data", {}) or is_table(output)]
-    printed = [output for output in cell.outputs if output.output_type == "stream" and output.name == "stdout"]
-    copy.outputs = pictures or printed
-    copy.metadata = type(cell.metadata)(tags=[] if "slide-code" in tags(cell) or not copy.outputs else [HIDE_INPUT])
-    slides[-1].cells.append(slide_cell(copy, mark(cell)))
+    copy.outputs, copy.metadata = outputs, type(cell.metadata)(tags=[] if with_code else [HIDE_INPUT])
+    slides[-1].cells.append(slide_cell(copy, direction))
     if said := cell.metadata.get("speaker_notes"):
         slides[-1].notes.append(said)
+
+
+# --- slides -----------------------------------------------------------------------------------------------------------
 
 
 def begin(slides: list[Slide], direction: str, section: str, bare: bool) -> None:
@@ -116,7 +229,11 @@ def begin(slides: list[Slide], direction: str, section: str, bare: bool) -> None
     if direction in ("slide", "subslide"):
         slides.append(Slide(direction))
         if bare and section:
-            slides[-1].cells.append(slide_cell(new_markdown_cell(f'<p class="running">{section}</p>'), direction))
+            slides[-1].cells.append(slide_cell(running_head(section), direction))
+
+
+def running_head(section: str):
+    return new_markdown_cell(f'<p class="running">{section}</p>')
 
 
 def slide_cell(cell, direction: str):

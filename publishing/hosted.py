@@ -15,6 +15,9 @@ import nbformat
 ROOT = Path(__file__).parent.parent
 TAG = "hosted-install"
 BADGES = re.compile(r"<!-- hosted -->.*?<!-- /hosted -->\n*", re.DOTALL)
+HEAD = re.compile(
+    r"[^\n]*\n(?:\n<!-- way -->.*?<!-- /way -->\n)?", re.DOTALL
+)  # the title, and the way to other notebooks
 ADDRESS = re.compile(r"[\w.-]+/[\w.-]+")
 INSTALL = """\
 # Where the course is not installed, as on Colab, this fetches it (minutes, once) and leaves the host's own packages alone.
@@ -44,9 +47,12 @@ def badges(repository: str, notebook: str) -> str:
 
 
 def put_badges(text: str, line: str) -> str:
-    """A page with its badges under the title, in place of those it had."""
-    title, _, rest = BADGES.sub("", text).partition("\n")
-    return f"{title}\n\n{line}{rest.lstrip()}" if line else f"{title}\n{rest}"
+    """A page with its badges under the title, or under its links to other notebooks, in place of those it had."""
+    text = BADGES.sub("", text)
+    if not line:
+        return text
+    head = HEAD.match(f"{text}\n")[0]
+    return f"{head}\n{line}{text[len(head) :].lstrip()}"
 
 
 def host_notebook(path: Path, repository: str | None) -> None:

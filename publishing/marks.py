@@ -4,13 +4,17 @@ What a cell's metadata says:
 
     slideshow.slide_type   slide (a section), subslide (below it), fragment (comes when asked for), - (stays on the slide), skip
     slide_blocks           what of a Markdown cell is shown, and where slides break (blocks.py); without it a rule decides
+    slide_title            the headline above a cell's figure, at most 20 words; without it the figure's title, if it has one,
+                           or the first sentence of the text that follows
     speaker_notes          text for the lecturer, on the slide of the cell's first heading, or of the cell
     tags                   exercise, prediction, explorer: the cell in which the learner does it
                            answer: cells that show what a prediction asked, folded until it is answered
                            solution: cells that the student edition leaves out
+                           hide-input (with jupyter.source_hidden): code that is folded away
                            slide-code: code that is shown on its slide; other code is hidden behind its picture
 
-In a Markdown cell, slide_type speaks of the text before the first heading. A heading always begins a slide.
+In a Markdown cell, slide_type speaks of the text before the first heading. A heading always begins a slide. A figure has a
+slide of its own, and text that follows it goes into its notes; predictions and explorers are on the deck whatever their mark.
 The command fills in what is missing by the rules below and leaves every mark that is there as it is; run it on a new notebook,
 then change marks by hand: in JupyterLab they are under "Property inspector".
 """
@@ -45,7 +49,7 @@ def text_type(blocks: list[str], before: dict | None) -> str:
 
 def is_table(output: dict) -> bool:
     """Whether an output is a table in Markdown."""
-    return "".join(output.get("data", {}).get("text/markdown", "")).startswith("|")
+    return "".join(output.get("data", {}).get("text/markdown", "")).lstrip().startswith("|")
 
 
 def has_picture(cell: dict) -> bool:

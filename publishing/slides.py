@@ -1,6 +1,7 @@
 """A reveal.js deck for each notebook, from its marks: `python -m publishing.slides OUT [NOTEBOOK...]`.
 
-OUT/NN_topic.html opens from disk without a network; OUT/index.html lists the decks. In a deck arrow keys or space go on,
+OUT/NN_topic.html opens from disk without a network; OUT/index.html lists the decks. Explorers are live, with stored scenes,
+on pages in OUT/explorers; on paper they are pictures. In a deck arrow keys or space go on,
 S opens the speaker's view with the notes, O shows all slides, ? lists the other keys. With `?print-pdf` behind the address it
 can be printed to a PDF.
 """
@@ -9,6 +10,7 @@ import ast
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from traitlets.config import Config
 
 from publishing.deck import HIDE_INPUT, deck, title
 from publishing.policy import inline_scripts, with_policy
+from publishing.site import write_explorers
+from publishing.site_pages import listed
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
@@ -35,8 +39,9 @@ INDEX = """\
 <body class="index">
 <h1>Slides: Bayesian active learning</h1>
 <p>One lecture of 90 minutes for each notebook. The space bar goes on; the right arrow skips to the next section, the down arrow
-goes through one. S opens the speaker's view, O shows all slides at once, and ? lists the other keys. For a PDF, put
-<code>?print-pdf</code> behind a deck's address and print.</p>
+goes through one. Explorers are live; after a click in one, click beside it before you press a key. S opens the speaker's view,
+O shows all slides at once, and ? lists the other keys. For a PDF, put <code>?print-pdf</code> behind a deck's address and
+print.</p>
 <ul>
 {items}
 </ul>
@@ -58,9 +63,9 @@ def exporter() -> SlidesExporter:
     )
 
 
-def html_of(notebook) -> str:
-    """The page of one notebook's deck; it needs what `put_libraries` writes beside it."""
-    return exporter().from_notebook_node(deck(notebook))[0]
+def html_of(notebook, pages: Mapping[str, str] | None = None) -> str:
+    """The page of one notebook's deck; it needs what `put_libraries` writes beside it, and the pages of these explorers."""
+    return exporter().from_notebook_node(deck(notebook, pages))[0]
 
 
 def put_libraries(out: Path) -> None:
@@ -70,6 +75,15 @@ def put_libraries(out: Path) -> None:
         shutil.copy(TEMPLATES / "deck" / name, out)
     colours = HtmlFormatter(style="friendly").get_style_defs(".highlight")
     (out / "deck.css").write_text((TEMPLATES / "deck" / "deck.css").read_text() + colours + "\n")
+
+
+def put_explorers(out: Path) -> dict[str, str]:
+    """Writes a page for each listed explorer, as it looks in a frame of a slide; gives their titles."""
+    style = (TEMPLATES / "deck" / "explorer.css").read_text(encoding="utf-8")
+    for page in write_explorers(out, back={}):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("</body>", f"<style>\n{style}</style>\n</body>", 1), encoding="utf-8")
+    return {kind: told["title"] for kind, told in listed().items()}
 
 
 def speaker_scripts(notes_plugin: str) -> list[str]:
@@ -89,10 +103,11 @@ def write_decks(out: Path, paths: list[Path]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     put_libraries(out)
     scripts = speaker_scripts((out / "libraries/reveal/plugin/notes/notes.js").read_text(encoding="utf-8"))
+    pages = put_explorers(out / "explorers")
     items = []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
-        (out / f"{path.stem}.html").write_text(with_policy(html_of(notebook), scripts), encoding="utf-8")
+        (out / f"{path.stem}.html").write_text(with_policy(html_of(notebook, pages), scripts), encoding="utf-8")
         items.append(f'<li><a href="{path.stem}.html">{escape(title(notebook))}</a></li>')
     index = with_policy(INDEX.format(items="\n".join(items)), scripts=())
     (out / "index.html").write_text(index, encoding="utf-8")
