@@ -7,11 +7,18 @@ from torch.nn.functional import logsigmoid
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("02", "the log posterior, expectations on a grid, averaging predictions, MacKay's correction")
+CHAPTER = ("02", "the log posterior, expectations on a grid, which patient to ask, a prior chosen by evidence")
 
 prediction_1 = Exercise(
     name="bayesian_classification.prediction_1",
     title="How sure should you be?",
+    question="Marker B has never been measured beyond 0.8. It may matter, or it may not. You are the doctor, without any "
+    "classifier. How probable is it that the star is ill?",
+    choices={
+        "A": "Almost certain: 0.95 or more",
+        "B": "More probable than not, but far from sure",
+        "C": "Exactly one half: nothing is known",
+    },
     answer="B",
     explanation="Marker A puts her on the ill side. What a marker B of eight does, no patient has shown.",
     hints=(
@@ -138,39 +145,66 @@ exercise_2 = Exercise(
 )
 
 
-def predict(draws, x):
-    return torch.sigmoid(draws @ x).mean()
+def entropy(probability):
+    """Of a yes or no, in nats."""
+    return torch.special.entr(probability) + torch.special.entr(1 - probability)
 
 
-DRAWS = torch.tensor([[2.0, 1.0], [3.0, -0.6], [4.0, 0.3]], dtype=torch.float64)
-STAR, NEAR = torch.tensor([1.0, 8.0], dtype=torch.float64), torch.tensor([-1.0, 0.5], dtype=torch.float64)
+def doubt_left(star, patient, shares):
+    p_ill = shares @ patient
+    star_if_ill = (shares * patient) @ star / p_ill
+    star_if_well = (shares * (1 - patient)) @ star / (1 - p_ill)
+    return p_ill * entropy(star_if_ill) + (1 - p_ill) * entropy(star_if_well)
+
+
+SHARES = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+STAR_SAYS = torch.tensor([0.98, 0.90, 0.03], dtype=torch.float64)
 
 exercise_3 = Exercise(
     name="bayesian_classification.exercise_3",
-    title="Ask every line, then average",
-    answer=predict,
-    explanation="Each line first says its probability; the average comes last.",
+    title="Which patient would settle it?",
+    answer=doubt_left,
+    explanation="Each answer moves the shares of the lines, and the doubt is averaged over the answers as often as they come.",
     hints=(
-        "`draws @ x` is the score that each draw gives the patient.",
-        "Turn every score into a probability before you average.",
+        "If the patient turns out ill, Bayes' rule multiplies the share of each line by what it said: `shares * patient`.",
+        "Divide by their total, which is the probability that the patient is ill, and average the star's opinions again.",
+        "Do the same for `1 - patient`, take both entropies, and weigh each with the probability of its answer.",
     ),
-    cases=((DRAWS, STAR), (DRAWS, NEAR)),
+    cases=(
+        (STAR_SAYS, torch.tensor([0.90, 0.80, 0.10], dtype=torch.float64), SHARES),
+        (STAR_SAYS, torch.tensor([0.90, 0.10, 0.85], dtype=torch.float64), SHARES),
+        (STAR_SAYS, torch.tensor([0.70, 0.70, 0.70], dtype=torch.float64), SHARES),
+    ),
     mistakes=(
         Mistake(
-            lambda draws, x: torch.sigmoid(draws.mean(dim=0) @ x),
-            "You average the weights (or the scores) first: that is one line again, and as sure of the star as any one line.",
+            lambda star, patient, shares: entropy(shares @ star),
+            "This is the doubt before the patient is known. Let both possible answers move the shares first.",
         ),
         Mistake(
-            lambda draws, x: ((draws @ x) > 0).double().mean(),
-            "You count votes. A line that says 0.51 and one that says 0.99 both count as one: average the probabilities.",
+            lambda star, patient, shares: entropy((shares * patient) @ star / (shares @ patient)),
+            "You take it for granted that the patient is ill. Nobody knows yet: average over both answers.",
         ),
         Mistake(
-            lambda draws, x: torch.exp(logsigmoid(draws @ x).mean()),
-            "You average log probabilities. The sum rule averages probabilities: the logarithm comes after, if at all.",
+            lambda star, patient, shares: (
+                0.5 * entropy((shares * patient) @ star / (shares @ patient))
+                + 0.5 * entropy((shares * (1 - patient)) @ star / (shares @ (1 - patient)))
+            ),
+            "Both answers count one half here. Each counts as often as it comes: she is ill with `shares @ patient`.",
         ),
         Mistake(
-            lambda draws, x: torch.sigmoid(draws @ x),
-            "These are the opinions of the single lines. Average them.",
+            lambda star, patient, shares: (
+                (shares @ patient) * entropy((shares * patient) @ star)
+                + (shares @ (1 - patient)) * entropy((shares * (1 - patient)) @ star)
+            ),
+            "The new shares do not sum to one. Divide by their total before you average the star's opinions.",
+        ),
+        Mistake(
+            lambda star, patient, shares: shares @ entropy(star),
+            "You average the doubt of the single lines. Each is sure; average the opinions first, then take the entropy.",
+        ),
+        Mistake(
+            lambda star, patient, shares: doubt_left(star, patient, shares) / math.log(2),
+            "The number is right in bits. We count in nats: the natural logarithm.",
         ),
     ),
 )
@@ -178,6 +212,13 @@ exercise_3 = Exercise(
 prediction_2 = Exercise(
     name="bayesian_classification.prediction_2",
     title="Ten times as far away",
+    question="Move the star straight away from the patients, along the ray from the origin through her, to ten times the "
+    "distance. What happens to the two probabilities?",
+    choices={
+        "A": "Both tend to 1",
+        "B": "The best line's tends to 1, the average's to one half",
+        "C": "The best line's tends to 1, the average's stays where it is",
+    },
     answer="C",
     explanation="Each line grows surer with distance, but none changes its mind. The average tends to the share that says ill.",
     hints=(
@@ -194,6 +235,50 @@ prediction_2 = Exercise(
 )
 
 
+prediction_3 = Exercise(
+    name="bayesian_classification.prediction_3",
+    title="A hundred claims of more than 0.99",
+    question="In two worlds of three the best line claims more than 0.99 for its star, for ill or for well. "
+    "Of a hundred such claims, how many are wrong?",
+    answer=17,
+    tolerance=0.5,
+    explanation="About seventeen in a hundred, where 0.99 promises fewer than one.",
+    hints=(
+        "A claim of 0.99 promises at most one mistake in a hundred. Does the best line know enough to promise that?",
+        "The claim hangs on the sign of the weight of marker B, which ten patients with small B hardly show.",
+    ),
+    mistakes=(
+        Mistake(
+            1, "That is what 0.99 promises. The best line makes the promise without having seen anybody like the star."
+        ),
+        Mistake(
+            5, "It is worse. The sign of marker B's weight, on which the star depends, is little more than a guess."
+        ),
+        Mistake(50, "So bad it is not: marker A and the little that is known about B still help."),
+    ),
+)
+
+exercise_4 = Exercise(
+    name="bayesian_classification.exercise_4",
+    title="Let the flights choose the prior",
+    answer=0.931,
+    tolerance=5e-4,
+    explanation="The evidence is highest at α = 1. A narrower prior makes flatter lines, and 31 °F a little less certain.",
+    hints=(
+        "`grid_posterior(...).log_evidence` for each of the five precisions. The highest wins.",
+        "Then average the probability at 31 °F over that posterior, with `average_probability`.",
+    ),
+    mistakes=(
+        Mistake(0.984, "This is the average for α = 0.1, the prior of the star. Do the flights prefer another one?"),
+        Mistake(0.9827, "The right prior, but one line only: average over its posterior."),
+        Mistake(
+            0.9895, "You chose the widest prior: there the best line fits best. Compare evidences, not likelihoods."
+        ),
+        Mistake(0.679, "You chose the narrowest prior. Look for the highest log evidence; all five are negative."),
+    ),
+)
+
+
 def moderated(mean, covariance, x):
     score, variance = x @ mean, x @ covariance @ x
     return torch.sigmoid(score / torch.sqrt(1 + math.pi / 8 * variance))
@@ -205,10 +290,11 @@ def with_variance(variance):
 
 
 MEAN = torch.tensor([2.0, 0.4], dtype=torch.float64)
+STAR, NEAR = torch.tensor([1.0, 8.0], dtype=torch.float64), torch.tensor([-1.0, 0.5], dtype=torch.float64)
 COVARIANCE = torch.tensor([[2.0, -0.9], [-0.9, 8.0]], dtype=torch.float64)
 
-exercise_4 = Exercise(
-    name="bayesian_classification.exercise_4",
+exercise_5 = Exercise(
+    name="bayesian_classification.exercise_5",
     title="MacKay's correction",
     answer=moderated,
     explanation="The surer the weights, the smaller the variance v, and the less is taken off.",
