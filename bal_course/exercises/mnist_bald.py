@@ -3,14 +3,16 @@
 import numpy as np
 import torch
 
-from bal_course.exercises.core import Exercise, Mistake
-from bal_utils.theory.intervals import interval, quartiles
+from bal_course.exercises.core import Exercise, Mistake, as_array
+from bal_utils.acquisition import bald_scores, entropy_scores
 
-CHAPTER = ("12", "what a committee costs, votes, labels to reach an accuracy over seeds, a paired lead")
+CHAPTER = ("12", "what a committee costs, silent scores, the table of 2017, whose batch it is")
 
 prediction_1 = Exercise(
     name="mnist_bald.prediction_1",
     title="What a committee of twenty costs",
+    question="How many times the multiplications of one network does a committee of twenty masks need?",
+    choices={"20 times": "about 20 times", "10 times": "about 10 times", "2 times": "about 2 times"},
     answer="2 times",
     explanation="The convolutions are most of the work, and they come before the first dropout: all masks share them.",
     hints=(
@@ -30,6 +32,12 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="mnist_bald.prediction_2",
     title="Variation ratios of one network",
+    question="What does the loop ask for when it uses variation ratios of one network?",
+    choices={
+        "the least certain ten": "the ten it is least certain of",
+        "the first ten": "the first ten of the pool",
+        "a random ten": "a random ten",
+    },
     answer="a random ten",
     explanation="One voter is always unanimous, all scores are 0, and the loop breaks ties at random.",
     hints=(
@@ -49,11 +57,48 @@ prediction_2 = Exercise(
 
 prediction_3 = Exercise(
     name="mnist_bald.prediction_3",
+    title="Numbers that this protocol cannot give",
+    question="With ten labels a round, how many of these ten numbers are impossible?",
+    answer=8,
+    explanation="After n rounds 10 n images have been acquired. Eight of the ten numbers end in 5.",
+    hints=("How many images have been acquired after one round, two, three?", "Look at the last digits."),
+    mistakes=(
+        Mistake(2, "Those two are the possible ones: they end in 0."),
+        Mistake(10, "Two of them end in 0, and ten a round can give them."),
+        Mistake(0, "After n rounds 10 n images have been acquired. Which last digits can that have?"),
+    ),
+)
+
+prediction_4 = Exercise(
+    name="mnist_bald.prediction_4",
+    title="The deviation of one pass, collected a hundred times",
+    question="What does a loop buy that sorts its candidates by this score?",
+    choices={
+        "the most disputed": "the images the passes dispute most",
+        "the same as one network's entropy": "what one network is unsure about",
+        "arbitrary images": "arbitrary images",
+    },
+    answer="arbitrary images",
+    explanation="A hundred equal numbers have the standard deviation zero. All scores are equal, and the order is arbitrary.",
+    hints=("What is the standard deviation of 0.7, 0.7, 0.7, …?", "Then what are the scores of two different images?"),
+    mistakes=(
+        Mistake("the most disputed", "For that the passes must differ. Here one and the same pass is collected."),
+        Mistake(
+            "the same as one network's entropy",
+            "The spread over the passes is measured, not the spread over the classes. Equal passes have no spread.",
+        ),
+    ),
+)
+
+prediction_5 = Exercise(
+    name="mnist_bald.prediction_5",
     title="A hundred at a time, after the first hundred",
+    question="After the first hundred labels that BALD chose, is it ahead of random, level with it, or behind?",
+    choices={"ahead": "ahead", "level": "level", "behind": "behind"},
     answer="behind",
-    explanation="The hundred of highest score are a hundred of a kind: the batch teaches one lesson many times.",
+    explanation="All hundred were chosen by a network that had seen twenty images, and many of them are of one kind.",
     hints=(
-        "Look at the sheet of what BALD asks for, ten at a time. Would a hundred be more varied, or less?",
+        "Look at what BALD asks for, ten at a time. Would a hundred be more varied, or less?",
         "The network that chose them has seen twenty images. All hundred are chosen by that one network.",
     ),
     mistakes=(
@@ -63,183 +108,143 @@ prediction_3 = Exercise(
 )
 
 
-def variation_ratio(probs_K_C):
-    votes_K = probs_K_C.argmax(dim=-1)
-    return 1 - torch.bincount(votes_K).max() / len(votes_K)
+def mean_std(predict, num_samples):
+    collected = []
+    for k in range(num_samples):
+        collected.append(predict(k))
+    return np.std(collected, axis=0).mean(axis=1)
+
+
+class Passes:
+    """Probabilities of K passes for N images, one pass a call: `Passes(seed)(k)` is probs_N_C."""
+
+    def __init__(self, seed: int, num_images: int = 4, num_classes: int = 3) -> None:
+        self.seed, self.shape = seed, (num_images, num_classes)
+
+    def __call__(self, k: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, k)).dirichlet(np.ones(self.shape[1]), self.shape[0])
+
+    def __repr__(self) -> str:
+        return f"predict_{self.seed}"
+
+
+def _collected(predict, num_samples):
+    return np.array([predict(k) for k in range(num_samples)])
 
 
 exercise_1 = Exercise(
     name="mnist_bald.exercise_1",
-    title="Variation ratio, by votes",
-    answer=variation_ratio,
-    explanation="Each member votes for its favourite; what is left is the share of votes that the winner did not get.",
+    title="Find the bug",
+    answer=mean_std,
+    explanation="The loop must use its index: `predict(k)`, not `predict(0)`. One character, and a row of a famous table.",
     hints=(
-        "`probs_K_C.argmax(dim=-1)` is one vote a member.",
-        "`torch.bincount(votes_K).max()` counts the votes of the most voted class. One minus its share of K.",
+        "Run it in your head for two passes. What are the two entries of `collected`?",
+        "Which line should depend on k, and does not?",
     ),
-    cases=(
-        (torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.1, 0.1, 0.8]]),),
-        (torch.tensor([[0.51, 0.49], [0.49, 0.51], [0.6, 0.4]]),),
-        (torch.tensor([[0.34, 0.33, 0.33]]),),
-    ),
-    tolerance=1e-5,
+    cases=((Passes(0), 5), (Passes(1), 20), (Passes(2, 2, 10), 3)),
     mistakes=(
         Mistake(
-            lambda probs_K_C: 1 - probs_K_C.mean(dim=0).max(),
-            "This is least confidence, of the averaged prediction. The members must vote before anything is averaged.",
+            lambda predict, num_samples: np.std([predict(0)] * num_samples, axis=0).mean(axis=1),
+            "Still zero everywhere: every turn of the loop collects the same pass.",
         ),
         Mistake(
-            lambda probs_K_C: 1 - variation_ratio(probs_K_C),
-            "This is the winner's share. Higher must mean: acquire. So take what the winner did not get.",
+            lambda predict, num_samples: _collected(predict, num_samples).std(axis=2).mean(axis=0),
+            "This is the spread over the classes within a pass. Asked for is the spread over the passes.",
         ),
         Mistake(
-            lambda probs_K_C: 1 - torch.bincount(probs_K_C.argmax(dim=-1)).max() / probs_K_C.shape[1],
-            "You divided by the number of classes. The votes are as many as the members.",
+            lambda predict, num_samples: _collected(predict, num_samples).std(axis=0, ddof=1).mean(axis=1),
+            "Divide by K, not by K − 1: the definition above is that of these K passes.",
         ),
     ),
 )
-
-
-def labels_quartiles(labels_R, accuracy_S_R, threshold):
-    reached_S_R = np.asarray(accuracy_S_R) >= threshold
-    first_S = [np.asarray(labels_R)[row][0] if row.any() else np.inf for row in reached_S_R]
-    return quartiles(np.array(first_S, dtype=float))
-
-
-def of_the_median_curve(labels_R, accuracy_S_R, threshold):
-    median_R = np.median(accuracy_S_R, axis=0)
-    reached = np.asarray(labels_R)[median_R >= threshold]
-    return (float(reached[0]) if len(reached) else np.inf,) * 3
-
-
-def without_the_unfinished(labels_R, accuracy_S_R, threshold):
-    reached_S_R = np.asarray(accuracy_S_R) >= threshold
-    return quartiles(np.array([np.asarray(labels_R)[row][0] for row in reached_S_R if row.any()], dtype=float))
-
-
-def mean_and_ends(labels_R, accuracy_S_R, threshold):
-    reached_S_R = np.asarray(accuracy_S_R) >= threshold
-    first_S = [np.asarray(labels_R)[row][0] if row.any() else np.inf for row in reached_S_R]
-    return min(first_S), float(np.mean(first_S)), max(first_S)
-
-
-def interpolated(labels_R, accuracy_S_R, threshold):
-    reached_S_R = np.asarray(accuracy_S_R) >= threshold
-    first_S = [float(np.asarray(labels_R)[row][0]) if row.any() else np.inf for row in reached_S_R]
-    with np.errstate(invalid="ignore"):  # between two infinities
-        return np.quantile(first_S, (0.25, 0.5, 0.75))
-
-
-FOUR_RUNS = np.array([[0.7, 0.91, 0.88, 0.95], [0.6, 0.7, 0.92, 0.93], [0.6, 0.7, 0.8, 0.91], [0.5, 0.7, 0.8, 0.9]])
 
 exercise_2 = Exercise(
     name="mnist_bald.exercise_2",
-    title="Labels to reach an accuracy, over seeds",
-    answer=labels_quartiles,
-    explanation="First the crossing of every run, infinity where there is none; then the quartiles of those counts.",
+    title="Largest gaps first",
+    question="What does this strategy buy, and what does its curve do?",
+    choices={
+        "as good": "the same images in another order; it learns as margin does",
+        "random": "arbitrary images; it learns as random does",
+        "worse": "the images it is surest of; it learns next to nothing",
+    },
+    answer="worse",
+    explanation="A large gap means a sure network. It pays for labels that it could have written itself, and never rises.",
     hints=(
-        "Run by run: the first of `labels_R` at which the accuracy is `threshold` or more, else `np.inf`.",
-        "`np.quantile(first_S, (0.25, 0.5, 0.75), method='nearest')` takes values that occur, infinity among them.",
-    ),
-    cases=(
-        ([20, 30, 40, 50], FOUR_RUNS, 0.9),
-        ([20, 30, 40, 50], np.array([[0.7, 0.91, 0.88, 0.95], [0.6, 0.7, 0.8, 0.85], [0.6, 0.7, 0.8, 0.84]]), 0.9),
-        ([20, 30, 40, 50], np.array([[0.5, 0.92, 0.5, 0.9], [0.5, 0.6, 0.93, 0.9], [0.5, 0.6, 0.5, 0.9]]), 0.9),
+        "Which images have the largest gap between the two best classes?",
+        "What does their label tell the network?",
     ),
     mistakes=(
         Mistake(
-            of_the_median_curve,
-            "You took the median curve first. It crosses elsewhere: every run has its own first crossing, noise and all.",
+            "as good", "The order decides which five are bought out of a thousand, and these are the other end of it."
         ),
-        Mistake(
-            without_the_unfinished,
-            "Runs that never get there are missing from your count. They are the slow ones: keep them, as infinity.",
-        ),
-        Mistake(interpolated, "These lie between the runs. Take the nearest value that occurs: `method='nearest'`."),
-        Mistake(mean_and_ends, "These are the smallest, the mean and the largest. Asked for are 25, 50 and 75 %."),
+        Mistake("random", "The gaps differ from image to image, so there are no ties to break."),
     ),
 )
-
-
-def paired_lead(mine_S_R, theirs_S_R):
-    lead_S = 100 * (np.asarray(mine_S_R) - np.asarray(theirs_S_R))[:, 1:].mean(axis=1)
-    return float(lead_S.mean()), *interval(lead_S)
-
-
-def with_the_start(mine_S_R, theirs_S_R):
-    lead_S = 100 * (np.asarray(mine_S_R) - np.asarray(theirs_S_R)).mean(axis=1)
-    return float(lead_S.mean()), *interval(lead_S)
-
-
-def unpaired(mine_S_R, theirs_S_R):
-    mine_S, theirs_S = (100 * np.asarray(one)[:, 1:].mean(axis=1) for one in (mine_S_R, theirs_S_R))
-    half = np.hypot(*(np.subtract(*interval(one)[::-1]) / 2 for one in (mine_S, theirs_S)))
-    mean = mine_S.mean() - theirs_S.mean()
-    return float(mean), float(mean - half), float(mean + half)
-
-
-def normal_interval(mine_S_R, theirs_S_R):
-    lead_S = 100 * (np.asarray(mine_S_R) - np.asarray(theirs_S_R))[:, 1:].mean(axis=1)
-    half = 1.96 * lead_S.std(ddof=1) / np.sqrt(len(lead_S))
-    return float(lead_S.mean()), float(lead_S.mean() - half), float(lead_S.mean() + half)
-
-
-CURVES = np.random.default_rng(0).uniform(0.5, 0.9, (2, 5, 6)) + 0.1 * np.random.default_rng(1).normal(size=(5, 1))
 
 exercise_3 = Exercise(
     name="mnist_bald.exercise_3",
-    title="A paired lead and its interval",
-    answer=paired_lead,
-    explanation="Subtract seed by seed, average over the rounds after the first, then take the interval of those numbers.",
+    title="Whose batch is it?",
+    answer="B",
+    explanation="One digit fills almost half of it, and ones are missing: about a one the masks seldom contradict each other.",
     hints=(
-        "`(mine_S_R - theirs_S_R)[:, 1:].mean(axis=1)` is one number a seed. In points: times 100.",
-        "`from bal_utils.theory.intervals import interval` gives the 95 % interval of the mean by Student's t.",
+        "Which batch could be a random draw from the pool?",
+        "Two batches have a favourite digit. Which digit did entropy ask for above, and BALD not?",
     ),
-    cases=((CURVES[0], CURVES[1]), (CURVES[0, :3], CURVES[1, :3]), (CURVES[1, :2], CURVES[0, :2])),
-    tolerance=1e-6,
     mistakes=(
-        Mistake(
-            with_the_start,
-            "The first round is in your average. There both have the same labels and the same network: leave it out.",
-        ),
-        Mistake(
-            unpaired,
-            "You took the spread of each side by itself. What a pair shares, its start and its pool, must cancel first.",
-        ),
-        Mistake(
-            normal_interval,
-            "You used 1.96 standard errors. With a handful of seeds Student's t is much wider: 4.3 for three of them.",
-        ),
+        Mistake("A", "Every class occurs about as often as in the pool: this is random's."),
+        Mistake("C", "Its favourite is the one. There the masks are unsure, but agree: that is what entropy asks for."),
     ),
 )
 
 
-def times_one_network(before, after, num_samples):
-    return (before + num_samples * after) / (before + after)
+def contest(probs_N_K_C) -> str | None:
+    """What happens on a pool: "BALD wins", or what is missing; None where nothing was given."""
+    if probs_N_K_C is None:
+        return None
+    probs = as_array(probs_N_K_C)
+    if probs.dtype.kind not in "fiu" or probs.ndim != 3 or min(probs.shape) < 2:
+        return "not N images, K networks and C classes"
+    if probs.min() < 0 or not np.allclose(probs.sum(axis=-1), 1, atol=1e-6):
+        return "not probabilities"
+    log_probs_N_K_C = torch.tensor(probs, dtype=torch.float64).log()
+    entropy_N, bald_N = entropy_scores(log_probs_N_K_C), bald_scores(log_probs_N_K_C)
+    if any((scores_N.max() - scores_N < 1e-6).sum() > 1 for scores_N in (entropy_N, bald_N)):
+        return "a tie"
+    if entropy_N.argmax() == bald_N.argmax():
+        return "one favourite for both"
+    return "BALD wins" if bald_N[entropy_N.argmax()] <= 0.05 and bald_N.max() >= 0.5 else "too little between them"
 
 
 exercise_4 = Exercise(
     name="mnist_bald.exercise_4",
-    title="What a committee costs",
-    answer=times_one_network,
-    explanation="What stands before the first dropout is paid once, the rest once for each mask.",
-    hints=(
-        "One network costs `before + after`.",
-        "The committee pays `before` once and `after` for each of its `num_samples` masks.",
+    title="A pool on which BALD beats entropy",
+    answer="BALD wins",
+    explanation=(
+        "For example `[[[0.5, 0.5], [0.5, 0.5]], [[0.97, 0.03], [0.01, 0.99]]]`: a coin toss on which all agree, and an image "
+        "on which two sure networks contradict each other. Entropy buys the coin toss."
     ),
-    cases=((8_249_856, 496_896, 20), (8_249_856, 496_896, 100), (1.0, 3.0, 5), (2.0, 1.0, 1)),
+    hints=(
+        "Entropy wants the image whose mean is flattest. Make that one a coin toss on which all networks agree.",
+        "BALD wants sure networks that contradict each other. Let their mean be a little less flat than the coin toss.",
+    ),
     mistakes=(
         Mistake(
-            lambda before, after, num_samples: num_samples,
-            "Every mask pays for all layers here. What comes before the first dropout is the same for all of them.",
+            "one favourite for both",
+            "Both scores ask for the same image. Give entropy a coin toss on which all networks agree, a little flatter.",
         ),
         Mistake(
-            lambda before, after, num_samples: (before + num_samples * after) / after,
-            "You compare with the part after the dropout alone. One network needs both parts.",
+            "a tie", "Two images share the highest score. Make the coin toss a little flatter than the disputed mean."
         ),
         Mistake(
-            lambda before, after, num_samples: before + num_samples * after,
-            "These are multiplications. The question is how many times those of one network.",
+            "too little between them",
+            "Their favourites differ, but not by enough: make the networks surer where they contradict each other.",
+        ),
+        Mistake(
+            "not probabilities", "Every network's probabilities must be at least 0 and sum to one over the classes."
+        ),
+        Mistake(
+            "not N images, K networks and C classes",
+            "Three dimensions are needed, each of at least two: images, networks, classes.",
         ),
     ),
 )

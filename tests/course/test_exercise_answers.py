@@ -4,6 +4,7 @@ A function is compared on the exercise's own cases and on random arguments; a va
 what, and an exercise without an entry fails.
 """
 
+import csv
 import functools
 import importlib
 import inspect
@@ -11,6 +12,7 @@ import itertools
 import json
 import math
 import pkgutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,11 +34,11 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 from bal_course import comparison, exercises, lake, stars
 from bal_course.exercises.core import Exercise, as_array, own
+from bal_course.exercises.mnist_bald import Passes, contest
 from bal_utils import acquisition, batchbald, data, records
 from bal_utils.models import MLP, GalCNN, penultimate
 from bal_utils.posteriors import dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
 from bal_utils.runtime import stream
-from bal_utils.sweep import replication
 from bal_utils.theory import (
     divergence,
     information,
@@ -49,6 +51,7 @@ from bal_utils.theory import (
 from bal_utils.training.fit import FitConfig, fit, initialised
 
 RANDOM_CASES = 25
+FIGURES = Path(__file__).parents[2] / "figures"
 
 
 def course_exercises() -> dict[str, Exercise]:
@@ -674,51 +677,12 @@ def _(batch_B_2):
 # 12 MNIST
 
 
-@oracle("mnist_bald.exercise_1", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 9, 5)),))
-def _(probs_K_C):
-    return acquisition.variation_ratio_scores(probs_K_C.log()[None])[0]
-
-
-def records_of(labels_R, accuracy_S_R) -> list[dict]:
-    """A record a seed, the first round of which is the start."""
-    return [
-        {
-            "config": {"seed": seed},
-            "start": list(range(labels_R[0])),
-            "rounds": [
-                {"labels": labels, "accuracy": float(accuracy)}
-                for labels, accuracy in zip(labels_R, accuracy_R, strict=True)
-            ],
-        }
-        for seed, accuracy_R in enumerate(accuracy_S_R)
-    ]
-
-
-def curves(g):
-    seeds, rounds = sizes(g, 8, 7)
-    return list(range(20, 20 + 10 * rounds, 10)), g.integers(60, 100, (seeds, rounds)) / 100, g.integers(80, 100) / 100
-
-
-@oracle("mnist_bald.exercise_2", "bal_utils.sweep.replication", curves)
-def _(labels_R, accuracy_S_R, threshold):
-    return replication.labels_quartiles(records_of(labels_R, accuracy_S_R), threshold)
-
-
-def two_tables(g):
-    shape = sizes(g, 6, 6)
-    return g.random(shape), g.random(shape)
-
-
-@oracle("mnist_bald.exercise_3", "bal_utils.sweep.replication", two_tables)
-def _(mine_S_R, theirs_S_R):
-    labels_R = list(range(20, 20 + 10 * mine_S_R.shape[1], 10))
-    mean, ends, _ = replication.paired_lead(records_of(labels_R, mine_S_R), records_of(labels_R, theirs_S_R))
-    return mean, *ends
-
-
-@oracle("mnist_bald.exercise_4", "counting", lambda g: tuple(int(one) for one in g.integers(1, 50, 3)))
-def _(before, after, num_samples):
-    return (before + sum(after for _ in range(num_samples))) / (before + after)
+@oracle(
+    "mnist_bald.exercise_1", "bal_utils.acquisition", lambda g: (Passes(int(g.integers(100))), int(g.integers(2, 9)))
+)
+def _(predict, num_samples):
+    probs_N_K_C = torch.tensor(np.stack([predict(k) for k in range(num_samples)], axis=1))
+    return acquisition.mean_std_scores(probs_N_K_C.log())
 
 
 # 13 BatchBALD
@@ -1400,16 +1364,66 @@ def _():
     return next((name for name, batch in named.items() if batch in batches), "a random ten")
 
 
-@derived("mnist_bald.prediction_3", "the records of the lesson")
+@derived("mnist_bald.prediction_3", "the published table")
 def _():
-    folder = Path(__file__).parents[2] / "figures" / "query100"
+    with open(FIGURES / "published" / "labels_to_reach.csv", newline="", encoding="utf-8") as file:
+        counts = [int(row["labels_q50"]) for row in csv.DictReader(file) if row["source"] == "gal2017"]
+    return sum(count not in range(10, 1001, 10) for count in counts)
 
+
+@derived("mnist_bald.prediction_4", "bal_utils.acquisition")
+def _():
+    """A hundred equal passes: every order of the pool is one of a sort of these scores, so chance decides."""
+    one_N_1_C = probs(np.random.default_rng(0), 100, 1, 5, positive=True)
+    scores_N = acquisition.mean_std_scores(one_N_1_C.log().expand(-1, 100, -1))
+    batches = {tuple(acquisition.highest_scores(scores_N, 5, stream(seed, "ties")).indices) for seed in range(5)}
+    return "arbitrary images" if len(batches) == 5 else "the most disputed"
+
+
+@derived("mnist_bald.prediction_5", "the records of the lesson")
+def _():
     def after_the_first_hundred(strategy):
-        runs = [json.loads(path.read_text()) for path in sorted(folder.glob(f"{strategy}_b100_seed?.json"))]
+        runs = [
+            json.loads(path.read_text()) for path in sorted((FIGURES / "query100").glob(f"{strategy}_b100_seed?.json"))
+        ]
         return np.mean([entry["accuracy"] for run in runs for entry in run["rounds"] if entry["labels"] == 120])
 
     lead = 100 * (after_the_first_hundred("bald") - after_the_first_hundred("random"))
     return "level" if abs(lead) < 3 else "ahead" if lead > 0 else "behind"
+
+
+@derived("mnist_bald.exercise_2", "the published arrays")
+def _():
+    with open(FIGURES / "published" / "gal2017_curves.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["run"] == "mean"]
+    ends = {row["strategy"]: float(row["accuracy"]) for row in rows if row["labels"] == "1000"}
+    start = next(float(row["accuracy"]) for row in rows if row["strategy"] == "largest_margin_one_network")
+    below = ends["largest_margin_one_network"] < start < ends["random"]
+    return "worse" if below else "random" if ends["random"] - ends["largest_margin_one_network"] < 0.01 else "as good"
+
+
+@derived("mnist_bald.exercise_3", "the records of the lesson")
+def _():
+    """The letter of the row in the notebook's table that holds the classes of BALD's first hundred."""
+    book = json.loads((FIGURES.parent / "notebooks" / "12_mnist_bald.ipynb").read_text(encoding="utf-8"))
+    text = "".join("".join(cell["source"]) for cell in book["cells"])
+    table = {row[0]: [int(n) for n in row[1:]] for row in re.findall(r"\| ([ABC])" + r" \| (\d+)" * 10 + r" \|", text)}
+    record = json.loads((FIGURES / "query100" / "bald_b100_seed0.json").read_text())
+    images = data.load_images("mnist")
+    if images.is_stand_in:
+        pytest.skip("needs MNIST")
+    labels = images.train_labels[record["rounds"][0]["acquired"]]
+    return next(letter for letter, counts in table.items() if counts == torch.bincount(labels, minlength=10).tolist())
+
+
+@derived("mnist_bald.exercise_4", "by hand")
+def _():
+    """Entropy of a coin toss ln 2 on which both agree; (0.97, 0.03) against (0.01, 0.99) disagree by 0.56 nats, mean 0.49."""
+    disputed = np.array([[0.97, 0.03], [0.01, 0.99]])
+    mean_of_both = disputed.mean(axis=0)
+    gained = scipy.special.entr(mean_of_both).sum() - scipy.special.entr(disputed).sum(axis=1).mean()
+    assert gained > 0.5 and scipy.special.entr(mean_of_both).sum() < np.log(2)
+    return contest([[[0.5, 0.5], [0.5, 0.5]], disputed.tolist()])
 
 
 # The tests

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from bal_course.figures import replication as pictures
+from bal_utils.plotting import look_of
 from bal_utils.sweep.replication import labels_quartiles, paired_lead, published
 
 INF, NAN = float("inf"), float("nan")
@@ -159,3 +160,19 @@ def test_seconds_are_stacked(ax):
     bald = [bar for bar in ax.patches if round(bar.get_y() + bar.get_height() / 2) == 0]
     assert [(bar.get_x(), bar.get_width()) for bar in bald] == [(0, 10), (10, 4), (14, 3)]
     assert len({bar.get_hatch() for bar in bald}) == 3
+
+
+def test_theirs_and_ours_are_drawn_as_they_are(ax):
+    published_runs = {"0": {100: 0.8, 105: 0.81}, "mean": {100: 0.82, 105: 0.83}}
+    pictures.theirs_and_ours(ax, "BALD", published_runs, [{100: 0.79, 105: 0.84}])
+    drawn = {tuple(line.get_ydata()): line for line in ax.lines}
+    assert {(0.8, 0.81), (0.82, 0.83), (0.79, 0.84)} <= drawn.keys()
+    assert drawn[0.79, 0.84].get_color() == look_of("bald").colour and ax.get_title("left") == "BALD"
+
+
+def test_errors_are_in_per_cent_a_dot_a_run_and_a_line_for_their_mean(ax):
+    pictures.errors(ax, {"BALD": [made([0.8, 0.9]), made([0.9, 0.94], seed=1)]})
+    mean, *dots = ax.lines
+    np.testing.assert_allclose(mean.get_ydata(), [15, 8])
+    np.testing.assert_allclose([line.get_ydata() for line in dots], [[20, 10], [10, 6]])
+    assert ax.get_yscale() == "log"
