@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for `pytest` without `python -m`
 
-from publishing import hosted, install
+from publishing import hosted, install, links
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -50,6 +50,17 @@ def test_a_page_keeps_its_text():
     page = "# Title\n\nText.\n"
     line = hosted.badges("a/b", "00.ipynb")
     assert hosted.put_badges(hosted.put_badges(page, line), "") == page
+
+
+def test_badges_stand_below_the_links_to_other_notebooks_in_whatever_order_both_are_written(tmp_path):
+    page = "# Title\n\n<!-- way -->\n[← 10](10.ipynb)<!-- /way -->\n\nText.\n"
+    line = hosted.badges("a/b", "00.ipynb")
+    both = hosted.put_badges(page, line)
+    assert both == page.replace("\n\nText", f"\n\n{line}Text") and hosted.put_badges(both, "") == page
+    path = tmp_path / NOTEBOOKS[1].name
+    first = {"cell_type": "markdown", "source": hosted.put_badges("# Title\n\nText.", line)}
+    linked = "".join(links.link({"cells": [first]}, path, links.lessons())["cells"][0]["source"])
+    assert hosted.put_badges(linked, line) == linked
 
 
 def test_an_address_that_is_none_is_refused():
