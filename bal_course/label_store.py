@@ -33,6 +33,7 @@ FIXED = {
     "4f61a4f957218ef3",
     "cce257d1566dca6d",
 }  # training images of scikit-learn's digits, as split here, and of MNIST
+MOST_BRACKETS = 500  # of a line; one nested to Python's limit would end finalisers that run meanwhile with an error
 LONGEST_NAME = 80  # letters of a data set's name in the name of its file
 
 
@@ -252,7 +253,7 @@ class LabelStore:
             if not line.strip():
                 continue
             try:
-                found = json.loads(line)
+                found = _parsed(line)
                 if not isinstance(found, dict):
                     raise ValueError("expected {...}")
                 if not self.found_header:
@@ -264,7 +265,7 @@ class LabelStore:
                     events.append("clear")
                 else:
                     events.append(self._line(found))
-            except (ValueError, IndexError, OverflowError, RecursionError) as error:  # bad bytes are a ValueError too
+            except (ValueError, IndexError, OverflowError) as error:  # bad bytes are a ValueError too
                 raise DamagedLabels(
                     f"{self.path.name}, line {number}, cannot be read ({str(error)[:200]}). Nothing has been changed. "
                     "Mend or delete that line in a text editor, or name another folder, and run the cell again.",
@@ -314,9 +315,16 @@ class LabelStore:
 def _is_whole(line: bytes) -> bool:
     """Whether a line without its end is whole: a part of {...} is never itself JSON."""
     try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
+        return isinstance(_parsed(line), dict)
+    except ValueError:
         return False
+
+
+def _parsed(line: bytes) -> object:
+    """The JSON of a line. ValueError where it is none, or nested by more brackets than any label needs."""
+    if line.count(b"[") + line.count(b"{") > MOST_BRACKETS:
+        raise ValueError(f"expected at most {MOST_BRACKETS} opening brackets")
+    return json.loads(line)
 
 
 def open_labels(
