@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
 
 from bal_course.figures.regression import DARK_LEGEND, weight_map
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, looks_of, outlined
+from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, look_of, looks_of, outlined
 
 CLASS_NAMES = ("well", "ill")
 PROBABILITY_MAP = "RdBu_r"  # blue for class 0, red for class 1, white for one half
@@ -91,17 +92,6 @@ def weight_plane(
     return ax
 
 
-def running_away(axes: Sequence[Axes], steps_T: np.ndarray, norms_T: np.ndarray, probs_T: np.ndarray) -> Sequence[Axes]:
-    """What gradient ascent does with its steps: the length of the weights, and the probability it gives the star."""
-    for ax, values_T, words in zip(
-        axes, (norms_T, probs_T), ("length of the weights", "p(ill) of the star"), strict=True
-    ):
-        ax.semilogx(steps_T, values_T, color=PALETTE["vermillion"])
-        ax.set(xlabel="steps of gradient ascent", ylabel=words)
-    axes[1].axhline(1, color=PALETTE["grey"], linewidth=1, linestyle=":")
-    return axes
-
-
 def opinions(ax: Axes, probs_K: np.ndarray, *, shares_K: np.ndarray | None = None, average: float) -> Axes:
     """How much of the posterior gives the star which probability, in twenty bins, and the average as a dashed line."""
     shares_K = np.full(len(probs_K), 1 / len(probs_K)) if shares_K is None else np.asarray(shares_K)
@@ -117,17 +107,16 @@ def ellipse(ax: Axes, mean_2: np.ndarray, covariance_2_2: np.ndarray, *, name: s
     variances_2, directions_2_2 = np.linalg.eigh(np.asarray(covariance_2_2))
     angle = np.degrees(np.arctan2(directions_2_2[1, 1], directions_2_2[0, 1]))
     size = {"width": 4 * variances_2[1] ** 0.5, "height": 4 * variances_2[0] ** 0.5, "angle": angle}
-    colour = PALETTE["vermillion"]
-    ax.add_patch(
-        Ellipse(np.asarray(mean_2), **size, fill=False, edgecolor=colour, linestyle="--", linewidth=2.5, label=name)
-    )
-    ax.scatter(*np.asarray(mean_2), marker="X", s=70, color=colour, edgecolor="white", zorder=5)
+    line = Ellipse(np.asarray(mean_2), **size, fill=False, linewidth=2.5, label=name)
+    line.set(edgecolor=look_of("laplace").colour, linestyle="--")
+    line.set_path_effects([withStroke(linewidth=4.5, foreground="white")])
+    ax.add_patch(line)
     return ax
 
 
 def reliability(ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Axes:
     """How often a method is right (B) against how sure it says it is (B); on the diagonal, its word can be taken."""
-    ax.plot([0.5, 1], [0.5, 1], color=PALETTE["grey"], linewidth=1, linestyle=":", label="word and deed agree")
+    ax.plot([0.5, 1], [0.5, 1], color=PALETTE["grey"], linewidth=1, linestyle=":", label="perfectly calibrated")
     looks = looks_of(curves)
     for name, (said_B, right_B) in curves.items():
         ax.plot(said_B, right_B, label=name, **looks[name].style)
