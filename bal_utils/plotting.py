@@ -249,7 +249,7 @@ def _title_of(figure: Figure) -> str:
     """The title of the whole figure, or of its only titled axes; "" where there is none, or one for each of several."""
     titles = [ax.get_title(place) for ax in figure.axes for place in ("left", "center", "right")]
     found = [figure.get_suptitle()] if figure.get_suptitle() else [title for title in titles if title]
-    return " ".join(found[0].split()) if len(found) == 1 else ""
+    return found[0] if len(found) == 1 else ""
 
 
 def shade(colour: str, opacity: float, dash: Any = "-") -> dict[str, Any]:

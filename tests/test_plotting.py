@@ -250,16 +250,18 @@ def test_show_draws_twice_as_fine_as_a_screen_and_says_how_wide(monkeypatch):
 
 @pytest.mark.parametrize(
     ("over_all", "of_panels", "kept"),
-    [("", ["BALD wins"], "BALD wins"), ("It\nwins", ["a", "b"], "It wins"), ("", ["a", "b"], ""), ("", [], "")],
+    [("", ["BALD wins"], "BALD wins"), ("It\nwins", ["a", "b"], "It\nwins"), ("", ["a", "b"], ""), ("", [], "")],
 )
 def test_show_keeps_the_title_that_speaks_of_the_whole_figure(monkeypatch, over_all, of_panels, kept):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append(options["metadata"]))
-    figure, axes = plt.subplots(1, 2)
-    for ax, title in zip(axes, of_panels, strict=False):
-        ax.set_title(title, loc="left")
-    figure.suptitle(over_all)
-    plotting.show(figure, "Two panels of which each has a line.")
+    with plt.rc_context():
+        plotting.use_style()
+        figure, axes = plt.subplots(1, 2)
+        for ax, title in zip(axes, of_panels, strict=False):
+            ax.set_title(title)
+        figure.suptitle(over_all)
+        plotting.show(figure, "Two panels of which each has a line.")
     assert shown[0]["image/png"]["title"] == kept
 
 
