@@ -5,7 +5,7 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("10", "scores of uncertainty, of a committee, of expected change, and a batch that covers")
+CHAPTER = ("10", "Which label would teach most?")
 
 prediction_1 = Exercise(
     name="active_learning_strategies.prediction_1",

@@ -7,7 +7,7 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("13", "pairs of questions, joint entropy, the conditional gain, a bound on every batch, Gumbel top-k")
+CHAPTER = ("13", "Why is the top ten not the best ten?")
 
 prediction_1 = Exercise(
     name="batchbald.prediction_1",

@@ -7,7 +7,7 @@ from torch.nn.functional import logsigmoid
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("02", "the log posterior, expectations on a grid, which patient to ask, a prior chosen by evidence")
+CHAPTER = ("02", "Why is the classifier so sure about the star?")
 
 prediction_1 = Exercise(
     name="bayesian_classification.prediction_1",

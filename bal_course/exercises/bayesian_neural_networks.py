@@ -7,7 +7,7 @@ from torch.nn.functional import softplus
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("08", "priors over functions, equal copies, the objective of Bayes by Backprop, linearised predictions")
+CHAPTER = ("08", "What if every weight were a distribution?")
 
 prediction_1 = Exercise(
     name="bayesian_neural_networks.prediction_1",

@@ -6,7 +6,7 @@ import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("07", "what to average over a committee of networks, and when to take logarithms and roots")
+CHAPTER = ("07", "Do five networks know more than one?")
 
 prediction_1 = Exercise(
     name="deep_ensembles.prediction_1",

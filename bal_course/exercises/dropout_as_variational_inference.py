@@ -4,7 +4,7 @@ import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("05", "masks and their scaling, the penalty, the loss of a batch, weight decay, the predictive band")
+CHAPTER = ("05", "Why is dropout Bayesian?")
 
 prediction_1 = Exercise(
     name="dropout_as_variational_inference.prediction_1",

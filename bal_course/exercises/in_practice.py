@@ -5,7 +5,7 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("14", "when to stop, what asking twice costs, information between two labels")
+CHAPTER = ("14", "And with my own data?")
 
 prediction_1 = Exercise(
     name="in_practice.prediction_1",

@@ -7,7 +7,7 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("03", "noise, ignorance, strangers, and how their numbers add up")
+CHAPTER = ("03", "Noise, ignorance, or a stranger?")
 
 prediction_1 = Exercise(
     name="kinds_of_uncertainty.prediction_1",

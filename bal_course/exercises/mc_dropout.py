@@ -6,7 +6,7 @@ import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("06", "dropout left on, its variance, its likelihood, its masks and its price")
+CHAPTER = ("06", "What does dropout left on at test time tell you?")
 
 prediction_1 = Exercise(
     name="mc_dropout.prediction_1",

@@ -6,7 +6,7 @@ import numpy as np
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("01", "from one best line to a distribution over lines")
+CHAPTER = ("01", "What does one best line hide?")
 
 FEATURES_D = np.array([1.0, 0.8])
 COVARIANCE_D_D = np.array([[0.04, 0.03], [0.03, 0.09]])

@@ -6,7 +6,7 @@ import torch
 from bal_course.exercises.core import Exercise, Mistake, as_array
 from bal_utils.acquisition import bald_scores, entropy_scores
 
-CHAPTER = ("12", "what a committee costs, silent scores, the table of 2017, whose batch it is")
+CHAPTER = ("12", "Does it work on real images?")
 
 prediction_1 = Exercise(
     name="mnist_bald.prediction_1",

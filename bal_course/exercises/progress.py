@@ -19,19 +19,25 @@ _ROW = 'style="text-align: left; vertical-align: top; font-weight: normal; width
 
 @dataclass(frozen=True)
 class Chapter:
-    """The exercises of one notebook: number and topic, and the title of each exercise by its name."""
+    """The exercises of one notebook: its number, title and file, and the title of each exercise by its name."""
 
     number: str
-    topic: str
+    title: str
+    file: str
     titles: dict[str, str]
 
 
 def chapters() -> list[Chapter]:
     """All exercises of the course, notebook by notebook: the modules of this folder that have a `CHAPTER`."""
     names = [found.name for found in pkgutil.iter_modules(exercises.__path__)]
-    modules = [importlib.import_module(f"{exercises.__name__}.{name}") for name in names]
-    found = [Chapter(*module.CHAPTER, _titles(module)) for module in modules if hasattr(module, "CHAPTER")]
+    modules = {name: importlib.import_module(f"{exercises.__name__}.{name}") for name in names}
+    found = [_chapter(name, module) for name, module in modules.items() if hasattr(module, "CHAPTER")]
     return sorted(found, key=lambda chapter: chapter.number)
+
+
+def _chapter(name: str, module: ModuleType) -> Chapter:
+    number, title = module.CHAPTER
+    return Chapter(number, title, f"{number}_{name}.ipynb", _titles(module))
 
 
 def _titles(module: ModuleType) -> dict[str, str]:
@@ -39,7 +45,7 @@ def _titles(module: ModuleType) -> dict[str, str]:
 
 
 class Overview:
-    """What is done and what is left, as a table in a notebook and as lines of text elsewhere."""
+    """What is done and what is left: a table with bars and links to the notebooks, or lines of text where there is no HTML."""
 
     def __init__(self, found: list[Chapter], kept: dict[str, marks.Mark], keeping: str) -> None:
         self.chapters, self.marks, self.keeping = found, kept, keeping
@@ -69,7 +75,7 @@ class Overview:
         lines = [self.total()]
         for chapter in self.chapters:
             done, left = self._split(chapter)
-            lines += ["", f"{chapter.number} · {chapter.topic}", f"  done: {len(done)} of {len(done) + len(left)}"]
+            lines += ["", f"{chapter.number} · {chapter.title}", f"  done: {len(done)} of {len(done) + len(left)}"]
             lines += [f"    {said}" for said in done]
             lines += [f"  to do: {len(left)}", *(f"    {said}" for said in left)]
         return "\n".join([*lines, "", self.keeping])
@@ -84,11 +90,17 @@ class Overview:
 
     def _row(self, chapter: Chapter) -> str:
         done, left = self._split(chapter)
-        name = html.escape(f"{chapter.number} · {chapter.topic}")
-        cells = f"{len(done)} of {len(done) + len(left)} done" + _listed(done), _folded(f"{len(left)} to do", left)
+        name = html.escape(f"{chapter.number} · {chapter.title}")
+        link = f'<a href="{html.escape(chapter.file)}">{name}</a>'
+        cells = _bar(len(done), len(done) + len(left)) + _listed(done), _folded(f"{len(left)} to do", left)
         return (
-            f'<tr><th scope="row" {_ROW}>{name}</th>' + "".join(f"<td {_CELL}>{cell}</td>" for cell in cells) + "</tr>"
+            f'<tr><th scope="row" {_ROW}>{link}</th>' + "".join(f"<td {_CELL}>{cell}</td>" for cell in cells) + "</tr>"
         )
+
+
+def _bar(done: int, of: int) -> str:
+    """A bar, and in words what it shows; only the words are read out."""
+    return f'<progress aria-hidden="true" value="{done}" max="{of}"></progress> {done} of {of} done'
 
 
 def _listed(items: list[str]) -> str:

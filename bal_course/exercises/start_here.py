@@ -5,7 +5,7 @@ import torch
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("00", "the loop, the score, and how to compare")
+CHAPTER = ("00", "Can a model choose its own training data?")
 
 prediction_1 = Exercise(
     name="start_here.prediction_1",

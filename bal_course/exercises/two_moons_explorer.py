@@ -5,7 +5,7 @@ from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("11", "which place each strategy wants, maps of BALD, one sample, scales that can be subtracted")
+CHAPTER = ("11", "Where does each strategy look?")
 
 prediction_1 = Exercise(
     name="two_moons_explorer.prediction_1",

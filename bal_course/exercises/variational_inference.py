@@ -10,7 +10,7 @@ from bal_course.exercises.core import Exercise, Mistake
 from bal_utils.runtime import stream
 from bal_utils.theory.variational import base_draws
 
-CHAPTER = ("04", "divergences, the bound, its gradients, and where variational inference goes wrong")
+CHAPTER = ("04", "How do you fit a distribution to one you cannot compute?")
 
 prediction_1 = Exercise(
     name="variational_inference.prediction_1",

@@ -7,7 +7,7 @@ from scipy import stats
 
 from bal_course.exercises.core import Exercise, Mistake
 
-CHAPTER = ("09", "paired intervals, what a prediction costs, detectors of strangers, calibration in bins")
+CHAPTER = ("09", "Which of these should I use?")
 
 prediction_1 = Exercise(
     name="which_posterior.prediction_1",

@@ -9,6 +9,7 @@ from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
 import pytest
 from filelock import FileLock
 
@@ -16,6 +17,7 @@ from bal_course import exercises
 from bal_course.exercises import core, marks, progress
 from bal_course.exercises.start_here import exercise_1, exercise_2, exercise_4, prediction_1
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 TODAY = date.today().isoformat()
 MODULES = [
     path
@@ -48,7 +50,7 @@ def test_only_a_right_answer_leaves_a_mark(kept, capsys):
 
 
 def test_a_prediction_counts_as_an_exercise(kept):
-    prediction_1.check("B")
+    prediction_1.check(prediction_1.answer)
     assert read(kept) == {"start_here.prediction_1": {"done": TODAY}}
 
 
@@ -75,7 +77,7 @@ def test_the_first_time_counts(kept):
 def test_a_mark_outlives_a_change_of_the_text(kept):
     """It is filed under the exercise's name, so a new title shows the old mark, and a name that is gone does no harm."""
     marks.write_json(kept, {"start_here.exercise_4": {"done": "2020-02-29"}, "gone.exercise_9": {"done": "2020-02-29"}})
-    chapter = progress.Chapter("00", "topic", {"start_here.exercise_4": "Another title"})
+    chapter = progress.Chapter("00", "title", "00.ipynb", {"start_here.exercise_4": "Another title"})
     assert "✓ Another title (2020-02-29)" in str(progress.Overview([chapter], marks.load(), ""))
     exercise_1.check(exercise_1.answer)
     assert set(read(kept)) == {"start_here.exercise_4", "gone.exercise_9", "start_here.exercise_1"}
@@ -283,9 +285,12 @@ def test_every_module_of_exercises_is_a_chapter(path):
     written = re.findall(r"^(\w+) = Exercise\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     listed = [name for name in chapters if name.startswith(f"{path.stem}.")]
     assert written and listed == [f"{path.stem}.{name}" for name in written]
-    notebook = next(Path(__file__).parents[2].glob(f"notebooks/??_{path.stem}.ipynb"), None)
-    if notebook is not None:
-        assert chapters[listed[0]].number == notebook.name[:2]
+
+
+@pytest.mark.parametrize("chapter", progress.chapters(), ids=lambda chapter: chapter.number)
+def test_a_chapter_has_the_title_and_the_file_of_its_notebook(chapter):
+    title, *_ = nbformat.read(NOTEBOOKS / chapter.file, as_version=4).cells[0].source.splitlines()
+    assert title == f"# {chapter.number} · {chapter.title}"
 
 
 def test_chapters_are_in_order_and_none_is_twice():
@@ -298,12 +303,15 @@ class Table(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.text, self.tags, self.scopes = [], [], []
+        self.text, self.tags, self.scopes, self.links, self.bars = [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.scopes += [value for key, value in attrs if key == "scope"]
+        self.links += [value for key, value in attrs if key == "href"]
+        if tag == "progress":
+            self.bars.append((int(dict(attrs)["value"]), int(dict(attrs)["max"])))
 
     def handle_data(self, data):
         self.text.append(data)
@@ -316,8 +324,17 @@ def test_the_table_says_in_words_what_its_signs_say(kept):
     assert table.tags.count("caption") == 1 and table.scopes == ["col"] * 3 + ["row"] * len(chapters)
     assert table.text[:4] == [overview.total(), "Notebook", "Done", "To do"]
     assert f"✓ A colleague's test set ({TODAY})" in table.text
-    assert "○ Least confidence" in table.text and "1 of 5 done" in table.text and "4 to do" in table.text
+    left = len(chapters[0].titles) - 1
+    assert "○ Least confidence" in table.text and f"{left} to do" in table.text
+    assert f" 1 of {left + 1} done" in table.text
     assert "color" not in overview._repr_html_()
+
+
+def test_each_notebook_has_a_link_and_a_bar_that_shows_what_is_done(kept):
+    exercise_4.check("A")
+    table, chapters = Table(progress.overview()._repr_html_()), progress.chapters()
+    assert table.links == [chapter.file for chapter in chapters]
+    assert table.bars == [(int(chapter.number == "00"), len(chapter.titles)) for chapter in chapters]
 
 
 def test_table_and_text_hold_the_same_exercises(kept):
@@ -332,6 +349,6 @@ def test_table_and_text_hold_the_same_exercises(kept):
 
 
 def test_titles_and_places_are_text_not_markup():
-    chapter = progress.Chapter("00", "a < b", {"m.e": "<script>`x`"})
+    chapter = progress.Chapter("00", "a < b", "<i>.ipynb", {"m.e": "<script>`x`"})
     page = progress.Overview([chapter], {"m.e": {"done": "<b>"}}, "in <somewhere>")._repr_html_()
     assert "<script>" not in page and "<b>" not in page and "<somewhere>" not in page and "&lt;script&gt;x" in page
