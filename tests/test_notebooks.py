@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 MOST_LINES, FEWEST_WORDS_A_LINE, MOST_BYTES = 25, 5, 1_500_000
 WIDGET = "application/vnd.jupyter.widget-view+json"
+ASKING = ("prediction", "answer")
 SECTIONS = ("you will be able to", "exercise", "common mistakes", "summary", "references")
 MACHINE_PATH = re.compile(r"/(home|root|tmp|work|Users|var)/|[A-Z]:\\\\")
 
@@ -94,10 +95,24 @@ def test_an_explorer_shows_its_picture_where_no_kernel_runs(path):
     assert any("image/png" in kind for kind in kinds), "no explorer with its picture"
 
 
-def test_no_widget_is_stored_but_the_text_that_stands_for_it(path):
-    """A stored widget is dead without its kernel, and holds the engine's JavaScript: `make course` leaves it out."""
+def test_no_widget_is_stored_but_what_stands_for_it(path):
+    """A stored widget is dead without its kernel: `make course` leaves it, its state and progress bars out."""
     assert "widgets" not in read(path).metadata, "save without the state of widgets: in JupyterLab, menu Settings"
-    assert all("text/plain" in output.data for output in outputs(path) if WIDGET in output.get("data", {}))
+    assert not any(WIDGET in output.get("data", {}) for output in outputs(path)), (
+        "python -m publishing.stored removes them"
+    )
+
+
+def test_predictions_are_buttons_and_their_answers_are_folded(path):
+    tagged = {tag: [cell for cell in code_cells(path) if tag in cell.metadata.get("tags", ())] for tag in ASKING}
+    assert tagged["prediction"] and tagged["answer"], "each notebook lets the learner predict"
+    for cell in tagged["prediction"]:
+        pages = [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
+        assert ".ask()" in cell.source and cell.metadata.jupyter.source_hidden
+        assert len(pages) == 1 and "<details" in pages[0]
+    assert all(cell.outputs and cell.metadata.jupyter.outputs_hidden for cell in tagged["answer"])
+    order = [tag for cell in code_cells(path) for tag in ASKING if tag in cell.metadata.get("tags", ())]
+    assert order[0] == "prediction", "an answer belongs to the prediction before it"
 
 
 def test_at_least_three_exercises(path):
