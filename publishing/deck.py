@@ -4,12 +4,16 @@ The marks are those of marks.py. A figure, an explorer or a prediction has a sli
 slides is short. What a slide leaves out goes into its speaker notes, so that nothing is lost between notebook and lecture.
 """
 
+import base64
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 
+import numpy as np
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from publishing.blocks import MOST_WORDS, blocks_of, condensed, fitted, level, sentences_of, show, words
 from publishing.marks import is_table
@@ -22,7 +26,9 @@ MOST_WORDS_OF_HEADLINE = 20
 HIDE_INPUT = "hide-input-on-slide"
 CHECKED = "✓"
 PREDICTION = 'class="bal-prediction"'
-CHOICE = re.compile(r"<details[^>]*><summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
+FOLDED = re.compile(r"<details([^>]*)><summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
+INK = 200  # grey below it is no paper
+HIGHEST_LETTERS = 24  # pixels of a line of a title where the figure has its own size
 LIVE = '<iframe class="live" data-src="explorers/{kind}.html" title="Explorer: {title}"></iframe>'
 
 
@@ -71,7 +77,7 @@ def title(notebook) -> str:
 
 def add_text(slides: list[Slide], cell, section: str) -> str:
     """Put a Markdown cell on the deck; returns the section in which the next cell lies."""
-    blocks, kind, said = blocks_of(cell.source), mark(cell), cell.metadata.get("speaker_notes")
+    blocks, kind, said = blocks_of(links_to_decks(cell.source)), mark(cell), cell.metadata.get("speaker_notes")
     groups = chosen_by_hand(cell, blocks) if "slide_blocks" in cell.metadata else shown_by_rule(blocks, kind)
     said_of_figure = blocks[: next((place for place, block in enumerate(blocks) if level(block)), len(blocks))]
     on_slides = []
@@ -98,6 +104,12 @@ def add_text(slides: list[Slide], cell, section: str) -> str:
         slides[-1].notes.append(said)
     slides[-1].prose += [block for block in blocks if block not in on_slides and not level(block)]
     return section
+
+
+def links_to_decks(text: str) -> str:
+    """The text with its links to notebooks as links to their decks; other files of the course do not lie beside a deck."""
+    text = re.sub(r"\]\((\d\d_\w+)\.ipynb[^)]*\)", r"](\1.html)", text)
+    return re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\.(?:md|ipynb)[^)]*\)", r"\1", text)
 
 
 def joins(slide: Slide, group: list[str]) -> bool:
@@ -127,7 +139,8 @@ def shown_by_rule(blocks: list[str], kind: str) -> list[list[str]]:
 def whole_screen(cell, after, section: str, pages: Mapping[str, str]) -> tuple[str, list, str] | None:
     """Headline, outputs and notes of a cell that has a slide of its own; None for any other cell.
 
-    A prediction and a live explorer are on the deck whatever the cell's mark says: they are what a class does.
+    A prediction, the figure that answers it and an explorer are on the deck whatever the cell's mark says: they are what a
+    class does.
     """
     if asked := [output for output in cell.outputs if PREDICTION in output.get("data", {}).get("text/html", "")]:
         html = asked[0].data["text/html"]
@@ -137,21 +150,23 @@ def whole_screen(cell, after, section: str, pages: Mapping[str, str]) -> tuple[s
     if kind in pages:
         live = LIVE.format(kind=kind, title=escape(pages[kind], quote=True))
         return pages[kind], [new_output("display_data", {"text/html": live}), *pictures[:1]], ""
-    if pictures and (mark(cell) != "skip" or kind):
-        return headline(cell, pictures[0], after, section), pictures, ""
+    if pictures and (mark(cell) != "skip" or kind or "answer" in tags(cell)):
+        head = headline(cell, pictures[0], after, section)
+        return head, [without_title(picture) for picture in pictures], ""
     return None
 
 
 def question(html: str) -> str:
-    """A prediction as a class sees it: the question and the choices, without what is said to each."""
-    asked = CHOICE.sub("", html).replace("<strong>Predict.</strong> ", "")
-    choices = [words for words, _ in CHOICE.findall(html) if len(CHOICE.findall(html)) > 1]
-    return asked + f'<ul class="choices">{"".join(f"<li>{words}</li>" for words in choices)}</ul>'
+    """A prediction as a class sees it: the question and its choices, without hints and what is said to each choice."""
+    asked = FOLDED.sub("", html).replace("<strong>Predict.</strong> ", "")
+    choices = [words for told, words, _ in FOLDED.findall(html) if "data-choice" in told]
+    listed = "".join(f"<li>{words}</li>" for words in choices) if len(choices) > 1 else ""  # one is a number's answer
+    return asked + (f'<ul class="choices">{listed}</ul>' if listed else "")
 
 
 def answers(html: str) -> str:
-    """What a prediction says to each choice, for the speaker."""
-    return "\n\n".join(f"**{choice}**: {re.sub('<[^>]+>', '', told).strip()}" for choice, told in CHOICE.findall(html))
+    """What a prediction says to each choice, and its hints, for the speaker."""
+    return "\n\n".join(f"**{words}**: {re.sub('<[^>]+>', '', told).strip()}" for _, words, told in FOLDED.findall(html))
 
 
 def headline(cell, picture, after, section: str) -> str:
@@ -164,10 +179,34 @@ def headline(cell, picture, after, section: str) -> str:
         raise ValueError(
             f"slide_title: expected at most {MOST_WORDS_OF_HEADLINE} words, got {words(marked)}: {marked!r}"
         )
-    own = escape(picture.get("metadata", {}).get("image/png", {}).get("title", ""), quote=False)
+    own = escape(" ".join(title_of(picture).split()), quote=False)
     blocks = blocks_of(after.source) if after is not None and after.cell_type == "markdown" else []
     said = sentences_of(blocks[0])[0] if blocks and not NO_SENTENCE.match(blocks[0]) else ""
+    said = "" if said.endswith(":") else said
     return next((text for text in (marked, own, said) if 0 < words(text) <= MOST_WORDS_OF_HEADLINE), section)
+
+
+def title_of(picture) -> str:
+    """The title that stands in a figure, as the cell that drew it has kept it."""
+    return picture.get("metadata", {}).get("image/png", {}).get("title", "")
+
+
+def without_title(picture):
+    """The figure, and in its metadata the share of its height that its title takes, since a slide says the same in large.
+
+    The share is measured in the picture: the first rows with ink, one run of them for each line, down to the blank row below.
+    Where the first run is higher than letters are, something stands beside the title, and nothing is taken off.
+    """
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.data["image/png"]))).convert("L"))
+    inked = np.concatenate([[False], (drawn < INK).any(axis=1), [False]])
+    begins, ends = np.flatnonzero(inked[1:] & ~inked[:-1]), np.flatnonzero(inked[:-1] & ~inked[1:])
+    line = title_of(picture).count("\n")
+    letters = HIGHEST_LETTERS * drawn.shape[1] / picture.metadata["image/png"].get("width", drawn.shape[1])
+    if title_of(picture) and line < len(ends) - 1 and (ends - begins)[: line + 1].max() <= letters:
+        picture = picture.copy()
+        share = (ends[line] + 1) / len(drawn)
+        picture.metadata = {"image/png": {**picture.metadata["image/png"], "title_share": round(share, 3)}}
+    return picture
 
 
 def add_whole(slides: list[Slide], cell, head: str, outputs: list, notes: str, section: str) -> None:

@@ -14,7 +14,8 @@ What a cell's metadata says:
                            slide-code: code that is shown on its slide; other code is hidden behind its picture
 
 In a Markdown cell, slide_type speaks of the text before the first heading. A heading always begins a slide. A figure has a
-slide of its own, and text that follows it goes into its notes; predictions and explorers are on the deck whatever their mark.
+slide of its own, and text that follows it goes into its notes; predictions, their answers and explorers
+are on the deck whatever their mark.
 The command fills in what is missing by the rules below and leaves every mark that is there as it is; run it on a new notebook,
 then change marks by hand: in JupyterLab they are under "Property inspector".
 """

@@ -27,7 +27,7 @@ from publishing.stored import WIDGET
 HERE = Path(__file__).parent / "site"
 ROW = re.compile(r"^\| \[(\d\d) ([^\]]+)\]\([^)]*\) \| ([^|]+?) \|", re.MULTILINE)
 ON_FRONT_PAGE = "TwoMoons"
-EXPLORER = re.compile(r"(\w+) explorer \(runs in")
+EXPLORER = re.compile(r"\s*(\w+) explorer \(runs in")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)]*)\)")
 DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 # a paper's number; code, formulas, links and headings are passed over

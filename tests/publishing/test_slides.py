@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -177,7 +178,7 @@ def text_cell(source, kind="fragment", **metadata):
 
 
 def picture(title="", alt="six words for a small picture"):
-    return new_output("display_data", {"image/png": "aWs="}, metadata={"image/png": {"alt": alt, "title": title}})
+    return new_output("display_data", {"image/png": DOT}, metadata={"image/png": {"alt": alt, "title": title}})
 
 
 def small_book(*cells):
@@ -263,20 +264,67 @@ def test_a_prediction_shows_question_and_choices_and_tells_the_speaker_the_answe
         f'<details data-choice="{one}"><summary>the {one}</summary><p><b>✗</b> because {one}</p></details>'
         for one in told
     )
-    html = f'<div class="bal-prediction"><p><strong>Predict.</strong> Which?</p>{choices}</div>'
+    hint = "<details><summary>Hint</summary><p>Think of C.</p></details>"
+    html = f'<div class="bal-prediction"><p><strong>Predict.</strong> Which?</p>{choices}{hint}</div>'
     asked = code_cell("ask()", new_output("display_data", {"text/html": html}), kind="skip", tags=["prediction"])
     book = small_book(
         text_cell("## Section", "slide"), asked, code_cell("draw()", picture("It was A"), tags=["answer"])
     )
     _, question, answer = screens(book)
     page = html_of(new_notebook(cells=[cell for cell in question if cell.metadata.slideshow.slide_type != "notes"]))
-    assert "Which?" in page and "<li>the A</li><li>the B</li>" in page and "because" not in page
-    assert "**the A**: ✗ because A" in notes_of(question) and "because B" in notes_of(question)
+    assert "Which?" in page and "<li>the A</li><li>the B</li>" in page
+    assert "because" not in page and "Hint" not in page
+    for told in ("**the A**: ✗ because A", "because B", "**Hint**: Think of C."):
+        assert told in notes_of(question)
     assert answer[-2].source == "### It was A"
 
 
+def test_a_prediction_of_a_number_shows_no_answer():
+    answer = '<details data-choice="answer"><summary>The answer</summary>7</details>'
+    html = f'<div class="bal-prediction"><p>How many?</p>{answer}</div>'
+    page = html_of(small_book(code_cell("ask()", new_output("display_data", {"text/html": html}))))
+    assert (
+        "How many?" in page
+        and "<li>" not in page
+        and "<p><strong>The answer</strong>: 7</p>" in page.split("<aside")[1]
+    )
+
+
+def drawn(*rows, title="Rises"):
+    """A figure of 100 by 100 pixels with ink in these rows."""
+    pixels = np.full((100, 100), 255, dtype=np.uint8)
+    for first, last in rows:
+        pixels[first:last, 10:50] = 0
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, format="png")
+    output = picture(title)
+    output.data["image/png"] = base64.b64encode(png.getvalue()).decode()
+    return output
+
+
+@pytest.mark.parametrize(
+    ("figure", "share"),
+    [
+        (drawn((5, 15), (20, 90)), 0.16),
+        (drawn((5, 15), (17, 27), (33, 90), title="Rises\nat last"), 0.28),
+        (drawn((5, 15), (20, 90), title=""), None),  # it has no title
+        (drawn((5, 40), (45, 90)), None),  # something stands beside the title
+        (drawn((5, 15)), None),  # nothing else is there
+    ],
+)
+def test_a_title_that_the_headline_repeats_is_taken_off_the_figure(figure, share):
+    (_, (*_, (shown_output,))) = shown(small_book(code_cell("draw()", figure)))
+    assert shown_output.metadata["image/png"].get("title_share") == share
+
+
+def test_links_lead_to_decks_and_not_to_files_that_are_not_there():
+    text = "See [notebook 01](01_a.ipynb#b), [MAP](glossary.md#map), [more](further/01_b.ipynb), [this](https://a.org/b.md)."
+    ((_, seen),) = [shown(small_book(text_cell(text, "subslide")))[1]]
+    assert seen == "See [notebook 01](01_a.html), MAP, more, [this](https://a.org/b.md)."
+
+
 def test_an_explorer_lives_in_a_frame_where_it_has_a_page_and_is_a_picture_elsewhere():
-    data = {"image/png": "aWs=", "text/plain": "TheStar explorer (runs in a live notebook)"}
+    data = {"image/png": DOT, "text/plain": " \nTheStar explorer (runs in a live notebook)"}
     output = new_output("display_data", data, metadata={"image/png": {"alt": "The star among the patients, and bars."}})
     book = small_book(code_cell("explorer", output, kind="skip", tags=["explorer"]))
     live, alone = html_of(book, {"TheStar": "How sure?"}), html_of(book)
@@ -328,12 +376,12 @@ def decks(libraries, few_explorers, tmp_path_factory):
 
 
 def test_pages_name_no_other_server(decks):
+    others = {f"{path.stem}.html" for path in PATHS}  # decks that this test has not built
     for page in decks.glob("*.html"):
-        assert not re.search(r"""(src|href)=["'](https?:)?//[^"']+\.(js|css)""", page.read_text()), page.name
-        assert all(
-            (decks / name).exists()
-            for name in re.findall(r'(?:src|href)="([\w/.-]+\.(?:js|css|html))"', page.read_text())
-        )
+        text = page.read_text()
+        assert not re.search(r"""(src|href)=["'](https?:)?//[^"']+\.(js|css)""", text), page.name
+        named = set(re.findall(r'(?:src|href)="([\w/.-]+\.(?:js|css|html))"', text))
+        assert [name for name in named - others if not (decks / name).exists()] == []
 
 
 @pytest.mark.parametrize("stem", SHOWN)

@@ -26,12 +26,14 @@ function narrow(formula) {
   if (formula.offsetWidth > room) formula.style.fontSize = `${(100 * room) / formula.offsetWidth}%`;
 }
 
-// A picture is as wide as the slide, or as high as its headline leaves room for.
+// A picture without its title, which the headline repeats, is as wide as the slide, or as high as the headline leaves room for.
 function enlarge(slide, pictures) {
   pictures.forEach((picture) => (picture.style.height = "1px"));
   const left = (ROOM - slide.scrollHeight) / pictures.length;
   for (const picture of pictures) {
-    picture.style.height = `${Math.min(left, (ACROSS * picture.naturalHeight) / picture.naturalWidth)}px`;
+    const shape = picture.naturalWidth / picture.naturalHeight / (1 - Number(picture.dataset.title));
+    const width = Math.min(ACROSS, left * shape);
+    Object.assign(picture.style, { width: `${width}px`, height: `${width / shape}px` });
   }
 }
 
