@@ -3,7 +3,6 @@
 import math
 
 import torch
-from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
@@ -31,68 +30,134 @@ prediction_1 = Exercise(
 
 prediction_2 = Exercise(
     name="kinds_of_uncertainty.prediction_2",
+    title="An error admitted, an error denied",
+    question="One network makes an error of 2 m and says so, with the best $s$ for it. Another makes an error of 0.5 m and "
+    "denies it, with $s = -5$. Whose loss is larger?",
+    choices={
+        "A": "The large error that is admitted",
+        "B": "The small error that is denied",
+        "C": "Both about the same",
+    },
+    answer="B",
+    explanation="Denied, half a metre costs 17 nats. Admitted, two metres cost 2.1.",
+    hints=(
+        "The best log-variance for an error of 2 m is log 4. What do the three terms come to?",
+        "For the other network $e^{-s} = e^5$ is about 150. Multiply it by half of the squared error.",
+    ),
+    mistakes=(
+        Mistake("A", "The squared error counts in units of the noise that is admitted. Work out both losses."),
+        Mistake("C", "They are far apart. Put the numbers into the loss: $e^5$ is about 150."),
+    ),
+)
+
+prediction_3 = Exercise(
+    name="kinds_of_uncertainty.prediction_3",
     title="Fours that pass for something else",
-    answer="C",
-    explanation="Nothing in training ever told the network what the absence of a known digit looks like.",
+    question="What share of the fours, in percent, does a single network assign to another digit with more than 90 % "
+    "confidence?",
+    answer=52,
+    tolerance=0.25,
+    explanation="It is about half. Nothing in training ever told the network what the absence of a known digit looks like.",
     hints=(
         "The network has to divide a probability of one among nine digits, none of which is a four.",
-        "A four shares strokes with nine, one and seven. Which side of their borders it falls on was never trained.",
+        "A four shares strokes with six, one and seven. Which side of their borders it falls on was never trained.",
     ),
     mistakes=(
         Mistake(
-            "A",
+            5,
             "That would need a network that knows where its knowledge ends. It only learned borders between nine digits.",
         ),
         Mistake(
-            "B",
-            "More than that. A four is far from most borders between the nine, and away from a border a softmax is sure.",
+            10, "Many more. A four is far from most borders between the nine, and away from a border a softmax is sure."
+        ),
+        Mistake(20, "More than that. Away from the borders that it learned, a softmax is sure."),
+        Mistake(
+            90, "Not nearly all: many fours lie near a border between two of the nine, and there the softmax hesitates."
         ),
     ),
 )
 
 
-def total_std(means_K, variances_K):
-    return (variances_K.mean() + means_K.var(correction=0)).sqrt()
+def remedy(means_K, variances_K, prior_std):
+    noise, ignorance = variances_K.mean(), means_K.var(correction=0)
+    if ignorance > prior_std**2 / 2:
+        return "ask"
+    return "sensor" if noise > ignorance else "labels"
+
+
+def _remedy(asks, noise_is_larger):
+    """A remedy by other comparisons of (noise, ignorance, prior_std), first whether to ask, then for what to pay."""
+
+    def wrong(means_K, variances_K, prior_std):
+        parts = variances_K.mean(), means_K.var(correction=0), prior_std
+        return "ask" if asks(*parts) else "sensor" if noise_is_larger(*parts) else "labels"
+
+    return wrong
+
+
+def _noise_first(means_K, variances_K, prior_std):
+    return "sensor" if variances_K.mean() > means_K.var(correction=0) else remedy(means_K, variances_K, prior_std)
+
+
+def _sample_variance(means_K, variances_K, prior_std):
+    ignorance = means_K.var()
+    return "ask" if ignorance > prior_std**2 / 2 else "sensor" if variances_K.mean() > ignorance else "labels"
 
 
 exercise_1 = Exercise(
     name="kinds_of_uncertainty.exercise_1",
-    title="The standard deviation of a committee",
-    answer=total_std,
-    explanation="Average the variances, add the variance of the means, take the square root last.",
+    title="Choose the remedy",
+    answer=remedy,
+    explanation="First whether data have spoken at all, then which part of the doubt is larger, all in variances.",
     hints=(
         "Noise is the mean of the variances. Ignorance is the variance of the means, dividing by K (`correction=0`).",
-        "Their sum is a variance, in square metres. The answer is asked for in metres.",
+        "Before any data the variance is `prior_std**2`. Where the ignorance is more than half of it, the remedy is to ask.",
+        "Otherwise compare the two variances: a larger noise calls for the sensor, a larger ignorance for labels.",
     ),
     cases=(
-        (torch.tensor([0.0, 2.0, 4.0]), torch.tensor([1.0, 4.0, 9.0])),
-        (torch.tensor([1.0, 1.0]), torch.tensor([0.25, 1.0])),
-        (torch.tensor([-1.0, 1.0, 0.5, 0.0]), torch.tensor([0.1, 0.1, 0.2, 0.3])),
+        (torch.tensor([0.0, 1.0, -1.0]), torch.tensor([1.0, 2.0, 3.0]), 2.0),
+        (torch.tensor([0.0, 1.0, -1.0]), torch.tensor([0.1, 0.1, 0.1]), 2.0),
+        (torch.tensor([0.0, 2.0, -2.0]), torch.tensor([0.5, 0.5, 0.5]), 2.0),
+        (torch.tensor([0.0, 1.75, -1.75]), torch.tensor([0.5, 1.0, 1.5]), 3.0),
+        (torch.tensor([0.0, 2.1, -2.1]), torch.tensor([1.0, 1.0, 1.0]), 3.0),
+        (torch.tensor([0.0, 1.0, -1.0]), torch.tensor([3.0, 3.0, 3.0]), 1.0),
+        (torch.tensor([0.0, 1.2]), torch.tensor([0.5, 0.5]), 1.0),
     ),
-    tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda means_K, variances_K: variances_K.mean() + means_K.var(correction=0),
-            "This is the variance, in square metres. The standard deviation is its square root.",
+            _remedy(lambda noise, ignorance, std: ignorance > std / 2, lambda noise, ignorance, std: noise > ignorance),
+            "You compare a variance with half of a standard deviation. Square `prior_std` first.",
         ),
         Mistake(
-            lambda means_K, variances_K: variances_K.sqrt().mean() + means_K.std(correction=0),
-            "You averaged and added standard deviations. Only variances add; take the root once, at the end.",
+            _remedy(
+                lambda noise, ignorance, std: ignorance.sqrt() > std / 2,
+                lambda noise, ignorance, std: noise > ignorance,
+            ),
+            "Half of the standard deviation is a quarter of the variance. The rule speaks of half of the variance.",
         ),
         Mistake(
-            lambda means_K, variances_K: (variances_K.sqrt().mean() ** 2 + means_K.var(correction=0)).sqrt(),
-            "You averaged the standard deviations and squared that. The noise is the mean of the variances.",
+            _remedy(
+                lambda noise, ignorance, std: noise + ignorance > std**2 / 2,
+                lambda noise, ignorance, std: noise > ignorance,
+            ),
+            "You ask wherever all the doubt is large. A noisy place that is well known is no stranger.",
         ),
         Mistake(
-            lambda means_K, variances_K: variances_K.mean().sqrt(),
-            "This is the noise alone. The members also contradict each other, and that is doubt too.",
+            _remedy(
+                lambda noise, ignorance, std: ignorance > std**2 / 2,
+                lambda noise, ignorance, std: noise < ignorance,
+            ),
+            "The remedies are the wrong way round: a better sensor helps against noise, labels against ignorance.",
         ),
         Mistake(
-            lambda means_K, variances_K: means_K.std(correction=0),
-            "This is the disagreement alone. Each member also expects noise.",
+            _remedy(lambda noise, ignorance, std: False, lambda noise, ignorance, std: noise > ignorance),
+            "You never ask. Where no data reach, labels from the same source do not help either.",
         ),
         Mistake(
-            lambda means_K, variances_K: (variances_K.mean() + means_K.var()).sqrt(),
+            _noise_first, "You look at the noise first. In a place never visited, a better sensor is money thrown away."
+        ),
+        Mistake(
+            _sample_variance,
             "`.var()` divides by K - 1. The members are the whole committee here, not a sample of it: `correction=0`.",
         ),
     ),
@@ -152,48 +217,24 @@ exercise_2 = Exercise(
 )
 
 
-def split_entropy(probs_K_C):
-    noise = entr(probs_K_C).sum(dim=-1).mean()
-    return torch.stack([noise, entr(probs_K_C.mean(dim=0)).sum() - noise])
-
-
-def entropies_of_sums(probs_K_C):
-    noise = entr(probs_K_C).sum()
-    return torch.stack([noise, entr(probs_K_C.mean(dim=0)).sum() - noise])
-
-
 exercise_3 = Exercise(
     name="kinds_of_uncertainty.exercise_3",
-    title="Noise and ignorance of a committee, in nats",
-    answer=split_entropy,
-    explanation="Entropy before averaging is noise. What averaging adds to it is ignorance.",
+    title="Design a committee",
+    answer=0.1100279,
+    explanation="All doubt is log 2. At p = 0.110 each network's own entropy is half of that. The rest is their quarrel.",
     hints=(
-        "`torch.special.entr(p)` is -p log p. Sum it over the classes to get an entropy.",
-        "Noise: an entropy for each network, then the mean. All doubt: the mean of the networks, then its entropy.",
-        "Return `torch.stack([noise, all_doubt - noise])`.",
+        "All doubt is the entropy of the mean, fifty-fifty: log 2. Both networks have the same entropy. How large must it be?",
+        "Solve -p log p - (1 - p) log(1 - p) = ½ log 2, by trying a few values or with `scipy.optimize.brentq`.",
+        "At p = 0.1 the noise is 0.325 nats, a little less than the 0.347 that is wanted.",
     ),
-    cases=(
-        (torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.5, 0.5]]),),
-        (torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),),
-        (torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]]),),
-    ),
-    tolerance=1e-5,
+    tolerance=5e-3,
     mistakes=(
-        Mistake(
-            lambda probs_K_C: split_entropy(probs_K_C).flip(0), "The two are the wrong way round: noise comes first."
-        ),
-        Mistake(
-            lambda probs_K_C: torch.stack([entr(probs_K_C.mean(dim=0)).sum(), split_entropy(probs_K_C)[1]]),
-            "Your first number is the entropy of the mean: all the doubt. Noise is the mean of the entropies.",
-        ),
-        Mistake(
-            lambda probs_K_C: torch.stack([split_entropy(probs_K_C)[0], entr(probs_K_C.mean(dim=0)).sum()]),
-            "Your second number is all the doubt. Take the noise off it.",
-        ),
-        Mistake(
-            entropies_of_sums, "You summed the networks' entropies. Average them: divide by the number of networks."
-        ),
-        Mistake(lambda probs_K_C: split_entropy(probs_K_C) / math.log(2), "These are bits. The course counts in nats."),
+        Mistake(0.25, "Entropy is no straight line: at p = 0.25 it is still 0.56 nats, far more than half of log 2."),
+        Mistake(0.5, "Then both networks say fifty-fifty: all the doubt is noise, and they agree."),
+        Mistake(0.0, "Then each network is certain: all the doubt is ignorance."),
+        Mistake(0.146447, "You halved the variance p(1 - p). In nats the noise is an entropy."),
+        Mistake(0.889972, "That is the other network. The question asks for the p below one half."),
+        Mistake(0.1, "Close. Two digits are asked for: at 0.10 the noise is 0.325 nats, and half of log 2 is 0.347."),
     ),
 )
 

@@ -39,6 +39,7 @@ from bal_utils import acquisition, batchbald, data, records
 from bal_utils.models import MLP, GalCNN, penultimate
 from bal_utils.posteriors import dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
 from bal_utils.runtime import stream
+from bal_utils.sweep import replication
 from bal_utils.theory import (
     divergence,
     information,
@@ -185,16 +186,35 @@ def _(mean_D, precision_D_D, features_D, target, noise_precision):
     return linear_regression.update(belief, features_D[None], [target], noise_precision=noise_precision).mean_D
 
 
+def places_and_question(g):
+    return g.uniform(-1, 1, int(g.integers(2, 6))), g.uniform(-1, 1), covariance(g, 2), g.uniform(0.1, 1)
+
+
+@oracle("mle_map_bayes_regression.exercise_4", "bal_utils.theory.linear_regression", places_and_question)
+def _(positions_N, question, covariance_D_D, noise_std):
+    """The doubt at the question after a trial with an arbitrary outcome, for each position."""
+
+    def doubt(position):
+        belief = linear_regression.Belief(mean_D=np.zeros(2), covariance_D_D=covariance_D_D)
+        after = linear_regression.update(belief, [[1, position]], [7.0], noise_precision=noise_std**-2)
+        return linear_regression.predict(after, [[1, question]], noise_precision=1).epistemic_variance_N[0]
+
+    return min(positions_N, key=doubt)
+
+
 def regression_data(g):
     points, size = int(g.integers(1, 6)), int(g.integers(1, 5))
-    return g.normal(size=(points, size)), g.normal(size=points), g.uniform(0.2, 3), g.uniform(0.2, 1)
+    return g.normal(size=(points, size)), g.normal(size=points), 10 ** g.uniform(-3, 3, 4), g.uniform(1, 30)
 
 
-@oracle("mle_map_bayes_regression.exercise_4", "bal_utils.theory.linear_regression", regression_data)
-def _(features_N_D, targets_N, prior_std, noise_std):
-    return linear_regression.log_evidence(
-        features_N_D, targets_N, prior_precision=prior_std**-2, noise_precision=noise_std**-2
-    )
+@oracle("mle_map_bayes_regression.exercise_5", "bal_utils.theory.linear_regression", regression_data)
+def _(features_N_D, targets_N, alphas, noise_precision):
+    def evidence(alpha):
+        return linear_regression.log_evidence(
+            features_N_D, targets_N, prior_precision=alpha, noise_precision=noise_precision
+        )
+
+    return max(alphas, key=evidence)
 
 
 # 02 Bayesian classification
@@ -351,7 +371,35 @@ def _(log_joint, mean, std, base):
     return variational.elbo(q, lambda weights_K_1: log_joint(weights_K_1[:, 0]), base.double()[:, None])
 
 
-@oracle("variational_inference.exercise_3", "a second derivation", lambda g: (tensor(covariance(g, *sizes(g, 5))),))
+@derived("variational_inference.exercise_3", "SciPy")
+def _():
+    """Both variances by quadrature; the estimates are sin(kε) ε and k cos(kε), with the same mean."""
+    places_G = np.linspace(-9, 9, 4001)
+    density_G = stats.norm.pdf(places_G)
+
+    def excess(k):
+        squares_G = (np.sin(k * places_G) * places_G) ** 2 - (k * np.cos(k * places_G)) ** 2
+        return np.trapezoid(squares_G * density_G, places_G)
+
+    return round(scipy.optimize.brentq(excess, 0.5, 2), 3)
+
+
+@derived("variational_inference.exercise_4", "SciPy")
+def _():
+    """Where the covariance of intercept and slope changes its sign, by sums over a grid."""
+    temperatures_N, labels_N = (part.double().numpy() for part in stars.flights())
+    slope, intercept = np.meshgrid(np.linspace(-9, 3, 301), np.linspace(-6, 3, 301))
+
+    def covariance_of_both(centre):
+        scores = intercept[..., None] + slope[..., None] * (temperatures_N - centre) / 10
+        likelihood = np.where(labels_N == 1, scipy.special.log_expit(scores), scipy.special.log_expit(-scores))
+        shares = scipy.special.softmax(likelihood.sum(axis=-1) - 0.05 * (slope**2 + intercept**2))
+        return (shares * slope * intercept).sum() - (shares * slope).sum() * (shares * intercept).sum()
+
+    return round(scipy.optimize.brentq(covariance_of_both, 60, 75), 1)
+
+
+@oracle("variational_inference.exercise_5", "a second derivation", lambda g: (tensor(covariance(g, *sizes(g, 5))),))
 def _(covariance_D_D):
     """The standard deviation of each weight once all others are known, by Schur's complement."""
     S, found = covariance_D_D.numpy(), []
@@ -367,7 +415,7 @@ def minibatch(g):
     return tensor(g.exponential(size=size)), tensor(g.exponential(20)), int(g.integers(size, 1000))
 
 
-@oracle("variational_inference.exercise_4", "bal_utils.posteriors.dropout_elbo", minibatch)
+@oracle("variational_inference.exercise_6", "bal_utils.posteriors.dropout_elbo", minibatch)
 @oracle("dropout_as_variational_inference.exercise_3", "bal_utils.posteriors.dropout_elbo", minibatch)
 def _(nll_B, kl, num_data):
     without_kl = dropout_elbo.negative_elbo(-nll_B, [], num_data=num_data, std=1.0, length_scale=1.0)
@@ -700,13 +748,6 @@ def log_pair(first_K_C, second_K_C):
 @oracle("batchbald.exercise_1", "bal_utils.batchbald", two_predictions)
 def _(first_K_C, second_K_C):
     log_probs_2_K_C = log_pair(first_K_C, second_K_C)
-    noise = information.expected_entropy(log_probs_2_K_C).sum()
-    return batchbald.joint_mutual_information(log_probs_2_K_C) + noise
-
-
-@oracle("batchbald.exercise_2", "bal_utils.batchbald", two_predictions)
-def _(first_K_C, second_K_C):
-    log_probs_2_K_C = log_pair(first_K_C, second_K_C)
     both, one = (batchbald.joint_mutual_information(log_probs_2_K_C[:size]) for size in (2, 1))
     return both - one
 
@@ -760,6 +801,30 @@ def _():
     two, three = (batchbald.joint_mutual_information(log_probs_3_K_C[:size]) for size in (2, 3))
     assert math.isclose(two, three)
     return three
+
+
+@derived("batchbald.prediction_4", "the records of the lesson")
+def _():
+    groups = replication.load_groups(FIGURES / "kirsch2019")
+    leads = [
+        replication.paired_lead(*(groups[replication.Group(name, size)] for name in ("batchbald", "bald")))[0]
+        for size in (4, 10, 40, 100)
+    ]
+    return "grows" if leads == sorted(leads) else "shrinks" if leads == sorted(leads)[::-1] else "stays"
+
+
+@derived("batchbald.prediction_5", "the lesson's stored output")
+def _():
+    """The interval of the lead of power BALD over BatchBALD, which the notebook prints, holds zero."""
+    book = json.loads((FIGURES.parent / "notebooks" / "13_batchbald.ipynb").read_text(encoding="utf-8"))
+    printed = "".join("".join(output.get("text", "")) for cell in book["cells"] for output in cell.get("outputs", []))
+    low, high = map(float, re.search(r"power BALD over BatchBALD: \S+ points \[(\S+), (\S+)\]", printed).groups())
+    return "level" if low < 0 < high else "behind" if low > 0 else "ahead"
+
+
+@derived("batchbald.exercise_2", "SciPy")
+def _():
+    return scipy.optimize.brentq(lambda masks: math.log(masks) - 100 * 0.1, 2, 1e6)
 
 
 # 14 In practice
@@ -874,7 +939,7 @@ def _():
     return "C" if abs(difference) < 0.05 else "A" if difference < 0 else "B"
 
 
-STICK_N, TURN_N = np.array([-0.60, -0.45, -0.30, -0.20, -0.05]), np.array([-0.77, -0.59, -0.39, -0.26, -0.17])
+STICK_N, TURN_N = np.array([-0.60, -0.45, -0.30, -0.20, -0.05]), np.array([-1.04, -0.50, -0.45, -0.24, -0.33])
 
 
 @derived("mle_map_bayes_regression.prediction_1", "SciPy")
@@ -886,12 +951,23 @@ def _():
         return stats.norm.logpdf(TURN_N, features_N_2 @ line_2, noise_std).sum()
 
     best_2, *_ = np.linalg.lstsq(features_N_2, TURN_N, rcond=None)
+    assert round(best_2.sum(), 2) == 1.14  # as the question says
     limit = {"type": "ineq", "fun": lambda line_2: log_likelihood(line_2) - log_likelihood(best_2) - math.log(0.6)}
     pushed = scipy.optimize.minimize(lambda line_2: -line_2.sum(), best_2, constraints=limit)
     return nearest(-pushed.fun - best_2.sum(), A=0.1, B=0.2, C=0.6)
 
 
-@derived("mle_map_bayes_regression.prediction_2", "bal_utils.theory.linear_regression")
+@derived("mle_map_bayes_regression.prediction_2", "a small experiment")
+def _():
+    """Least squares of SciPy on 4,000 series of five trials, and a sixth trial at full right."""
+    g = np.random.default_rng(0)
+    turns_K_N = -0.3 + 0.5 * STICK_N + 0.2 * g.normal(size=(4_000, 5))
+    lines = [stats.linregress(STICK_N, turns_N) for turns_N in turns_K_N]
+    misses_K = 0.2 + 0.2 * g.normal(size=4_000) - [line.intercept + line.slope for line in lines]
+    return nearest((abs(misses_K) < 1.96 * 0.2).mean(), A=0.95, B=0.8, C=0.45)
+
+
+@derived("mle_map_bayes_regression.prediction_3", "bal_utils.theory.linear_regression")
 def _():
     """The widths of the belief along its two axes, the prior's being one."""
     belief = linear_regression.posterior([[1.0, 0.4]], [0.5], prior_precision=1.0, noise_precision=0.2**-2)
@@ -899,7 +975,7 @@ def _():
     return "C" if wide < 0.3 else "B" if narrow < 0.3 else "A"
 
 
-@derived("mle_map_bayes_regression.prediction_3", "bal_utils.theory.linear_regression")
+@derived("mle_map_bayes_regression.prediction_4", "bal_utils.theory.linear_regression")
 def _():
     def gain_std(trials):
         features_N_2 = np.stack([np.ones(trials), np.linspace(-1, 1, trials)], axis=1)
@@ -909,16 +985,36 @@ def _():
     return nearest(gain_std(400) / gain_std(100), A=1, B=1 / 2, C=1 / 4, D=1 / 16)
 
 
-@derived("mle_map_bayes_regression.prediction_4", "SciPy")
+def harbour_evidence(size: int, *, readings: int = 20, unit: float = 1.0, prior_std: float = 1.0) -> float:
+    """The density of the harbour's first readings, in a unit of so many metres, the weights integrated out."""
+    hours_N, levels_N = (part[:readings, 0].double().numpy() for part in data.sine_with_gap(20, 0.2, seed=3))
+    features_N_D = linear_regression.gaussian_bumps(hours_N, size, low=-4, high=4)
+    covariance_N_N = prior_std**2 * features_N_D @ features_N_D.T + 0.04 * np.eye(readings)
+    return stats.multivariate_normal.logpdf(levels_N / unit, cov=covariance_N_N / unit**2)
+
+
+@derived("mle_map_bayes_regression.prediction_5", "SciPy")
 def _():
-    """The density of the harbour's readings under each size, the weights integrated out."""
+    return {3: "A", 8: "B", 14: "C"}[max(range(1, 15), key=harbour_evidence)]
+
+
+@derived("mle_map_bayes_regression.exercise_6", "SciPy")
+def _():
+    """The evidence of one and the same model moves with the targets, their unit and the prior, and with nothing else."""
+    usual = harbour_evidence(8)
+    moved = {
+        "A": harbour_evidence(8, readings=15),
+        "B": harbour_evidence(8, unit=0.01),
+        "C": linear_regression.log_evidence(*harbour_data(8), prior_precision=1.0, noise_precision=25.0),
+        "D": harbour_evidence(8, prior_std=100.0),
+    }
+    (fair,) = (letter for letter, evidence in moved.items() if math.isclose(evidence, usual, rel_tol=1e-9))
+    return fair
+
+
+def harbour_data(size: int) -> tuple[np.ndarray, np.ndarray]:
     hours_N, levels_N = (part[:, 0].double().numpy() for part in data.sine_with_gap(20, 0.2, seed=3))
-
-    def evidence(size):
-        features_N_D = linear_regression.gaussian_bumps(hours_N, size, low=-4, high=4)
-        return stats.multivariate_normal.logpdf(levels_N, cov=features_N_D @ features_N_D.T + 0.04 * np.eye(20))
-
-    return {3: "A", 8: "B", 14: "C"}[max(range(1, 15), key=evidence)]
+    return linear_regression.gaussian_bumps(hours_N, size, low=-4, high=4), levels_N
 
 
 def star_and_ray(factor: float) -> tuple[float, float]:
@@ -1038,9 +1134,9 @@ def _():
 
 @derived("variational_inference.prediction_3", "SciPy")
 def _():
-    """Length and stretch, as correlated as the lesson prints, -0.98, and 0.70 cm wide: KL(q ‖ p) over upright ellipses."""
-    root_2 = np.array([0.7, 0.23])
-    covariance_2_2 = np.outer(root_2, root_2) * np.array([[1, -0.98], [-0.98, 1]])
+    """The flights' intercept and slope, as correlated as the lesson prints: KL(q ‖ p) over upright ellipses."""
+    root_2 = np.array([7.9, 1.16])
+    covariance_2_2 = np.outer(root_2, root_2) * np.array([[1, -0.997], [-0.997, 1]])
 
     def kl(log_std_2):
         return divergence.gaussian_kl(
@@ -1051,7 +1147,7 @@ def _():
         ).item()
 
     width = math.exp(scipy.optimize.minimize(kl, np.log(root_2)).x[0])
-    return nearest(width, A=0.14, B=0.7, C=3.5)
+    return nearest(width, A=0.6, B=7.9, C=100)
 
 
 @derived("dropout_as_variational_inference.prediction_1", "bal_utils.posteriors.dropout_elbo")
