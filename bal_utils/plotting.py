@@ -102,6 +102,7 @@ POSTERIORS = {
     "deterministic": _look("One network", "grey", 3, "o"),
     "temperature_scaling": _look("One network, temperature scaled", "grey", 5, "s"),
     "mc_dropout": _look("MC-dropout", "orange", 2, "s"),
+    "mc_dropout_fresh": _look("MC-dropout, fresh masks", "orange", 1, "P"),
     "ensemble": _look("Deep ensemble", "sky", 1, "^"),
     "anchored_ensemble": _look("Anchored ensemble", "sky", 5, "v"),
     "mean_field": _look("Mean field", "purple", 3, "^"),

@@ -125,6 +125,12 @@ def test_the_style_writes_dark_on_white():
                 assert contrast(plt.rcParams[key], plt.rcParams[paper]) >= WORDS
 
 
+def test_letters_of_figures_have_eleven_points_or_more():
+    assert min(plotting.STYLE[key] for key in ("font.size", "axes.titlesize", "legend.fontsize")) >= 11
+    for path in [ROOT / "bal_utils" / "plotting.py", *(ROOT / "bal_course" / "figures").glob("*.py")]:
+        assert all(int(size) >= 11 for size in re.findall(r"\bfontsize=(\d+)", path.read_text())), path.name
+
+
 def test_the_heat_map_rises_in_lightness_for_everyone():
     """So that a map can be read without telling its hues apart, and in print."""
     colours = plt.colormaps[plotting.HEAT_MAP](np.linspace(0, 1, 17))

@@ -14,6 +14,7 @@ from bal_utils.plotting import PALETTE, looks_of, shade
 NOISE = {"color": PALETTE["orange"], "label": "noise (aleatoric)"}
 IGNORANCE = {"color": PALETTE["blue"], "label": "ignorance (epistemic)", "hatch": "//", "edgecolor": "white"}
 WITHIN_TWO = 2.0  # standard deviations on either side
+DISC = 0.045  # width of a disc with a number, as a share of the range of all
 
 
 def lake(ax: Axes, places_N: ndarray, depths_N: ndarray, questions: Mapping[str, float]) -> Axes:
@@ -91,11 +92,25 @@ def against_truth(ax: Axes, places_G: ndarray, learned_K_G: ndarray, truth_G: nd
     return ax
 
 
+def stacked_apart(places_H: ndarray, width: float) -> ndarray:
+    """Heights within ±0.33 for discs of this width at these places, so that each is on the first level that has room."""
+    ends: list[float] = []  # of each level, so far
+    levels_H = np.zeros(len(places_H), dtype=int)
+    for held_out in np.argsort(places_H, kind="stable"):
+        place = float(places_H[held_out])
+        level = next((level for level, end in enumerate(ends) if place - end >= width), len(ends))
+        ends[level : level + 1] = [place]
+        levels_H[held_out] = level
+    top = max(levels_H)
+    return 0.33 * (2 * levels_H - top) / max(top, 1)
+
+
 def detectors(ax: Axes, scores: Mapping[str, ndarray]) -> Axes:
     """One row a detector: a disc with its number for each class held out, placed at its AUROC, and a bar at their mean."""
     looks = looks_of(scores)
+    every = np.concatenate([np.asarray(score_H) for score_H in scores.values()])
     for row, (name, score_H) in enumerate(scores.items()):
-        rows_H = row + 0.28 * (np.arange(len(score_H)) % 3 - 1)  # staggered, so that neighbours can be read
+        rows_H = row + stacked_apart(score_H, DISC * np.ptp(every))
         ax.scatter(score_H, rows_H, s=210, color=looks[name].colour, edgecolor="white", label=name, zorder=3)
         for held_out, (score, place) in enumerate(zip(score_H, rows_H, strict=True)):
             ax.text(score, place, held_out, color="white", size=11, weight="bold", ha="center", va="center", zorder=4)
