@@ -15,6 +15,12 @@ CHAPTER = ("04", "How do you fit a distribution to one you cannot compute?")
 prediction_1 = Exercise(
     name="variational_inference.prediction_1",
     title="One hill, two bumps",
+    question="You minimise $\\mathrm{KL}(q \\,\\|\\, p)$, the average over $q$ of $\\log q - \\log p$. Where does $q$ end up?",
+    choices={
+        "A": "As a wide hill over both bumps and the valley between them",
+        "B": "On one of the bumps",
+        "C": "As a narrow hill in the valley, halfway",
+    },
     answer="B",
     explanation="KL(q ‖ p) is averaged over q: sitting in the valley is expensive, leaving out a bump is nearly free.",
     hints=(
@@ -34,6 +40,13 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="variational_inference.prediction_2",
     title="The price of not using the slope",
+    question="In one dimension one reparametrised draw is worth seven or eight score-function draws. "
+    "How many is it worth in a hundred dimensions?",
+    choices={
+        "A": "About one: both are right on average",
+        "B": "About ten",
+        "C": "More than a thousand",
+    },
     answer="C",
     explanation="One variance grows like D²/4 and the other stays at 1: about 2,700 against 1 at D = 100.",
     hints=(
@@ -48,7 +61,13 @@ prediction_2 = Exercise(
 
 prediction_3 = Exercise(
     name="variational_inference.prediction_3",
-    title="The unloaded spring",
+    title="The flights' intercept",
+    question="The exact standard deviation of the intercept is 7.9. You fit a mean-field $q$ by the ELBO. What will it say?",
+    choices={
+        "A": "About 0.6: far too sure",
+        "B": "7.9: the correlation gets lost, but each weight keeps its own width",
+        "C": "About 100: without the correlation it has to be wide to be safe",
+    },
     answer="A",
     explanation="A mean-field q reports how unsure you would be about one weight if you knew all the others.",
     hints=(
@@ -170,12 +189,55 @@ exercise_2 = Exercise(
 )
 
 
+exercise_3 = Exercise(
+    name="variational_inference.exercise_3",
+    title="Where the slope stops being the better guide",
+    answer=1.109,
+    tolerance=0.01,
+    explanation="From there on the slope, as large as k, is noisier than the value, which is never larger than 1.",
+    hints=(
+        "`variances(lambda w: torch.sin(k * w).sum(dim=-1), torch.zeros(1), 'mine')` gives both. Try k = 1, and k = 2.",
+        "Halve the interval in which the order changes, until you know two digits behind the point.",
+        "In closed form: both variances hold k² exp(-k²) once; compare ½(1 - (1 - 4k²) exp(-2k²)) with ½k²(1 + exp(-2k²)).",
+    ),
+    mistakes=(
+        Mistake(1.0, "Near, but there the slope is still the better guide: 0.34 against 0.20."),
+        Mistake(2.0, "There the score function is already four times better. Look below."),
+        Mistake(0.5, "For so slow a wiggle the slope is far better. Look above."),
+    ),
+)
+
+
+exercise_4 = Exercise(
+    name="variational_inference.exercise_4",
+    title="Coordinates for a mean-field q",
+    answer=68,
+    tolerance=0.005,
+    explanation="Measured from there the intercept says how probable distress is where the flights tell most about it.",
+    hints=(
+        "Compute the covariance for c = 60 and c = 75 and look at its sign off the diagonal.",
+        "Halve the interval in which the sign changes.",
+    ),
+    mistakes=(
+        Mistake(
+            69.57,
+            "That is the mean of the temperatures. Nearly: flights whose outcome was open count more than others.",
+        ),
+        Mistake(70, "Near, but the correlation is still 0.33 there."),
+        Mistake(
+            0.0, "Measured from zero the correlation is all but perfect. Look among the temperatures of the flights."
+        ),
+        Mistake(31, "That is where one wants to predict. The correlation depends on where the flights were."),
+    ),
+)
+
+
 def mean_field_std(covariance):
     return 1 / torch.linalg.inv(covariance).diagonal().sqrt()
 
 
-exercise_3 = Exercise(
-    name="variational_inference.exercise_3",
+exercise_5 = Exercise(
+    name="variational_inference.exercise_5",
     title="The width of a mean-field q",
     answer=mean_field_std,
     explanation="The precision matrix holds the answer: 1/Λᵢᵢ is the variance of weight i when all others are known.",
@@ -208,8 +270,8 @@ def minibatch_loss(nll_B, kl, num_data):
     return nll_B.mean() + kl / num_data
 
 
-exercise_4 = Exercise(
-    name="variational_inference.exercise_4",
+exercise_6 = Exercise(
+    name="variational_inference.exercise_6",
     title="The loss of one minibatch",
     answer=minibatch_loss,
     explanation="Both parts are per data point: an average for the misfit, and each point's share, 1/N, of the KL.",

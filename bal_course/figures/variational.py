@@ -1,6 +1,6 @@
-"""Pictures of variational inference: densities, bounds, gradient estimates and Gaussian ellipses, drawn into `ax`.
+"""Pictures of variational inference: densities, bounds, variances of gradients and Gaussian ellipses, drawn into `ax`.
 
-Dimensions: G places on a line, K draws, P points, R C rows and columns of a grid. An index picks colour and dash.
+Dimensions: G places on a line, P points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, DASHES, PALETTE, looks_of, shade
+from bal_utils.plotting import PALETTE, label_ends, look_of, looks_of, shade
 
 
 def densities(ax: Axes, places_G: ndarray, target_G: ndarray, curves: Mapping[str, ndarray], *, target: str) -> Axes:
@@ -22,24 +22,6 @@ def densities(ax: Axes, places_G: ndarray, target_G: ndarray, curves: Mapping[st
     ax.set(xlabel="w", ylabel="density")
     ax.set_ylim(bottom=0, auto=True)  # a shared axis must still see the next panel's heights
     ax.legend(loc="best")
-    return ax
-
-
-def bound_surface(
-    ax: Axes,
-    means_C: ndarray,
-    stds_R: ndarray,
-    gaps_R_C: ndarray,
-    marks: Mapping[str, tuple[float, float]],
-) -> Axes:
-    """Lines of equal gap between bound and log evidence over mean and standard deviation, with named marks."""
-    levels = (0.05, 0.2, 0.5, 1, 2, 4, 8)
-    lines = ax.contour(means_C, stds_R, gaps_R_C, levels, cmap="cividis", linewidths=1.5)
-    ax.clabel(lines, fontsize=11)
-    for index, (name, (mean, std)) in enumerate(marks.items()):
-        ax.plot(mean, std, color=CLASS_COLOURS[index], marker=CLASS_MARKERS[index], markersize=9, linestyle="none")
-        ax.annotate(name, (mean, std), xytext=(8, 6), textcoords="offset points", fontweight="bold")
-    ax.set(xlabel="mean of q", ylabel="standard deviation of q")
     return ax
 
 
@@ -60,32 +42,27 @@ def bound_bars(ax: Axes, elbos: Mapping[str, float], log_evidence: float) -> Axe
     return ax
 
 
-def estimate_histograms(ax: Axes, estimates: Mapping[str, ndarray], exact: float, *, span: float) -> Axes:
-    """How single-draw estimates of one number scatter around it; what lies beyond `span` piles up at the edge."""
-    bins = np.linspace(exact - span, exact + span, 61)
-    looks = looks_of(estimates)
-    for name, estimates_K in estimates.items():
-        clipped_K = np.clip(estimates_K, bins[0], bins[-1])
-        ax.hist(clipped_K, bins, density=True, histtype="step", linewidth=2, label=name, **looks[name].line)
-    ax.axvline(exact, color=PALETTE["black"], linewidth=1)
-    ax.set(xlabel="estimate from one draw", ylabel="density")
-    ax.legend(loc="upper right")
-    return ax
+def lines_and_dots(
+    ax: Axes,
+    x_P: Sequence[float],
+    lines: Mapping[str, ndarray],
+    dots: Mapping[str, ndarray],
+    *,
+    lines_at: Sequence[float] | None = None,
+) -> Axes:
+    """Expected curves as lines and measured values of the same names as marks, on two logarithmic axes, named at their ends.
 
-
-def lines_and_dots(ax: Axes, x_P: Sequence[float], lines: Mapping[str, ndarray], dots: Mapping[str, ndarray]) -> Axes:
-    """Expected curves as lines and measured values of the same names as marks, on two logarithmic axes."""
+    `lines_at` are the places of the lines, if they are not those of the marks, `x_P`.
+    """
     looks = looks_of(lines)
     for name, values_P in lines.items():
-        ax.loglog(x_P, values_P, **looks[name].line)
-        ax.plot([], [], label=name, **looks[name].style)
+        ax.loglog(x_P if lines_at is None else lines_at, values_P, label=name, **looks[name].line)
         ax.plot(x_P, dots[name], linestyle="none", **looks[name].mark)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
-    ax.legend(loc="best")
-    return ax
+    return label_ends(ax)
 
 
 def below_ceiling(ax: Axes, values_P: Sequence[float], ceiling: float, *, limit: str) -> Axes:
@@ -97,15 +74,14 @@ def below_ceiling(ax: Axes, values_P: Sequence[float], ceiling: float, *, limit:
     return ax
 
 
-def ellipses(ax: Axes, mean_2: ndarray, covariance_2_2: ndarray, *, name: str, index: int = 0) -> Axes:
-    """The lines one and two standard deviations from the mean of a Gaussian in the plane."""
+def ellipses(ax: Axes, mean_2: ndarray, covariance_2_2: ndarray, *, name: str) -> Axes:
+    """The lines one and two standard deviations from the mean of a Gaussian in the plane, in the colour of its posterior."""
     angles_G = np.linspace(0, 2 * np.pi, 200)
     circle_2_G = np.stack([np.cos(angles_G), np.sin(angles_G)])
     scale_2_2 = np.linalg.cholesky(np.asarray(covariance_2_2))
     for radius in (1, 2):
         line_2_G = np.asarray(mean_2)[:, None] + radius * scale_2_2 @ circle_2_G
-        style = {"color": CLASS_COLOURS[index], "linestyle": DASHES[index]}
-        ax.plot(*line_2_G, label=name if radius == 1 else None, **style)
+        ax.plot(*line_2_G, label=name if radius == 1 else None, **look_of(name).line)
     return ax
 
 
