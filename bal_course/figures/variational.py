@@ -89,7 +89,7 @@ def bands(ax: Axes, x_G: ndarray, curves: Mapping[str, tuple[ndarray, ndarray]])
     """Named means with the band two standard deviations to either side; its edges carry the dash."""
     looks = looks_of(curves)
     for name, (mean_G, std_G) in curves.items():
-        ax.fill_between(x_G, mean_G - 2 * std_G, mean_G + 2 * std_G, color=looks[name].colour, alpha=0.18, linewidth=0)
+        ax.fill_between(x_G, mean_G - 2 * std_G, mean_G + 2 * std_G, **shade(looks[name].colour, 0.18))
         for side in (-2, 2):
             ax.plot(x_G, mean_G + side * std_G, label=name if side == 2 else None, **looks[name].line)
     return ax
