@@ -167,9 +167,9 @@ KEYS |= {_plain(name): key for name, key in OTHER_NAMES.items()}
 def key_of(name: str) -> str | None:
     """The key in `LOOKS` of a strategy or posterior by any of its names, or None: "Max entropy" is "entropy".
 
-    What follows a comma, a bracket or the first gap of a longer name is a remark: "BALD, b 10", "Margin (4 seeds)".
+    What follows a comma, bracket, colon, apostrophe, equality or minus is a remark: "BALD, b 10", "BatchBALD's five".
     """
-    begun = re.split(r"\s*[,(:]", name)[0]
+    begun = re.split(r"\s*[,(:='’−]", name)[0]
     return next((KEYS[_plain(words)] for words in (name, begun) if _plain(words) in KEYS), None)
 
 

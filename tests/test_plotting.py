@@ -78,6 +78,8 @@ def test_a_posterior_has_a_look(name):
         ("BatchBALD, b 10", "batchbald"),
         ("Margin (4 seeds)", "margin"),
         ("dropout, T = 20", "mc_dropout"),
+        ("BatchBALD's five", "batchbald"),
+        ("margin = entropy", "margin"),
         ("Laplace, last layer", "laplace_last"),
         ("best line (MAP)", "map"),
         ("5 networks", None),
