@@ -1,7 +1,5 @@
 """Exercises of the notebook `mle_map_bayes_regression`."""
 
-import math
-
 import numpy as np
 
 from bal_course.exercises.core import Exercise, Mistake
@@ -13,6 +11,9 @@ COVARIANCE_D_D = np.array([[0.04, 0.03], [0.03, 0.09]])
 PRECISION_D_D = np.array([[9.0, -2.0], [-2.0, 5.0]])
 FEATURES_N_D = np.array([[1.0, -0.5], [1.0, 0.1], [1.0, 0.7]])
 TARGETS_N = np.array([-0.6, -0.2, 0.3])
+STICK_N = np.array([-0.60, -0.45, -0.30, -0.20, -0.05])  # the trials of the lesson
+CAR_PHI_N_D = np.stack([np.ones(5), STICK_N], axis=1)
+CAR_COVARIANCE_D_D = np.linalg.inv(4 * np.eye(2) + 25 * CAR_PHI_N_D.T @ CAR_PHI_N_D)
 
 
 def ridge_strength(prior_std, noise_std):
@@ -37,15 +38,36 @@ def log_evidence(features_N_D, targets_N, prior_std, noise_std):
     return -0.5 * (misfit + log_det + len(targets_N) * np.log(2 * np.pi))
 
 
-def half_log_det(features_N_D, prior_std, noise_std):
-    covariance_N_N = prior_std**2 * features_N_D @ features_N_D.T + noise_std**2 * np.eye(len(features_N_D))
-    return 0.5 * np.linalg.slogdet(covariance_N_N).logabsdet
+def prior_by_evidence(features_N_D, targets_N, alphas, noise_precision):
+    scores = [log_evidence(features_N_D, targets_N, alpha**-0.5, noise_precision**-0.5) for alpha in alphas]
+    return alphas[np.argmax(scores)]
+
+
+def best_trial(positions_N, question, covariance_D_D, noise_std):
+    question_D = np.array([1, question])
+    doubts = []
+    for position in positions_N:
+        trial_D = np.array([1, position])
+        precision_D_D = np.linalg.inv(covariance_D_D) + np.outer(trial_D, trial_D) / noise_std**2
+        doubts.append(question_D @ np.linalg.inv(precision_D_D) @ question_D)
+    return positions_N[np.argmin(doubts)]
+
+
+def widest_band(positions_N, question, covariance_D_D, noise_std):
+    features_N_2 = np.stack([np.ones(len(positions_N)), positions_N], axis=1)
+    return positions_N[np.argmax(np.einsum("nd,de,ne->n", features_N_2, covariance_D_D, features_N_2))]
+
+
+def nearest_to_question(positions_N, question, covariance_D_D, noise_std):
+    return positions_N[np.argmin(abs(positions_N - question))]
 
 
 prediction_1 = Exercise(
     name="mle_map_bayes_regression.prediction_1",
     title="A line nearly as good",
     answer="C",
+    question="How far from the most likely line's 1.14 rad/s can such a line be *at full right*?",
+    choices={"A": "about 0.1 rad/s", "B": "about 0.2 rad/s, the noise of one trial", "C": "about 0.6 rad/s"},
     explanation=(
         "Close to the trials the two lines can hardly differ, since there the data hold them. "
         "At full right nothing does: it lies almost five times as far from the middle of the trials as they reach, "
@@ -130,8 +152,30 @@ exercise_2 = Exercise(
 
 prediction_2 = Exercise(
     name="mle_map_bayes_regression.prediction_2",
+    title="What the plug-in band holds",
+    answer="C",
+    question="What share of new trials at full right lands in the 95 % band around the most likely line?",
+    choices={"A": "95 %, as promised", "B": "about 80 %", "C": "less than half"},
+    explanation="45 %. The line itself misses by three times the noise there, and the band allows for the noise alone.",
+    hints=(
+        "How far may the most likely line be from the truth at full right? Section 2 has a picture.",
+        "Its doubt at full right is 0.6 rad/s, and the band is 0.4 wide to each side.",
+    ),
+    mistakes=(
+        Mistake("A", "So it would be if the line were known. The band has no room for the doubt about the line."),
+        Mistake(
+            "B", "The right direction, but at full right the line's own error is three times as large as the noise."
+        ),
+    ),
+)
+
+prediction_3 = Exercise(
+    name="mle_map_bayes_regression.prediction_3",
     title="What one trial teaches",
     answer="B",
+    question="You start from the prior, a round hill over drift and gain. "
+    "What does the belief look like after this *one* trial?",
+    choices={"A": "a smaller round hill", "B": "a long narrow ridge", "C": "nearly a single point"},
     explanation=(
         "One trial fixes one combination of the two weights, drift + 0.4·gain, to within the noise. "
         "Along the other direction the belief stays as wide as the prior: a ridge."
@@ -191,10 +235,13 @@ exercise_3 = Exercise(
     ),
 )
 
-prediction_3 = Exercise(
-    name="mle_map_bayes_regression.prediction_3",
+prediction_4 = Exercise(
+    name="mle_map_bayes_regression.prediction_4",
     title="Four times as many trials",
     answer="B",
+    question="You have run many trials, spread over all stick positions, and now run until you have four times as many. "
+    "The posterior standard deviation of the gain …",
+    choices={"A": "stays where it was", "B": "falls to a half", "C": "falls to a quarter", "D": "falls to a sixteenth"},
     explanation="Precision grows in proportion to N, so the variance falls as 1/N and the standard deviation as 1/√N.",
     hints=(
         "Each trial adds the same kind of term to the precision matrix. What happens to the precision with four times as many?",
@@ -210,10 +257,12 @@ prediction_3 = Exercise(
     ),
 )
 
-prediction_4 = Exercise(
-    name="mle_map_bayes_regression.prediction_4",
+prediction_5 = Exercise(
+    name="mle_map_bayes_regression.prediction_5",
     title="The size that the evidence chooses",
     answer="B",
+    question="How many features will the evidence choose, of 1 to 14?",
+    choices={"A": "three", "B": "eight", "C": "fourteen"},
     explanation=(
         "Too few bumps cannot follow the level. Too many spread the prior over so many curves that "
         "each one, the true one too, was expected less."
@@ -233,38 +282,100 @@ prediction_4 = Exercise(
 
 exercise_4 = Exercise(
     name="mle_map_bayes_regression.exercise_4",
-    title="The evidence without the weights",
-    answer=log_evidence,
+    title="The next trial, for this question",
+    answer=best_trial,
     explanation=(
-        "The targets are jointly normal with covariance prior_std²·ΦΦᵀ + noise_std²·I; "
-        "the evidence is the log density of that normal at the targets."
+        "The doubt at the question falls by (φ⋆ᵀSφ)² / (φᵀSφ + σ²): what the trial and the question have in common, "
+        "over how unsure the trial's own outcome is. A wide band is not enough."
     ),
     hints=(
-        "First build the N × N covariance of the targets: what the curve contributes, plus the noise on the diagonal.",
-        "ln N(y | 0, C) = -½ (yᵀC⁻¹y + ln|C| + N ln 2π). Use `np.linalg.solve` and `np.linalg.slogdet`.",
+        "A trial at φ adds βφφᵀ to the precision S⁻¹. The outcome does not matter for the covariance.",
+        "For each position compute the new covariance, then φ⋆ᵀS'φ⋆ at the question; take the position where it is smallest.",
     ),
-    cases=((FEATURES_N_D, TARGETS_N, 0.5, 0.2), (FEATURES_N_D[:2], TARGETS_N[:2], 2.0, 0.4)),
+    cases=(
+        (np.array([-1, -0.6, 0, 0.25]), 1.0, CAR_COVARIANCE_D_D, 0.2),
+        (np.array([-1, 0.25, 0.9]), -1.0, CAR_COVARIANCE_D_D, 0.2),
+        (np.array([-0.6, -0.3, 0.0]), 1.0, CAR_COVARIANCE_D_D, 0.2),
+        (np.array([-1.0, 0.3, 1.0]), 0.5, COVARIANCE_D_D, 0.5),
+    ),
     mistakes=(
         Mistake(
-            lambda Phi, y, prior, noise: log_evidence(Phi, y, prior, noise) + half_log_det(Phi, prior, noise),
-            "The determinant is missing. Without it a wider prior always looks better, "
-            "because nobody pays for spreading the bets.",
+            widest_band,
+            "That is where the band is widest. A trial there teaches most about the car as a whole, "
+            "but some of that is about the left side, and her question is about the right.",
         ),
         Mistake(
-            lambda Phi, y, prior, noise: log_evidence(Phi, y, prior, noise) - half_log_det(Phi, prior, noise),
-            "The ½ belongs to the determinant too: ln|C|, like yᵀC⁻¹y, comes with a half.",
+            nearest_to_question,
+            "That is the position nearest to the question. Try one with a list that holds a far position on the other side: "
+            "a long lever can say more than a near dot.",
         ),
         Mistake(
-            lambda Phi, y, prior, noise: log_evidence(Phi, y, 1 / prior, noise),
-            "You used the prior's precision where its variance belongs. A wide prior makes the targets vary more.",
+            lambda positions_N, *others: list(positions_N).index(best_trial(positions_N, *others)),
+            "That is the place in the list. Return the stick position that stands there.",
+        ),
+    ),
+)
+
+exercise_5 = Exercise(
+    name="mle_map_bayes_regression.exercise_5",
+    title="A prior chosen by the evidence",
+    answer=prior_by_evidence,
+    explanation=(
+        "The evidence is the density of the targets with the weights averaged out, N(0, ΦΦᵀ/α + I/β). "
+        "It falls where the prior is too narrow for the data, and where it is so wide that it bets on everything."
+    ),
+    hints=(
+        "`linear_regression.log_evidence(features_N_D, targets_N, prior_precision=…, noise_precision=…)` scores one α.",
+        "Score every α of the list, and return the one with the highest score.",
+    ),
+    cases=(
+        (FEATURES_N_D, TARGETS_N, np.array([0.01, 1, 100]), 25.0),
+        (FEATURES_N_D, 4 * TARGETS_N, np.array([0.001, 0.1, 10, 1000]), 25.0),
+        (FEATURES_N_D, 0.1 * TARGETS_N, np.array([0.01, 1, 100, 10_000]), 25.0),
+    ),
+    mistakes=(
+        Mistake(
+            lambda Phi, y, alphas, beta: alphas[np.argmin(alphas)],
+            "That is the widest prior. It lets the most probable line fit best, but it also bets on every other line.",
         ),
         Mistake(
-            lambda Phi, y, prior, noise: log_evidence(Phi, y, math.sqrt(prior), math.sqrt(noise)),
-            "You used standard deviations as variances: square both before they enter the covariance.",
+            lambda Phi, y, alphas, beta: alphas[np.argmin([log_evidence(Phi, y, a**-0.5, beta**-0.5) for a in alphas])],
+            "That is the α of the lowest evidence. The evidence is a score: higher is better.",
         ),
         Mistake(
-            lambda Phi, y, prior, noise: log_evidence(Phi, y, prior, noise) + 0.5 * len(y) * math.log(2 * math.pi),
-            "The constant -½ N ln 2π is missing. It cancels when you compare bases on the same data, but a density needs it.",
+            lambda Phi, y, alphas, beta: alphas[np.argmax([log_evidence(Phi, y, a**0.5, beta**-0.5) for a in alphas])],
+            "You used α as a variance. A precision of 100 is a narrow prior.",
+        ),
+        Mistake(
+            lambda Phi, y, alphas, beta: np.max([log_evidence(Phi, y, a**-0.5, beta**-0.5) for a in alphas]),
+            "That is the evidence itself. Return the α that reaches it.",
+        ),
+    ),
+)
+
+exercise_6 = Exercise(
+    name="mle_map_bayes_regression.exercise_6",
+    title="Which comparison is fair?",
+    answer="C",
+    explanation=(
+        "Evidences can be compared where both models predict the same numbers in the same units, "
+        "under priors that were meant. Three nats are a factor of twenty."
+    ),
+    hints=(
+        "The evidence is a density of the targets. What happens to a density per metre when you write it per centimetre?",
+        "A model that never saw the last five readings was not asked the same question.",
+    ),
+    mistakes=(
+        Mistake("A", "Fewer readings are fewer factors below or above one. Both models must predict the same targets."),
+        Mistake(
+            "B",
+            "A density per centimetre is a hundredth of one per metre, for every reading, "
+            "whatever the model. Both must use the same units.",
+        ),
+        Mistake(
+            "D",
+            "The wider prior loses ln 100 for each weight, and predicts just the same. "
+            "Nobody meant a prior of ten thousand metres.",
         ),
     ),
 )

@@ -16,9 +16,9 @@ DARK_LEGEND = {"labelcolor": "white", "frameon": True, "facecolor": PALETTE["bla
 TWO_SIGMA = -2.0  # log density, relative to the peak, on the ellipse two standard deviations out
 
 
-def observations(ax: Axes, inputs_N: ndarray, targets_N: ndarray, *, label: str = "trials") -> Axes:
+def observations(ax: Axes, inputs_N: ndarray, targets_N: ndarray, *, label: str = "trials", size: float = 42) -> Axes:
     """The data as black dots, above everything else."""
-    ax.scatter(inputs_N, targets_N, s=42, color=PALETTE["black"], edgecolor="white", zorder=5, label=label)
+    ax.scatter(inputs_N, targets_N, s=size, color=PALETTE["black"], edgecolor="white", zorder=5, label=label)
     return ax
 
 
@@ -38,7 +38,15 @@ def named_curves(ax: Axes, places_G: ndarray, values_by_name: Mapping[str, ndarr
     return ax
 
 
-def band(ax: Axes, places_G: ndarray, mean_G: ndarray, epistemic_variance_G: ndarray, noise_variance: float) -> Axes:
+def band(
+    ax: Axes,
+    places_G: ndarray,
+    mean_G: ndarray,
+    epistemic_variance_G: ndarray,
+    noise_variance: float,
+    *,
+    legend: bool = True,
+) -> Axes:
     """The mean and two nested bands of ±2 standard deviations: doubt about the curve inside, a new measurement outside."""
     epistemic_G, total_G = np.sqrt(epistemic_variance_G), np.sqrt(epistemic_variance_G + noise_variance)
     blue = PALETTE["blue"]
@@ -48,7 +56,8 @@ def band(ax: Axes, places_G: ndarray, mean_G: ndarray, epistemic_variance_G: nda
         ax.plot(places_G, mean_G + side * epistemic_G, color=blue, linewidth=0.8)
         ax.plot(places_G, mean_G + side * total_G, color=blue, linewidth=0.8, linestyle=":")
     ax.plot(places_G, mean_G, color=blue, label="mean")
-    ax.legend(loc="upper left")
+    if legend:
+        ax.legend(loc="upper left")
     return ax
 
 
@@ -59,12 +68,16 @@ def weight_map(
     log_density_R_C: ndarray,
     marks: Mapping[str, tuple[float, float]],
     *,
+    level: float = TWO_SIGMA,
     legend: bool = True,
 ) -> Axes:
-    """A density over two weights, bright where high, with the line two standard deviations out and named marks."""
+    """A density over two weights, bright where high, with named marks, and a white line where its logarithm is `level`.
+
+    The level is relative to the peak; the default is the line two standard deviations out of a normal density.
+    """
     relative_R_C = log_density_R_C - log_density_R_C.max()
     ax.contourf(first_C, second_R, np.exp(relative_R_C), levels=np.linspace(0, 1, 17))
-    ax.contour(first_C, second_R, relative_R_C, levels=[TWO_SIGMA], colors="white", linewidths=1.5, linestyles="-")
+    ax.contour(first_C, second_R, relative_R_C, levels=[level], colors="white", linewidths=1.5, linestyles="-")
     for name, look in looks_of(marks, colours=LINE_COLOURS).items():
         size = 150 if look.marker == "*" else 70
         ax.scatter(*marks[name], s=size, edgecolor="white", zorder=5, label=name, **look.mark)
@@ -74,24 +87,41 @@ def weight_map(
 
 
 def learning_steps(
-    axes_R_2: ndarray, places_G: ndarray, rows: Mapping[str, tuple], *, truth: tuple[float, float], window: float = 1.5
+    axes_R_3: ndarray,
+    places_G: ndarray,
+    rows: Mapping[str, tuple],
+    *,
+    truth: tuple[float, float],
+    noise_std: float,
+    window: float = 1.5,
 ) -> ndarray:
-    """One row a step: the belief over two weights on the left, the lines it allows on the right.
+    """One row a step: the likelihood of the newest datum, the belief over two weights, and the lines it allows.
 
-    A row is a title and `(belief, inputs_N, targets_N, lines_K_G)`; a belief has `mean_D` and `covariance_D_D`.
+    A row is a title and `(belief, inputs_N, targets_N, lines_K_G)`; a belief has `mean_D` and `covariance_D_D`. Before the
+    first datum there is no likelihood, and its place stays empty.
     """
     window_C = np.linspace(-window, window, 151)
-    for (left, right), (title, (belief, inputs_N, targets_N, lines_K_G)) in zip(axes_R_2, rows.items(), strict=True):
-        offsets_R_C_2 = np.stack(np.meshgrid(window_C, window_C), axis=-1) - belief.mean_D
+    weights_R_C_2 = np.stack(np.meshgrid(window_C, window_C), axis=-1)
+    for (first, middle, right), (title, (belief, inputs_N, targets_N, lines_K_G)) in zip(
+        axes_R_3, rows.items(), strict=True
+    ):
+        if len(inputs_N):
+            misses_R_C = targets_N[-1] - weights_R_C_2 @ [1, inputs_N[-1]]
+            weight_map(first, window_C, window_C, -0.5 * (misses_R_C / noise_std) ** 2, {"truth": truth}, legend=False)
+            first.set(title=f"trial {len(inputs_N)} by itself", ylabel="gain", aspect="equal")
+        else:
+            first.set_axis_off()
+        offsets_R_C_2 = weights_R_C_2 - belief.mean_D
         precision_D_D = np.linalg.inv(belief.covariance_D_D)
         log_density_R_C = -0.5 * np.einsum("rcd,de,rce->rc", offsets_R_C_2, precision_D_D, offsets_R_C_2)
-        weight_map(left, window_C, window_C, log_density_R_C, {"truth": truth}, legend=left is axes_R_2[0, 0])
-        left.set(title=f"Belief {title}", ylabel="gain", aspect="equal")
+        weight_map(middle, window_C, window_C, log_density_R_C, {"truth": truth}, legend=middle is axes_R_3[0, 1])
+        middle.set(title=f"belief {title}", aspect="equal")
         observations(drawn_curves(right, places_G, lines_K_G), inputs_N, targets_N)
-        right.set(ylim=(-1.6, 1.6), ylabel="turn rate (rad/s)", title=f"Lines drawn {title}")
-    axes_R_2[-1, 0].set_xlabel("drift")
-    axes_R_2[-1, 1].set_xlabel("stick position")
-    return axes_R_2
+        right.set(ylim=(-1.6, 1.6), ylabel="turn rate (rad/s)", title=f"lines {title}")
+    axes_R_3[0, 1].set_ylabel("gain")
+    for ax, label in zip(axes_R_3[-1], ("drift", "drift", "stick position"), strict=True):
+        ax.set_xlabel(label)
+    return axes_R_3
 
 
 def contraction(ax: Axes, counts_M: ndarray, std_S_M: ndarray, limit_M: ndarray) -> Axes:

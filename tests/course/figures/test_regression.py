@@ -38,15 +38,29 @@ def test_the_white_line_of_a_weight_map_lies_two_deviations_out(ax):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mean"]
 
 
-def test_rows_of_learning_show_each_belief_and_its_lines():
-    axes = plt.figure().subplots(2, 2)
+def test_the_white_line_lies_at_the_level_that_is_asked_for(ax):
+    first = second = np.linspace(-3, 3, 301)
+    log_density = -0.5 * (first**2 + second[:, None] ** 2)
+    regression.weight_map(ax, first, second, log_density, {}, level=np.log(0.6), legend=False)
+    white = next(c for c in ax.collections if len(c.get_edgecolor()) == 1 and c.get_linewidth()[0] == 1.5)
+    radii = np.linalg.norm(white.get_paths()[0].vertices, axis=1)
+    np.testing.assert_allclose(np.exp(-0.5 * radii**2), 0.6, atol=0.002)
+
+
+def test_rows_of_learning_show_the_newest_datum_each_belief_and_its_lines():
+    axes = plt.figure(figsize=(9, 6), layout="constrained").subplots(2, 3)
     belief = Belief(mean_D=np.zeros(2), covariance_D_D=np.eye(2))
     lines = np.ones((6, 5))
     rows = {"before": (belief, [], [], lines), "after": (belief, [0.1], [0.2], lines)}
-    regression.learning_steps(axes, PLACES, rows, truth=(0.5, -0.5))
-    assert [row[0].get_title(loc="left") or row[0].get_title() for row in axes] == ["Belief before", "Belief after"]
-    assert len(axes[1, 1].lines) == 6 and len(axes[1, 1].collections[-1].get_offsets()) == 1
-    assert axes[0, 0].get_legend() is not None and axes[1, 0].get_legend() is None
+    regression.learning_steps(axes, PLACES, rows, truth=(0.5, -0.5), noise_std=0.2)
+    titles = [ax.get_title(loc="left") or ax.get_title() for ax in axes.ravel()]
+    assert titles == ["", "belief before", "lines before", "trial 1 by itself", "belief after", "lines after"]
+    assert not axes[0, 0].axison and axes[1, 0].axison
+    assert len(axes[1, 2].lines) == 6 and len(axes[1, 2].collections[-1].get_offsets()) == 1
+    white = next(c for c in axes[1, 0].collections if len(c.get_edgecolor()) == 1 and c.get_linewidth()[0] == 1.5)
+    for path in white.get_paths():  # two deviations of the noise from the line through the dot
+        misses = 0.2 - path.vertices @ [1, 0.1]
+        np.testing.assert_allclose(abs(misses[abs(path.vertices).max(axis=1) < 1.4]), 0.4, atol=0.01)
     plt.close("all")
 
 
