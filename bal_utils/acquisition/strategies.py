@@ -1,6 +1,7 @@
 """The strategies by name: how each turns a pool into a batch.
 
-A new strategy is one score function (`scores`), one line in `ACQUISITIONS`, and one test against an independent oracle.
+A new strategy is one score function (`scores`), one line in `ACQUISITIONS`, its look in `plotting.STRATEGIES`, and one test
+against an independent oracle.
 The line also serves the explorers' maps: the score of the pool, from which the batch is taken, is the score of any other
 place.
 """
