@@ -29,7 +29,9 @@ NOISE_GRID = tuple(np.geomspace(0.01, 2, 40).tolist())  # in standard deviations
 PROVISIONAL_NOISE = 0.3  # while the noise is searched for it enters the weight decay alone, where it hardly matters
 HELD_OUT = 0.2
 SEARCH_SAMPLES = 500
-EPOCHS, LEAST_STEPS = 400, 4000
+# until training has converged: so many steps, at a learning rate that falls from this one to zero
+STEPS, FALLING_RATE = 6_000, 1e-2
+CONSTANT_RATE = 1e-3  # for a chosen number of epochs, as in the code of arXiv:1506.02142
 LEAST_TO_CHOOSE = 10
 
 
@@ -202,21 +204,27 @@ def fit_regression(
     length_scale: float = 1e-2,
     epochs: int | None = None,
     batch_size: int = 128,
-    learning_rate: float = 1e-3,
+    learning_rate: float | None = None,
     seed: int = 0,
 ) -> DropoutRegression:
     """A ReLU network with dropout before every matrix, inputs included, trained on inputs [N, D] and targets [N].
 
-    Minimises 1/N Σ ½ (y - f(x))² + λ Σ ‖W‖², with λ = l² (1 - p) / (2 N τ), over standardised data by Adam
-    (arXiv:1506.02142, sections 3 and 4; biases are free). `noise_std` = τ^-½ is in units of the targets.
+    Minimises 1/N Σ ½ (y - f(x))² + λ Σ ‖W‖², with λ = l² / (2 (1 - p) N τ), over standardised data by Adam
+    (arXiv:1506.02142, sections 3 and 4; biases are free). λ is the paper's for M = W / (1 - p), because PyTorch divides what
+    it keeps by 1 - p (`dropout_elbo.weight_decay`). `noise_std` = τ^-½ is in units of the targets.
 
     Where `dropout` or `noise_std` is None, it is chosen from DROPOUT_GRID or NOISE_GRID (times the targets' standard
     deviation) by predictive log-likelihood on a random fifth of the data, after training on the other four; then the
-    network is trained anew on all. `epochs` None means EPOCHS, or more for small data: LEAST_STEPS steps at least.
+    network is trained anew on all.
+
+    With `epochs` None training goes on until it has converged: STEPS steps, at a learning rate that falls from FALLING_RATE
+    to zero in a straight line. A number of epochs is trained at one rate, by default CONSTANT_RATE.
     Arrays, lists or tensors will do. Raises TypeError or ValueError where data or settings make no sense.
     """
     inputs_N_D, targets_N = _check_pairs(inputs, targets)
     _check_settings(hidden, dropout, noise_std, length_scale)
+    if learning_rate is None:
+        learning_rate = FALLING_RATE if epochs is None else CONSTANT_RATE
     train = partial(
         _train,
         hidden=hidden,
@@ -281,19 +289,20 @@ def _train(
     learning_rate: float,
     seed: int,
 ) -> list[DropoutRegression]:
-    """One regression a dropout probability. The weight decay is λ = l² (1 - p) / (2 N τ), τ for standardised targets."""
+    """One regression a dropout probability. The weight decay is λ = l² / (2 (1 - p) N τ), τ for standardised targets."""
     standardiser, num_points = Standardiser.of(inputs_N_D, targets_N), len(targets_N)
     variance = (noise_std / standardiser.target_std) ** 2
-    enough = max(EPOCHS, math.ceil(LEAST_STEPS / math.ceil(num_points / batch_size)))
+    enough = math.ceil(STEPS / math.ceil(num_points / batch_size))
     models = train_side_by_side(
         standardiser.inputs(inputs_N_D),
         standardiser.targets(targets_N),
         dropouts,
         hidden=hidden,
-        weight_decays=[length_scale**2 * (1 - p) * variance / (2 * num_points) for p in dropouts],
+        weight_decays=[length_scale**2 * variance / (2 * (1 - p) * num_points) for p in dropouts],
         config=FitConfig(
             learning_rate=learning_rate, batch_size=batch_size, max_epochs=enough if epochs is None else epochs
         ),
+        falling=epochs is None,
         seed=seed,
     )
     return [
@@ -320,10 +329,12 @@ def train_side_by_side(
     weight_decays: Sequence[float],
     config: FitConfig,
     seed: int,
+    falling: bool = False,
 ) -> list[nn.Sequential]:
     """One network a dropout probability, all from the same first weights, in evaluation mode.
 
     Each minimises 1/N Σ ½ (y - f(x))² + λ Σ ‖W‖², λ its weight decay: the decay is part of the loss and spares biases.
+    The learning rate stays, or is `falling` as in `train_stack`.
     """
     networks = [initialised(lambda p=p: dropout_network(inputs_N_D.shape[1], hidden, p), seed).eval() for p in dropouts]
     dropout_P, decay_P = torch.tensor(dropouts), torch.tensor(weight_decays)
@@ -337,7 +348,7 @@ def train_side_by_side(
     shared = [part.expand(len(dropouts), *part.shape) for part in (inputs_N_D, targets_N)]
     orders = [stream(seed, "batches") for _ in dropouts]  # the same for all
     with global_randomness(stream_seed(seed, "dropout"), inputs_N_D.device):
-        train_stack(weights, losses, shared, config=config, orders=orders)
+        train_stack(weights, losses, shared, config=config, orders=orders, falling=falling)
     for p, network in enumerate(networks):
         network.load_state_dict({name: part_P[p] for name, part_P in _turned(weights).items()})
     return networks

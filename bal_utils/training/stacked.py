@@ -42,6 +42,7 @@ def train_stack(
     config: FitConfig,
     orders: Sequence[Generator] | None = None,
     fused: bool | None = None,
+    falling: bool = False,
     progress: bool = False,
 ) -> None:
     """Moves stacked weights by Adam (arXiv:1412.6980) for `config.max_epochs` epochs.
@@ -49,13 +50,16 @@ def train_stack(
     `data` are tensors [M, N, *], what each network learns from; `losses` maps their batches [M, B, *] to loss_M, with the
     weights as they are then. Losses are summed, so that the gradient of each network is its own. Network m sees its
     examples in the order of the generator `orders[m]`; without orders every step is for all examples. `fused` is PyTorch's
-    option of Adam, by default on where there is one: it is faster and rounds otherwise.
+    option of Adam, by default on where there is one: it is faster and rounds otherwise. With `falling` the learning rate
+    falls to zero in a straight line, epoch by epoch: the noise of batches and masks no longer keeps weights from settling.
     Raises FloatingPointError where a loss stops being finite.
     """
     device = data[0].device
     fused = device.type in FUSED_ADAM_DEVICES if fused is None else fused
     options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": fused}
     optimizer = torch.optim.Adam(weights.values(), **options)
+    last_factor = 0.0 if falling else 1.0
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, last_factor, total_iters=config.max_epochs)
     for epoch in tqdm(range(1, config.max_epochs + 1), desc="training", unit="epoch", disable=not progress):
         total_M = torch.zeros(len(data[0]), device=device)
         for batch in _batches(data, config, orders):
@@ -64,6 +68,7 @@ def train_stack(
             loss_M.sum().backward()
             optimizer.step()
             total_M += loss_M.detach() * batch[0].shape[1]  # read once an epoch: reading would stop a GPU
+        decay.step()
         for m, total in enumerate(total_M.tolist()):
             check_finite(f"member {m}'s training", total, epoch)
 

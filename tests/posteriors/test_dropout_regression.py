@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 from torch import nn
 
 from bal_utils.posteriors import dropout_regression
+from bal_utils.posteriors.dropout_elbo import weight_decay
 from bal_utils.posteriors.dropout_regression import (
     Standardiser,
     dropout_network,
@@ -249,6 +250,37 @@ def test_a_step_minimises_the_published_objective():
     (0.5 * F.mse_loss(plain(inputs_N_D)[:, 0], targets_N) + 0.3 * penalty).backward()
     optimizer.step()
     torch.testing.assert_close(trained(inputs_N_D), plain(inputs_N_D), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3])
+def test_the_weight_decay_is_that_of_the_elbo_for_scaled_masks(p, monkeypatch):
+    """Half of the optimiser's decay that `dropout_elbo` derives: PyTorch's steps follow the gradient of ½ wd |w|²."""
+    inputs, targets = line(50)
+    found = {}
+
+    def record(inputs_N_D, targets_N, dropouts, *, hidden, weight_decays, **settings):
+        found.update(weight_decays=weight_decays)
+        return [dropout_network(inputs_N_D.shape[1], hidden, p) for p in dropouts]
+
+    monkeypatch.setattr(dropout_regression, "train_side_by_side", record)
+    fit_regression(inputs, targets, dropout=p, noise_std=2.0, length_scale=0.5)
+    precision = (targets.std() / 2.0) ** 2  # of standardised targets
+    expected = weight_decay(length_scale=0.5, num_data=50, drop=p, noise_precision=precision, loss="half squared error")
+    assert found["weight_decays"] == pytest.approx([expected / 2])
+
+
+def test_trained_until_converged_it_is_at_the_optimum_of_the_elbo_for_scaled_masks(monkeypatch):
+    """A line under dropout is ridge regression: E ½(y - z·w)² = ½(y - x·w)² + ½ p/(1 - p) Σ_d x_d² w_d²."""
+    inputs, targets = line(64)
+    p, length_scale = 0.2, 3.0
+    settings = {"hidden": (), "dropout": p, "noise_std": targets.std(), "length_scale": length_scale}
+    monkeypatch.setattr(dropout_regression, "STEPS", 1500)
+    regression = fit_regression(inputs, targets, **settings)
+    scaled = regression.standardiser
+    x, y = scaled.inputs(torch.tensor(inputs)).numpy(), scaled.targets(torch.tensor(targets)).numpy()
+    ridge = p / (1 - p) * (x**2).sum(axis=0) + length_scale**2 / (1 - p)  # the noise is 1 in these units
+    expected = np.linalg.solve(x.T @ x + np.diag(ridge), x.T @ y)
+    np.testing.assert_allclose(regression.model[1].weight.detach()[0], expected, atol=0.01)
 
 
 def test_masks_in_training_have_each_networks_own_rate():

@@ -33,15 +33,16 @@ def train(networks, inputs, targets, **options):
     return weights
 
 
-@pytest.mark.parametrize("in_batches", [True, False])
-def test_each_network_takes_its_own_steps(in_batches):
+@pytest.mark.parametrize(("in_batches", "falling"), [(True, False), (False, False), (True, True)])
+def test_each_network_takes_its_own_steps(in_batches, falling):
     networks, inputs, targets = problem()
     orders = [stream(m, "order") for m in range(3)] if in_batches else None
-    weights = train(networks, inputs, targets, orders=orders)
+    weights = train(networks, inputs, targets, orders=orders, falling=falling)
     for m, network in enumerate(networks):
         order, free = stream(m, "order"), [part for part in network.parameters() if part.requires_grad]
         optimizer = torch.optim.Adam(free, lr=CONFIG.learning_rate, weight_decay=CONFIG.weight_decay)
-        for _ in range(CONFIG.max_epochs):
+        for epoch in range(CONFIG.max_epochs):
+            optimizer.param_groups[0]["lr"] = CONFIG.learning_rate * (1 - epoch / CONFIG.max_epochs * falling)
             for batch in torch.randperm(20, generator=order).split(8) if in_batches else [slice(None)]:
                 optimizer.zero_grad()
                 F.mse_loss(network(inputs[m, batch])[:, 0], targets[m, batch]).backward()
