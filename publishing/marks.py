@@ -60,9 +60,9 @@ def has_picture(cell: dict) -> bool:
 def doing(cell: dict) -> set[str]:
     """What the learner does in a code cell."""
     source = "".join(cell["source"])
-    if re.search(r"prediction\w*\.(ask|check)\(", source):
+    if re.search(r"prediction\w*\.check\(|\.ask\(", source):
         return {"prediction"}
-    if re.search(r"exercise\w*\.(ask|check)\(|raise NotImplementedError", source):
+    if re.search(r"exercise\w*\.check\(|raise NotImplementedError", source):
         return {"exercise"}
     said = ["".join(output.get("data", {}).get("text/plain", "")) for output in cell["outputs"]]
     return {"explorer"} if any(map(EXPLORER.match, said)) else set()
