@@ -12,6 +12,14 @@ CHAPTER = ("13", "Why is the top ten not the best ten?")
 prediction_1 = Exercise(
     name="batchbald.prediction_1",
     title="Two questions for the witness",
+    question="Which of these pairs tells all six suspects apart?",
+    choices={
+        "town and hand": "town and hand",
+        "coat and town": "coat and town",
+        "coat and hand": "coat and hand",
+        "coat and accent": "coat and accent",
+        "town and accent": "town and accent",
+    },
     answer="town and hand",
     explanation="Three towns times two hands: each of the six suspects has a pair of answers of his own.",
     hints=(
@@ -23,7 +31,6 @@ prediction_1 = Exercise(
         Mistake(
             "coat and hand", "The two left-handers from east and south both wear red: this pair leaves them apart."
         ),
-        Mistake("accent and hand", "They do it too, but are not on the list. Which listed pair asks the same?"),
         Mistake("coat and accent", "The accent is the town again. The two from the north wear the same coat."),
         Mistake(
             "town and accent", "The accent says nothing that the town does not say: three pairs of suspects remain."
@@ -34,6 +41,7 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="batchbald.prediction_2",
     title="Different images among BALD's ten",
+    question="How many different images are among BALD's ten?",
     answer=2,
     explanation="Five copies have one and the same score. The best image fills five places, the second best the other five.",
     hints=(
@@ -50,6 +58,7 @@ prediction_2 = Exercise(
 prediction_3 = Exercise(
     name="batchbald.prediction_3",
     title="The most that any batch can tell about twenty networks",
+    question="How many nats can a batch of a hundred labels tell at most about twenty networks?",
     answer=math.log(20),
     explanation="Whatever the batch, the labels can at best tell which of the twenty networks is right: log 20 nats.",
     hints=(
@@ -72,9 +81,42 @@ prediction_3 = Exercise(
 )
 
 
-def joint_entropy(first_K_C, second_K_C):
-    joint_C_C = torch.einsum("ka,kb->ab", first_K_C, second_K_C) / len(first_K_C)
-    return entr(joint_C_C).sum()
+prediction_4 = Exercise(
+    name="batchbald.prediction_4",
+    title="From four labels a round to a hundred",
+    question="From 4 labels a round to 10, 40 and 100: what happens to the distance between BatchBALD and BALD?",
+    choices={"grows": "it grows", "stays": "it stays as it is", "shrinks": "it shrinks"},
+    answer="grows",
+    explanation="The more is bought at once, the more BALD's favourites repeat each other.",
+    hints=(
+        "How many of BALD's forty favourites tell the same as its first?",
+        "What does the sum of scores count twice?",
+    ),
+    mistakes=(
+        Mistake("stays", "Double counting needs a batch. With one label a round the two are the same strategy."),
+        Mistake(
+            "shrinks",
+            "The ceiling speaks for it: late picks of BatchBALD are noise. But BALD's late picks are copies of its first.",
+        ),
+    ),
+)
+
+prediction_5 = Exercise(
+    name="batchbald.prediction_5",
+    title="BatchBALD and a draw",
+    question="Where will BatchBALD be in accuracy, compared with the two draws?",
+    choices={"ahead": "ahead of both", "level": "level with them", "behind": "behind both"},
+    answer="level",
+    explanation="Six seeds find no difference. The nats are about twenty masks, and the accuracy is about everything else.",
+    hints=(
+        "More nats about twenty masks: is that more accuracy on test images?",
+        "Which of the strategies buy copies, and how many?",
+    ),
+    mistakes=(
+        Mistake("ahead", "It carries more nats about twenty masks. It also buys more copies than the draws do."),
+        Mistake("behind", "Its copies cost it something, its choice gains something: six seeds see no difference."),
+    ),
+)
 
 
 CONTRADICTORY = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
@@ -84,34 +126,6 @@ THREE = (
 )
 SURE = (torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]))
 PAIRS = ((CONTRADICTORY, CONTRADICTORY), THREE, SURE)
-
-exercise_1 = Exercise(
-    name="batchbald.exercise_1",
-    title="The joint entropy of two labels",
-    answer=joint_entropy,
-    explanation="Each member multiplies its two predictions; the tables are averaged; then the entropy of the mean is taken.",
-    hints=(
-        "Under one member the two labels are independent: its table is the outer product of its two rows.",
-        '`torch.einsum("ka,kb->ab", first, second) / K` is the mean of the tables.',
-        "`torch.special.entr(table).sum()`.",
-    ),
-    cases=PAIRS,
-    tolerance=1e-5,
-    mistakes=(
-        Mistake(
-            lambda first, second: entr(first.mean(dim=0)).sum() + entr(second.mean(dim=0)).sum(),
-            "You added the entropies of the two means. The labels are independent under each member, not on average.",
-        ),
-        Mistake(
-            lambda first, second: (entr(first).sum(dim=-1) + entr(second).sum(dim=-1)).mean(),
-            "You averaged after taking the entropy: that is the noise. Average the members' tables first.",
-        ),
-        Mistake(
-            lambda first, second: entr(torch.einsum("ka,kb->ab", first, second)).sum(),
-            "You added the tables instead of averaging them: their sum is K, not 1. Divide by the number of members.",
-        ),
-    ),
-)
 
 
 def conditional_gain(first_K_C, second_K_C):
@@ -131,8 +145,8 @@ def unweighted(first_K_C, second_K_C):
     return entr(weights_C_K @ second_K_C).sum(dim=-1).mean() - entr(second_K_C).sum(dim=-1).mean()
 
 
-exercise_2 = Exercise(
-    name="batchbald.exercise_2",
+exercise_1 = Exercise(
+    name="batchbald.exercise_1",
     title="What the second label adds",
     answer=conditional_gain,
     explanation="For each first label: reweight the members, predict the second label, take its entropy. Average, less noise.",
@@ -160,6 +174,27 @@ exercise_2 = Exercise(
             lambda first, second: alone(first, first) + alone(first, second),
             "This is the sum of the two BALD scores: what both labels share is counted twice.",
         ),
+    ),
+)
+
+
+exercise_2 = Exercise(
+    name="batchbald.exercise_2",
+    title="Masks for a batch of a hundred",
+    answer=math.exp(10),
+    explanation="A hundred labels at 0.1 nats make 10 nats, and log K must be at least that: K = e¹⁰, some 22,000 masks.",
+    hints=(
+        "How much does the whole batch have to tell?",
+        "A batch tells at most log K. Solve log K = 10 for K.",
+    ),
+    tolerance=0.1,
+    mistakes=(
+        Mistake(100, "log 100 is 4.6 nats. Spread over a hundred labels that is less than 0.05 for each."),
+        Mistake(1000, "log 1,000 is 6.9 nats. You need ten."),
+        Mistake(
+            200, "The need does not grow with the number of labels but with the exponential of the nats: log K = 10."
+        ),
+        Mistake(10, "Those are the nats that the batch must tell. The masks are their exponential."),
     ),
 )
 
