@@ -110,7 +110,7 @@ def test_predictions_are_buttons_and_their_answers_are_folded(path):
         pages = [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
         assert ".ask()" in cell.source and cell.metadata.jupyter.source_hidden
         assert len(pages) == 1 and "<details" in pages[0]
-    assert all(cell.outputs and cell.metadata.jupyter.outputs_hidden for cell in tagged["answer"])
+    assert all(cell.metadata.jupyter.outputs_hidden for cell in tagged["answer"])
     order = [tag for cell in code_cells(path) for tag in ASKING if tag in cell.metadata.get("tags", ())]
     assert order[0] == "prediction", "an answer belongs to the prediction before it"
 

@@ -78,7 +78,7 @@ def test_one_choice_is_right_and_each_other_has_its_sentence(exercise):
     kinds = [exercise.judge(value).kind for value in exercise.choices]
     assert exercise.choices == {} or sorted(kinds) == ["known mistake"] * (len(kinds) - 1) + ["right"]
     assert exercise.choices or isinstance(exercise.answer, int | float)
-    assert exercise.hints and exercise.question.strip()[-1:] in "?.:"
+    assert exercise.hints and exercise.question.strip()[-1:] in "?.:…"
 
 
 @pytest.mark.parametrize("exercise", PREDICTIONS)
