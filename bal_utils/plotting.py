@@ -133,6 +133,7 @@ OTHER_NAMES = {
     "gp": "gaussian_process",
     "best line": "map",
     "maximum likelihood": "mle",
+    "most likely": "mle",
     "nearly maximum likelihood": "mle",
     "average over all lines": "exact",
 }

@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, Slider, Toggle, stage
-from bal_scenes.scene import Layer, Panel, band, bar_axis, bars, line, panel, points, scene, text
+from bal_scenes.scene import Layer, Panel, band, bar_axis, bars, line, line_style, panel, points, scene, text
 from bal_utils import data
+from bal_utils.plotting import look_of
 from bal_utils.runtime import stream
 from bal_utils.theory import linear_regression
 from bal_utils.theory.linear_regression import BASES, Belief, Prediction
@@ -165,13 +166,12 @@ class Regression(Explorer):
             weights_K_D = belief.draw(state.num_draws, stream(state.draw, "regression explorer"))
             curves_K_G = (weights_K_D @ features_G_D.T).clip(-50, 50)
             layers.append(line(PLACES_G, curves_K_G, colour="sky", width=1.2, label="drawn curves"))
-        layers.append(line(PLACES_G, mean_G, width=3, label="MAP = mean"))
+        layers.append(line(PLACES_G, mean_G, width=3, label="mean = MAP"))
         inputs_N, targets_N = columns(used)
         if state.show_mle:
             features_N_D = BASES[state.basis](inputs_N, state.num_features, **RANGE)
             mle_G = features_G_D @ linear_regression.maximum_likelihood(features_N_D, targets_N)
-            style = {"colour": "vermillion", "dash": "dashed", "label": "most likely"}
-            layers.append(line(PLACES_G, mle_G.clip(-50, 50), **style))
+            layers.append(line(PLACES_G, mle_G.clip(-50, 50), label="most likely (MLE)", **line_style(look_of("mle"))))
         layers += [points([asked], [-2.75], shape="triangle", size=16, colour="vermillion", label="ask here next")]
         names = [f"reading at {number(x, 1)}, {number(y, 1)}" for _, x, y in used]
         ids = [index for index, _, _ in used]

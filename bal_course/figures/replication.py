@@ -215,13 +215,13 @@ def theirs_and_ours(
     published: Mapping[str, Mapping[int, float]],
     ours: Sequence[Mapping[int, float]],
 ) -> Axes:
-    """Published runs (thin, black), their mean (key "mean", black) and our runs in the colour of the strategy `name`.
+    """Published runs (thin, black), their mean (key "mean", thick, black) and our runs in the colour of the strategy `name`.
 
     A curve maps the labels in the training set to the accuracy.
     """
     look, black = looks_of([name])[name], PALETTE["black"]
     for run, curve in published.items():
-        style = {"linewidth": 2} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
+        style = {"linewidth": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
         ax.plot(list(curve), list(curve.values()), color=black, label="published" if run == "mean" else None, **style)
     for number, curve in enumerate(ours):
         colour = PALETTE["vermillion"] if look.colour == black else look.colour
