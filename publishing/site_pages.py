@@ -29,6 +29,7 @@ ROW = re.compile(r"^\| \[(\d\d) ([^\]]+)\]\([^)]*\) \| ([^|]+?) \|", re.MULTILIN
 ON_FRONT_PAGE = "TwoMoons"
 EXPLORER = re.compile(r"\s*(\w+) explorer \(runs in")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)]*)\)")
+BESIDE = re.compile(r'href="(\d\d_\w+)\.ipynb"')  # a link in HTML to a notebook, as the overview of exercises has them
 DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 # a paper's number; code, formulas, links and headings are passed over
 ARXIV = re.compile(rf"{ASIDE.pattern}|arXiv:(\d{{4}}\.\d{{4,5}})", ASIDE.flags)
@@ -228,6 +229,8 @@ def shown_outputs(output: NotebookNode, up: str = "") -> list[NotebookNode]:
     if kind := explorer_of(output):
         page = new_output("display_data", data={"text/html": frame(kind, up)})
         return [page] if kind in listed() or "image/png" not in output.data else [page, output]
+    if "text/html" in output.get("data", {}):
+        output.data["text/html"] = BESIDE.sub(r'href="\1.html"', output.data["text/html"])
     return [] if was_widget and set(output.data) == {"text/plain"} else [output]
 
 

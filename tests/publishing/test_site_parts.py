@@ -180,3 +180,9 @@ def test_the_front_page_speaks_with_the_readme():
         start("# T\n\nText.")
     with pytest.raises(ValueError, match="begins with 'Map'"):
         section("## Other\n", "Map")
+
+
+def test_a_link_of_the_overview_leads_to_the_page_of_its_notebook():
+    table = '<a href="01_lines.ipynb">01</a> <a href="https://example.org/02_x.ipynb">elsewhere</a>'
+    (shown,) = shown_outputs(new_output("execute_result", data={"text/html": table, "text/plain": "0 of 2"}))
+    assert shown.data["text/html"] == table.replace("01_lines.ipynb", "01_lines.html")
