@@ -212,9 +212,17 @@ def without_split(formula: str) -> str:
 
 
 def kept_link(link: re.Match, pages: Collection[str]) -> str:
-    target = link[2].partition("#")[0]
-    known = not target or re.match(r"https?:|mailto:", target) or PurePosixPath(target).name in pages
-    return link[0] if known else link[1]
+    """A link to a page, to a heading or to the world; one to anything else is its words.
+
+    JupyterLab's name of a heading is the heading with dashes for spaces; Sphinx takes it in small letters, without stops.
+    """
+    words, (target, mark, heading) = link[1], link[2].partition("#")
+    if re.match(r"https?:|mailto:", target):
+        return link[0]
+    if target and PurePosixPath(target).name not in pages:
+        return words
+    heading = re.sub(r"[^\w-]", "", heading.lower())
+    return f"[{words}]({target}{mark}{heading})"
 
 
 def explorer_of(output: NotebookNode) -> str | None:

@@ -6,6 +6,8 @@ nitpicky = True  # a link without a target is an error
 smartquotes = False
 
 nb_execution_mode = "off"  # the stored outputs are shown
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
 nb_output_stderr = "remove"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # an output's tables are tables, its formulas formulas

@@ -9,13 +9,16 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from PIL import Image
 
 from publishing.marks import is_table
-from publishing.site import ROOT, notebooks, pages_of_explorers, prose_of
-from publishing.site_pages import entries, section
+from publishing.site import notebooks, other_pages, pages_of_explorers
+from publishing.site_pages import THUMBNAIL, explorer_of, listed
 
-STEMS = [path.stem for path in notebooks().values()]
-PAGES = [f"{name}.html" for name in ("index", *STEMS, "notation", "glossary", "search", "genindex")]
+NAMES = list(notebooks())
+LESSONS = [name for name in NAMES if "/" not in name]
+OTHERS = [path.stem for path in other_pages()]
+PAGES = [f"{name}.html" for name in ("index", *NAMES, *OTHERS, "search", "genindex")]
 LOADED = {
     "script": "src",
     "link": "href",
@@ -69,7 +72,7 @@ def test_links_lead_somewhere(site, name):
         if parts.scheme or parts.netloc:
             assert parts.scheme in ("http", "https") and "." in parts.netloc and " " not in link, link
             continue
-        target = site / unquote(parts.path) if parts.path else site / name
+        target = (site / name).parent / unquote(parts.path) if parts.path else site / name
         assert target.is_file(), f"{name}: {link}"
         if parts.fragment and target.suffix == ".html":
             assert unquote(parts.fragment) in read(target).ids, f"{name}: {link}"
@@ -78,20 +81,16 @@ def test_links_lead_somewhere(site, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_loaded_from_elsewhere(site, name):
     page = read(site / name)
-    assert any("mathjax" in load for load in page.loads) or name in (
-        "index.html",
-        "search.html",
-        "genindex.html",
-        "glossary.html",
-    )
     for load in page.loads:
         assert not urlsplit(load).scheme and not urlsplit(load).netloc, load
-        assert (site / urlsplit(load).path).is_file(), load
-    assert not re.search(r"unpkg|jsdelivr|cdnjs|googleapis", (site / name).read_text(encoding="utf-8"))
+        assert ((site / name).parent / urlsplit(load).path).is_file(), load
+    html = (site / name).read_text(encoding="utf-8")
+    assert not re.search(r"unpkg|jsdelivr|cdnjs|googleapis", html)
+    assert any("mathjax" in load for load in page.loads) or 'class="math' not in html
 
 
 def test_every_page_says_what_may_run(site):
-    for path in site.glob("*.html"):
+    for path in [*site.glob("*.html"), *site.glob("further/*.html")]:
         (told,) = re.findall(
             r'http-equiv="Content-Security-Policy" content="([^"]*)"', path.read_text(encoding="utf-8")
         )
@@ -110,43 +109,66 @@ def test_pages_can_be_read_aloud_and_skipped_through(site, name):
     assert '<html lang="en"' in (site / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_a_notebook_is_all_there(site, stem):
-    path = ROOT / "notebooks" / f"{stem}.ipynb"
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_all_there(site, name):
+    path = notebooks()[name]
     book = nbformat.read(path, as_version=4)
-    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    alts = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
-    assert [" ".join(alt.split()) for alt in read(site / f"{stem}.html").pictures] == [
-        " ".join(alt.split()) for alt in alts
+    pictures = [
+        output
+        for cell in book.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {}) and explorer_of(output) not in listed()
     ]
-    assert (site / "notebooks" / path.name).read_bytes() == path.read_bytes()
-    shown = [kind for kind, page in pages_of_explorers({path.name[:2]: book}).items() if page == f"{stem}.html"]
-    for kind in shown:
-        assert f"explorers/{kind}.html" in read(site / f"{stem}.html").loads
-        assert f"../{stem}.html" in (site / "explorers" / f"{kind}.html").read_text(encoding="utf-8")
+    alts = [" ".join(output.metadata["image/png"]["alt"].split()) for output in pictures]
+    page = read(site / f"{name}.html")
+    assert [" ".join(alt.split()) for alt in page.pictures] == alts
+    assert (site / "notebooks" / f"{name}.ipynb").read_bytes() == path.read_bytes()
+    for kind in pages_of_explorers({name: book}):
+        assert any(load.endswith(f"explorers/{kind}.html") for load in page.loads)
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_a_table_that_a_cell_shows_is_a_table(site, stem):
-    book = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4)
-    html = (site / f"{stem}.html").read_text(encoding="utf-8")
+def test_an_explorer_leads_back_to_a_notebook_that_shows_it(site):
+    for path in (site / "explorers").glob("*.html"):
+        (back,) = re.findall(r'class="page-back"><a href="\.\./([^"]+)"', path.read_text(encoding="utf-8"))
+        assert any(load.endswith(f"explorers/{path.name}") for load in read(site / back).loads), path.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_that_a_cell_shows_is_a_table(site, name):
+    book = nbformat.read(notebooks()[name], as_version=4)
+    html = (site / f"{name}.html").read_text(encoding="utf-8")
     tables = sum(is_table(output) for cell in book.cells for output in cell.get("outputs", []))
     assert html.count("<table") >= tables and "<p>|" not in html
 
 
-def test_the_contents_list_every_notebook_in_order(site):
+def test_the_contents_list_every_page_in_order(site):
     links = [link.removesuffix(".html") for link in read(site / "index.html").links]
-    found = list(dict.fromkeys(link for link in links if link in STEMS))
-    assert found == STEMS
-    assert {"notation.html", "glossary.html"} <= set(read(site / "index.html").links)
+    found = list(dict.fromkeys(link for link in links if link in (*NAMES, *OTHERS)))
+    assert [name for name in found if name in LESSONS] == LESSONS
+    assert set(found) == {*NAMES, *OTHERS}
+    for name in set(NAMES) - set(LESSONS):  # what goes further stands behind its lesson, before the next
+        above = [other for other in found[: found.index(name)] if other in LESSONS]
+        assert above[-1][:2] == name.removeprefix("further/")[:2]
 
 
-def test_notation_and_glossary_are_those_of_notebook_00(site):
-    words = {
-        name: (site / f"{name}.html").read_text(encoding="utf-8") for name in ("notation", "glossary", "00_start_here")
-    }
-    for symbol in (r"\mathcal{D}", r"\mathbb{E}_w", "log_probs_N_K_C"):
-        assert symbol in words["notation"] and symbol in words["00_start_here"]
-    assert {"term-Pool", "term-Batch", "term-Posterior"} <= set(read(site / "glossary.html").ids)
-    start_here = prose_of(nbformat.read(notebooks()["00"], as_version=4))
-    assert words["glossary"].count("<dt") == len(entries(section(start_here, "Glossary"))) >= 8
+def test_every_lesson_has_a_card_with_a_picture(site):
+    front = (site / "index.html").read_text(encoding="utf-8")
+    cards = re.findall(r'<li><a href="([^"]+)\.html">\n<img src="([^"]+)" alt=""', front)
+    assert [name for name, _ in cards] == LESSONS
+    for _, picture in cards:
+        with Image.open(site / picture) as opened:
+            assert opened.size == THUMBNAIL and len(opened.convert("L").getcolors()) > 3  # not blank
+
+
+def test_a_folded_cell_keeps_its_code_behind_a_button_and_a_prediction_shows_none(site):
+    for name, path in notebooks().items():
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        tags = [set(cell.metadata.get("tags", [])) for cell in cells]
+        folded = sum("hide-input" in one and "prediction" not in one for one in tags)
+        html = (site / f"{name}.html").read_text(encoding="utf-8")
+        assert html.count('<details class="admonition hide above-input">') == folded, name
+        assert html.count('class="bal-prediction"') == sum(
+            'class="bal-prediction"' in str(output.get("data", {}).get("text/html"))
+            for cell in cells
+            for output in cell.outputs
+        )
