@@ -40,6 +40,7 @@ PAGES = {"glossary.md", "03_strangers.ipynb", *(f"{stem}.ipynb" for stem in STEM
     [
         ("[notebook 03](03_kinds_of_uncertainty.ipynb#noise)", "[notebook 03](03_kinds_of_uncertainty.ipynb#noise)"),
         ("[a word](../glossary.md#bald), [more](further/03_strangers.ipynb)",) * 2,
+        ("[up](#Exercise-1:-Why?)", "[up](#exercise-1-why)"),
         ("[here](#noise) and [there](https://example.org/a.ipynb)",) * 2,
         ("see [the code](../bal_utils/data.py)", "see the code"),
         ("[later](07_deep_ensembles.ipynb) there", "later there"),
