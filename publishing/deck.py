@@ -243,7 +243,7 @@ def add_code(slides: list[Slide], cell, section: str) -> None:
     tables = [output for output in cell.outputs if is_table(output)]
     texts = [text for output in cell.outputs if (text := printed(output))]
     outputs = tables or [new_output("stream", name="stdout", text=f"{text}\n") for text in texts]
-    with_code = not folded(cell) and ("slide-code" in tags(cell) or not outputs)
+    with_code = "slide-code" in tags(cell) and not folded(cell)
     if not (with_code or outputs):
         return
     direction = mark(cell)

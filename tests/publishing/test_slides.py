@@ -21,8 +21,8 @@ from publishing.slides import html_of, write_decks
 FOLDER = Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 FEWEST, MOST = 25, 50
-NOMINAL = 11 * 96 / 72  # pixels of a figure's letters where it has its own size
-SMALLEST = 13  # pixels of a letter on a screen of 720 lines, for the last row
+NOMINAL = 11 * 96 / 72  # pixels of a figure's smallest letters where it has its own size
+SMALLEST = 12  # pixels of a letter on a screen of 720 lines, for the last row
 FIGURE_ROOM = (1200, 560)
 SHOWN = ("02_bayesian_classification", "05_dropout_as_variational_inference")
 WITHOUT_NOTES = {"Summary", "Summary in five lines", "References", "Notation", "Glossary", "Is your machine ready?"}
@@ -110,7 +110,8 @@ class TestMarks:
                 told = output.get("metadata", {}).get("image/png", {})
                 if "width" in told:
                     wide, high = size_of(output.data["image/png"])
-                    scale = min(FIGURE_ROOM[0] / told["width"], FIGURE_ROOM[1] * wide / high / told["width"])
+                    shape = wide / high / (1 - told.get("title_share", 0))
+                    scale = min(FIGURE_ROOM[0], FIGURE_ROOM[1] * shape) / told["width"]
                     small += [told["alt"]] * (NOMINAL * scale < SMALLEST)
         assert small == [], "draw fewer panels, or mark the cell skip"
 
