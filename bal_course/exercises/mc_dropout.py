@@ -11,11 +11,14 @@ CHAPTER = ("06", "What does dropout left on at test time tell you?")
 prediction_1 = Exercise(
     name="mc_dropout.prediction_1",
     title="Sixteen times the data",
+    question="We train again on 1,280 points in place of 80. Among the data, how wide does dropout's band for the function "
+    "become?",
+    choices={"A": "About a quarter as wide", "B": "About half as wide", "C": "About as wide as before"},
     answer="C",
-    explanation="The masks are as random with 1,280 points as with 80. The width of the band is set by p.",
+    explanation="The masks are as random with 1,280 points as with 80. The width is set by `drop`, which you chose.",
     hints=(
         "The standard error of a mean of N numbers is σ/√N. Is there anything like N in a dropout mask?",
-        "A mask drops a unit with probability p in each pass, whatever the network was trained on.",
+        "A mask drops a unit with the same probability in each pass, whatever the network was trained on.",
     ),
     mistakes=(
         Mistake("A", "That is what a posterior does: 1/√16. Ask yourself which step of dropout would know N."),
@@ -26,10 +29,13 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="mc_dropout.prediction_2",
     title="A thousand passes against one",
+    question="Compared with the same network with dropout off, how large is the root mean squared error of the mean of a "
+    "thousand passes?",
+    choices={"A": "More than 5 % smaller", "B": "About the same", "C": "More than 5 % larger"},
     answer="B",
     explanation="The mean of the passes is nearly the pass with dropout off. Only the likelihood sees their spread.",
     hints=(
-        "Dropout divides what it keeps by 1 - p, so that the expected input of the next layer is the one without dropout.",
+        "Dropout divides what it keeps by 1 - `drop`, so that the expected input of the next layer is the one without dropout.",
         "If the last layers were linear, the mean of the passes would be exactly the one pass. They nearly are.",
     ),
     mistakes=(
@@ -39,8 +45,26 @@ prediction_2 = Exercise(
 )
 
 
-def predictive_std(outputs_N_T, noise_precision):
-    return (1 / noise_precision + outputs_N_T.var(dim=1, correction=0)).sqrt()
+prediction_3 = Exercise(
+    name="mc_dropout.prediction_3",
+    title="The truth in the gap",
+    question="By how many of dropout's own standard deviations is the true curve off, at the worst place of the gap?",
+    choices={"A": "Less than two", "B": "Between two and three", "C": "More than three"},
+    answer="C",
+    explanation="In five networks of five it is off by about four deviations or more.",
+    hints=(
+        "Two standard deviations is what a band drawn in this course allows.",
+        "Among the data the band is as wide as its data are noisy. Who tells the masks that they are in the gap?",
+    ),
+    mistakes=(
+        Mistake("A", "That would be an honest band. The masks do not know where the data are missing."),
+        Mistake("B", "Further. The band grows a little in the gap, and the error grows much more."),
+    ),
+)
+
+
+def predictive_std(outputs_N_K, noise_precision):
+    return (1 / noise_precision + outputs_N_K.var(dim=1, correction=0)).sqrt()
 
 
 exercise_1 = Exercise(
@@ -51,7 +75,7 @@ exercise_1 = Exercise(
     hints=(
         "There are two reasons to be unsure: the function, and the noise around it. Each has a variance.",
         "τ is a precision. The variance of the noise is 1/τ.",
-        "Add the two variances, then take the square root. Divide by T in the variance: `correction=0`.",
+        "Add the two variances, then take the square root. Divide by K in the variance: `correction=0`.",
     ),
     cases=(
         (torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 3.0]]), 25.0),
@@ -61,32 +85,32 @@ exercise_1 = Exercise(
     tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0) + 1 / tau,
+            lambda f_N_K, tau: f_N_K.std(dim=1, correction=0) + 1 / tau,
             "You added τ⁻¹, a variance, to a standard deviation. It belongs inside the square root.",
         ),
         Mistake(
-            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0) + tau,
+            lambda f_N_K, tau: f_N_K.std(dim=1, correction=0) + tau,
             "You added the precision τ to the standard deviation. Its inverse is a variance, and belongs inside the root.",
         ),
         Mistake(
-            lambda f_N_T, tau: (f_N_T.var(dim=1, correction=0) + tau).sqrt(),
+            lambda f_N_K, tau: (f_N_K.var(dim=1, correction=0) + tau).sqrt(),
             "τ is a precision: large where noise is small. The variance of the noise is 1/τ.",
         ),
         Mistake(
-            lambda f_N_T, tau: 1 / tau + f_N_T.var(dim=1, correction=0),
+            lambda f_N_K, tau: 1 / tau + f_N_K.var(dim=1, correction=0),
             "This is the variance. As a standard deviation it would be in the wrong units: take the root.",
         ),
         Mistake(
-            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0) + tau**-0.5,
+            lambda f_N_K, tau: f_N_K.std(dim=1, correction=0) + tau**-0.5,
             "You added two standard deviations. Variances add; take one root at the end.",
         ),
         Mistake(
-            lambda f_N_T, tau: f_N_T.std(dim=1, correction=0),
+            lambda f_N_K, tau: f_N_K.std(dim=1, correction=0),
             "This is the doubt about the function alone. A new target also carries noise.",
         ),
         Mistake(
-            lambda f_N_T, tau: (1 / tau + f_N_T.var(dim=1)).sqrt(),
-            "`.var()` divides by T - 1. The formula of the paper divides by T: `correction=0`.",
+            lambda f_N_K, tau: (1 / tau + f_N_K.var(dim=1)).sqrt(),
+            "`.var()` divides by K - 1. The formula of the paper divides by K: `correction=0`.",
         ),
     ),
 )
@@ -96,19 +120,19 @@ def normal_log_density(target, mean, variance):
     return -0.5 * ((target - mean) ** 2 / variance + torch.log(variance) + math.log(2 * math.pi))
 
 
-def log_predictive(outputs_T, target, noise_precision):
-    log_density_T = 0.5 * math.log(noise_precision / (2 * math.pi)) - 0.5 * noise_precision * (target - outputs_T) ** 2
-    return torch.logsumexp(log_density_T, dim=0) - math.log(len(outputs_T))
+def log_predictive(outputs_K, target, noise_precision):
+    log_density_K = 0.5 * math.log(noise_precision / (2 * math.pi)) - 0.5 * noise_precision * (target - outputs_K) ** 2
+    return torch.logsumexp(log_density_K, dim=0) - math.log(len(outputs_K))
 
 
 exercise_2 = Exercise(
     name="mc_dropout.exercise_2",
-    title="The log-likelihood of a target under T passes",
+    title="The log-likelihood of a target under K passes",
     answer=log_predictive,
-    explanation="T normal densities, averaged as densities, and the logarithm last, all of it in log space.",
+    explanation="K normal densities, averaged as densities, and the logarithm last, all of it in log space.",
     hints=(
         "Each pass says N(f_t, 1/τ). Write the logarithm of its density at the target: there are three terms.",
-        "The prediction is the mean of the T densities. In log space: `torch.logsumexp`, minus log T.",
+        "The prediction is the mean of the K densities. In log space: `torch.logsumexp`, minus log K.",
         "-½ τ (y - f)² + ½ log τ - ½ log 2π is the log density of one pass.",
     ),
     cases=(
@@ -119,46 +143,46 @@ exercise_2 = Exercise(
     tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda f_T, y, tau: normal_log_density(y, f_T, torch.tensor(1 / tau)).mean(),
+            lambda f_K, y, tau: normal_log_density(y, f_K, torch.tensor(1 / tau)).mean(),
             "You averaged the logarithms. The prediction is a mixture: average the densities, take the logarithm last.",
         ),
         Mistake(
-            lambda f_T, y, tau: torch.logsumexp(normal_log_density(y, f_T, torch.tensor(1 / tau)), dim=0),
-            "This is the sum of the densities. Subtract log T to make it their mean.",
+            lambda f_K, y, tau: torch.logsumexp(normal_log_density(y, f_K, torch.tensor(1 / tau)), dim=0),
+            "This is the sum of the densities. Subtract log K to make it their mean.",
         ),
         Mistake(
-            lambda f_T, y, tau: normal_log_density(y, f_T.mean(), 1 / tau + f_T.var(correction=0)),
-            "One normal with the mixture's mean and variance is another distribution. Average the T densities themselves.",
+            lambda f_K, y, tau: normal_log_density(y, f_K.mean(), 1 / tau + f_K.var(correction=0)),
+            "One normal with the mixture's mean and variance is another distribution. Average the K densities themselves.",
         ),
         Mistake(
-            lambda f_T, y, tau: normal_log_density(y, f_T.mean(), torch.tensor(1 / tau)),
+            lambda f_K, y, tau: normal_log_density(y, f_K.mean(), torch.tensor(1 / tau)),
             "You averaged the outputs first, and the doubt about the function is gone. Average the densities.",
         ),
         Mistake(
-            lambda f_T, y, tau: torch.logsumexp(-0.5 * tau * (y - f_T) ** 2, dim=0) - math.log(len(f_T)),
+            lambda f_K, y, tau: torch.logsumexp(-0.5 * tau * (y - f_K) ** 2, dim=0) - math.log(len(f_K)),
             "The constants are missing: ½ log τ - ½ log 2π. Without the first, more noise would never cost anything.",
         ),
         Mistake(
-            lambda f_T, y, tau: (
-                torch.logsumexp(normal_log_density(y, f_T, torch.tensor(tau)), dim=0) - math.log(len(f_T))
+            lambda f_K, y, tau: (
+                torch.logsumexp(normal_log_density(y, f_K, torch.tensor(tau)), dim=0) - math.log(len(f_K))
             ),
             "You used τ as the variance. It is the precision: multiply the squared error by it.",
         ),
         Mistake(
-            lambda f_T, y, tau: normal_log_density(y, f_T, torch.tensor(1 / tau)).exp().mean().log(),
+            lambda f_K, y, tau: normal_log_density(y, f_K, torch.tensor(1 / tau)).exp().mean().log(),
             "Right on paper, but the third case underflows to log 0. Stay in log space: `torch.logsumexp`.",
         ),
     ),
 )
 
 
-def class_probabilities(logits_T_C):
-    return logits_T_C.softmax(dim=-1).mean(dim=0)
+def class_probabilities(logits_K_C):
+    return logits_K_C.softmax(dim=-1).mean(dim=0)
 
 
 exercise_3 = Exercise(
     name="mc_dropout.exercise_3",
-    title="What T passes predict about a class",
+    title="What K passes predict about a class",
     answer=class_probabilities,
     explanation="Each pass makes its own probabilities; the prediction is their mean.",
     hints=(
@@ -172,68 +196,68 @@ exercise_3 = Exercise(
     tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda logits_T_C: logits_T_C.mean(dim=0).softmax(dim=-1),
+            lambda logits_K_C: logits_K_C.mean(dim=0).softmax(dim=-1),
             "You averaged the logits: one loud pass then drowns the others. Softmax first, average the probabilities.",
         ),
         Mistake(
-            lambda logits_T_C: logits_T_C.log_softmax(dim=-1).mean(dim=0).exp(),
+            lambda logits_K_C: logits_K_C.log_softmax(dim=-1).mean(dim=0).exp(),
             "You averaged log-probabilities, a geometric mean: the result does not even sum to one.",
         ),
         Mistake(
-            lambda logits_T_C: logits_T_C.softmax(dim=0).mean(dim=0),
+            lambda logits_K_C: logits_K_C.softmax(dim=0).mean(dim=0),
             "Your softmax runs over the passes. It belongs along the classes, `dim=-1`.",
         ),
         Mistake(
-            lambda logits_T_C: logits_T_C.softmax(dim=-1).sum(dim=0),
+            lambda logits_K_C: logits_K_C.softmax(dim=-1).sum(dim=0),
             "This is the sum over the passes. Divide by their number.",
         ),
         Mistake(
-            lambda z_T_C: torch.nn.functional.one_hot(z_T_C.argmax(dim=-1), z_T_C.shape[-1]).float().mean(dim=0),
+            lambda z_K_C: torch.nn.functional.one_hot(z_K_C.argmax(dim=-1), z_K_C.shape[-1]).float().mean(dim=0),
             "These are votes. A pass that is sure and one that barely leans count the same; average the probabilities.",
         ),
     ),
 )
 
 
-def masked(hidden_N_H, num_passes, p, seed):
+def masked(hidden_N_H, num_passes, drop, seed):
     generator = torch.Generator().manual_seed(seed)
-    kept_T_H = torch.rand(num_passes, hidden_N_H.shape[1], generator=generator) >= p
-    return hidden_N_H[:, None] * kept_T_H / (1 - p)
+    kept_K_H = torch.rand(num_passes, hidden_N_H.shape[1], generator=generator) >= drop
+    return hidden_N_H[:, None] * kept_K_H / (1 - drop)
 
 
-def fresh(h_N_H, T, p, seed):
-    kept_N_T_H = torch.rand(len(h_N_H), T, h_N_H.shape[1], generator=torch.Generator().manual_seed(seed)) >= p
-    return h_N_H[:, None] * kept_N_T_H / (1 - p)
+def fresh(h_N_H, K, drop, seed):
+    kept_N_K_H = torch.rand(len(h_N_H), K, h_N_H.shape[1], generator=torch.Generator().manual_seed(seed)) >= drop
+    return h_N_H[:, None] * kept_N_K_H / (1 - drop)
 
 
 exercise_4 = Exercise(
     name="mc_dropout.exercise_4",
     title="One mask a pass, for every input",
     answer=masked,
-    explanation="A mask has no input index. Pass t is then one function, and two inputs can be compared under it.",
+    explanation="A mask has no input index. Pass k is then one function, and two inputs can be compared under it.",
     hints=(
         "A mask is a number for each pass and each hidden unit. Which of the three dimensions does it lack?",
-        "`hidden_N_H[:, None]` has shape (N, 1, H); a mask of shape (T, H) multiplies it to (N, T, H).",
-        "Keep where the uniform number is at least p, and divide by 1 - p, so that the mean stays.",
+        "`hidden_N_H[:, None]` has shape (N, 1, H); a mask of shape (K, H) multiplies it to (N, K, H).",
+        "Keep where the uniform number is at least drop, and divide by 1 - drop, so that the mean stays.",
     ),
     cases=((torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]), 3, 0.3, 0), (torch.ones(3, 6), 5, 0.8, 1)),
     tolerance=1e-5,
     mistakes=(
         Mistake(
             fresh,
-            "You drew fresh masks for every input. Then pass t is no one function, and joint quantities fall apart.",
+            "You drew fresh masks for every input. Then pass k is no one function, and joint quantities fall apart.",
         ),
         Mistake(
-            lambda h_N_H, T, p, seed: masked(h_N_H, T, p, seed) * (1 - p),
-            "Divide by 1 - p. Without it the mean shrinks with p, and training expected that it does not.",
+            lambda h_N_H, K, drop, seed: masked(h_N_H, K, drop, seed) * (1 - drop),
+            "Divide by 1 - drop. Without it the mean shrinks, and training expected that it does not.",
         ),
         Mistake(
-            lambda h_N_H, T, p, seed: h_N_H[:, None] / (1 - p) - masked(h_N_H, T, p, seed),
-            "You kept what should be dropped. p is the probability of dropping: keep where the number is at least p.",
+            lambda h_N_H, K, drop, seed: h_N_H[:, None] / (1 - drop) - masked(h_N_H, K, drop, seed),
+            "You kept what should be dropped. Keep where the number is at least `drop`.",
         ),
         Mistake(
-            lambda h_N_H, T, p, seed: masked(h_N_H, T, p, seed) * (1 - p) / p,
-            "You divided by p. A unit is kept with probability 1 - p; divide by that.",
+            lambda h_N_H, K, drop, seed: masked(h_N_H, K, drop, seed) * (1 - drop) / drop,
+            "You divided by `drop`. A unit is kept with probability 1 - drop; divide by that.",
         ),
     ),
 )

@@ -55,7 +55,7 @@ def turning(ax: Axes, angles_A: ndarray, probs_A_T_C: ndarray, classes: Sequence
     step, num_passes = angles_A[1] - angles_A[0], probs_A_T_C.shape[1]
     within_T = step * np.linspace(-0.1, 0.1, num_passes)
     for index, c in enumerate(classes):
-        places_A = angles_A + step * 0.27 * (index - (len(classes) - 1) / 2)
+        places_A = angles_A + step * 0.8 * ((index + 0.5) / len(classes) - 0.5)
         style = {"color": CLASS_COLOURS[index], "marker": CLASS_MARKERS[index]}
         ax.scatter(places_A[:, None] + within_T, probs_A_T_C[..., c], s=6, alpha=0.3, linewidth=0, **style)
         mean_A = probs_A_T_C[..., c].mean(axis=1)
@@ -77,14 +77,19 @@ def strip(ax: Axes, angles_A: ndarray, images_A_H_W: ndarray) -> Axes:
     return ax
 
 
-def paired(ax: Axes, differences: Mapping[str, ndarray]) -> Axes:
-    """One row a comparison: a dot a split's difference, a diamond at the mean, a bar of two standard errors if several."""
+def paired(ax: Axes, differences: Mapping[str, ndarray], *, test_share: float = 0.0) -> Axes:
+    """One row a comparison: a dot a split's difference, a diamond at the mean, a bar of two standard errors if several.
+
+    Where the splits are of one data set, `test_share` is the number of test points over that of training points: the
+    variance of the mean is then s² (1/S + test_share), because the splits overlap (Nadeau and Bengio 2003).
+    """
     ax.axvline(0, color=PALETTE["grey"], linewidth=1.2, linestyle="--", zorder=1)
     looks = looks_of(differences)
     for row, (name, difference_S) in enumerate(differences.items()):
         heights_S = row + 0.22 * np.linspace(-1, 1, len(difference_S))
         ax.scatter(difference_S, heights_S, s=22, zorder=2, marker=looks[name].marker, **shade(looks[name].colour, 0.4))
-        error = 2 * np.std(difference_S, ddof=1) / np.sqrt(len(difference_S)) if has_interval(difference_S) else None
+        times = 2 * np.sqrt(1 / len(difference_S) + test_share)
+        error = times * np.std(difference_S, ddof=1) if has_interval(difference_S) else None
         ax.errorbar(
             np.mean(difference_S), row, xerr=error, fmt="D", color=PALETTE["black"], capsize=5, markersize=7, zorder=3
         )

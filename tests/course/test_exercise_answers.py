@@ -1237,6 +1237,20 @@ def _():
     return "A" if averaged < 0.95 * off else "C" if averaged > 1.05 * off else "B"
 
 
+@derived("mc_dropout.prediction_3", "a small experiment")
+def _():
+    """One network, trained by the trainer of single networks, and the sine that made its data."""
+    inputs_N_1, targets_N_1 = data.sine_with_gap(80, 0.2, seed=0, gap=(0.0, 2.5))
+    network = initialised(lambda: MLP(1, 1, hidden=(64, 64), dropout=0.1), seed=0)
+    config = FitConfig(learning_rate=1e-2, batch_size=80, max_epochs=600)
+    fit(network, inputs_N_1, targets_N_1, config=config, seed=0, loss=torch.nn.functional.mse_loss)
+    places_G_1 = torch.linspace(0, 2.5, 51)[:, None]
+    passes_G_K = mc_dropout.sample_outputs(network, places_G_1, 500)[..., 0]
+    off_G = (passes_G_K.mean(dim=1) - places_G_1[:, 0].sin()).abs() / passes_G_K.std(dim=1)
+    worst = off_G.max().item()
+    return "A" if worst < 2 else "B" if worst < 3 else "C"
+
+
 @derived("deep_ensembles.prediction_1", "a small experiment")
 def _():
     inputs_N_1, targets_N_1 = data.sine_with_gap(100, 0.2, seed=1)

@@ -54,3 +54,12 @@ def test_paired_differences_show_their_mean_and_two_standard_errors(ax):
     error = difference_S.std(ddof=1) / 2
     np.testing.assert_allclose(segment[:, 0], [3 - 2 * error, 3 + 2 * error])
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["ours"]
+
+
+def test_splits_of_one_data_set_have_a_longer_bar(ax):
+    """Nadeau and Bengio: s² (1/4 + 3/4) is four times s²/4, so the bar is twice as long."""
+    difference_S = np.array([1.0, 2.0, 3.0, 6.0])
+    pictures.paired(ax, {"ours": difference_S}, test_share=0.75)
+    (segment,) = ax.containers[0].lines[2][0].get_segments()
+    error = difference_S.std(ddof=1) / 2
+    np.testing.assert_allclose(segment[:, 0], [3 - 4 * error, 3 + 4 * error])
