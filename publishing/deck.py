@@ -205,7 +205,7 @@ def without_title(picture):
     if title_of(picture) and line < len(ends) - 1 and (ends - begins)[: line + 1].max() <= letters:
         picture = picture.copy()
         share = (ends[line] + 1) / len(drawn)
-        picture.metadata = {"image/png": {**picture.metadata["image/png"], "title_share": round(share, 3)}}
+        picture.metadata = {"image/png": {**picture.metadata["image/png"], "title_share": round(float(share), 3)}}
     return picture
 
 
