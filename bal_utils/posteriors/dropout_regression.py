@@ -218,7 +218,8 @@ def fit_regression(
     network is trained anew on all.
 
     With `epochs` None training goes on until it has converged: STEPS steps, at a learning rate that falls from FALLING_RATE
-    to zero in a straight line. A number of epochs is trained at one rate, by default CONSTANT_RATE.
+    to zero in a straight line. For a few hundred points that takes about fifteen seconds of one core, six where dropout and
+    noise are given. A number of epochs is trained at one rate, by default CONSTANT_RATE.
     Arrays, lists or tensors will do. Raises TypeError or ValueError where data or settings make no sense.
     """
     inputs_N_D, targets_N = _check_pairs(inputs, targets)
