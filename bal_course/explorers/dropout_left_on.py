@@ -1,6 +1,6 @@
-"""Dropout left on: a fan of functions, its mean and band, beside a Gaussian process; what T, p and the gap do to them.
+"""Dropout left on: a fan of functions, its mean and band, beside a Gaussian process; what K, dropout and the gap do to them.
 
-Dimensions: N data points, G places of a fine grid, T passes.
+Dimensions: N data points, G places of a fine grid, K passes.
 """
 
 import itertools
@@ -33,7 +33,7 @@ AMPLITUDE, LENGTH = 1.2, 1.9  # of the Gaussian process: what scikit-learn finds
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutLeftOnState:
-    """How many passes T, the dropout probability p, how wide the gap in the data is, and whether a reference is shown."""
+    """How many passes K, the probability of dropping a unit, how wide the gap in the data is, and whether a reference is shown."""
 
     passes: int = 30
     dropout: float = 0.1
@@ -50,12 +50,12 @@ def data(gap: float) -> tuple[ndarray, ndarray]:
 
 @stage
 def functions(dropout: float, gap: float) -> ndarray:
-    """A network trained on these data, and all its passes over the grid: outputs_T_G. The first T are those of T passes."""
+    """A network trained on these data, and all its passes over the grid: outputs_K_G. The first K are those of K passes."""
     inputs_N_1, targets_N_1 = (torch.from_numpy(values_N)[:, None] for values_N in data(gap))
     network = initialised(lambda: MLP(1, 1, hidden=HIDDEN, dropout=dropout), SEED)
     fit(network, inputs_N_1, targets_N_1, config=SCHEDULE, seed=SEED, loss=F.mse_loss)
-    outputs_G_T_1 = sample_outputs(network, torch.from_numpy(PLACES_G).float()[:, None], MOST_PASSES)
-    return outputs_G_T_1[..., 0].T.numpy()
+    outputs_G_K_1 = sample_outputs(network, torch.from_numpy(PLACES_G).float()[:, None], MOST_PASSES)
+    return outputs_G_K_1[..., 0].T.numpy()
 
 
 @stage
@@ -77,12 +77,12 @@ def multiply_adds() -> int:
 
 
 class DropoutLeftOn(Explorer):
-    """A network with dropout left on, asked T times."""
+    """A network with dropout left on, asked K times."""
 
     State = DropoutLeftOnState
     controls: ClassVar = (
-        IntSlider("passes", label="Passes T", low=1, high=MOST_PASSES),
-        Slider("dropout", label="Dropout p", low=0.02, high=0.6, step=0.02, continuous=False),
+        IntSlider("passes", label="Passes K", low=1, high=MOST_PASSES),
+        Slider("dropout", label="Dropout", low=0.02, high=0.6, step=0.02, continuous=False),
         Slider("gap", label="Width of the gap", low=0.0, high=5.0, step=0.5, continuous=False),
         Toggle("reference", label="Show the Gaussian process"),
     )
@@ -90,19 +90,19 @@ class DropoutLeftOn(Explorer):
 
     def compute(self, state: DropoutLeftOnState) -> Scene:
         """The fan on the left, what is computed from it on the right."""
-        outputs_T_G = functions(state.dropout, state.gap)[: state.passes]
-        mean_G, std_G = outputs_T_G.mean(axis=0), outputs_T_G.std(axis=0)
+        outputs_K_G = functions(state.dropout, state.gap)[: state.passes]
+        mean_G, std_G = outputs_K_G.mean(axis=0), outputs_K_G.std(axis=0)
         alt = (
             f"Left, a fan of {state.passes} functions through noisy data with a gap {state.gap:g} wide. Right, their mean "
             f"with a band of two standard deviations" + ", and dashed lines of a Gaussian process" * state.reference
         )
-        panels = self._fan(state, outputs_T_G), self._band(state, mean_G, std_G)
+        panels = self._fan(state, outputs_K_G), self._band(state, mean_G, std_G)
         return scene(*panels, alt=alt, status=self._status(state, std_G), height=430)
 
-    def _fan(self, state: DropoutLeftOnState, outputs_T_G: ndarray) -> Panel:
+    def _fan(self, state: DropoutLeftOnState, outputs_K_G: ndarray) -> Panel:
         opacity = float(np.clip(6 / state.passes, 0.12, 0.9))
         words = "1 pass" if state.passes == 1 else f"{state.passes} passes"
-        layers = [*self._data(state), line(PLACES_G, outputs_T_G, width=1.5, opacity=opacity, colour="blue")]
+        layers = [*self._data(state), line(PLACES_G, outputs_K_G, width=1.5, opacity=opacity, colour="blue")]
         title = f"Dropout left on: {words}"
         return panel(*layers, **PLANE, box=(0, 0, 0.5, 1), title=title, x_label="input x", y_label="target y")
 
@@ -142,7 +142,7 @@ class DropoutLeftOn(Explorer):
         if state.passes == 1:
             return f"One pass costs {cost.removeprefix('1 × ')} and shows no spread: the blue band has no width."
         inside, outside = std_G[GAP_PLACE], std_G[DATA_PLACE]
-        said = f"T = {state.passes} passes cost {cost}. The functions spread by {inside:.2f} at {CENTRE} (the gap's centre)"
+        said = f"K = {state.passes} passes cost {cost}. The functions spread by {inside:.2f} at {CENTRE} (the gap's centre)"
         said += f" and by {outside:.2f} at -2, among data"
         if not state.reference:
             return said + "."
