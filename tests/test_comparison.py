@@ -1,5 +1,6 @@
 """nbval as this course uses it: which differences between a stored and a new output fail, and which do not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,13 @@ def stream(text, name="stdout"):
     return nbformat.v4.new_output("stream", name=name, text=text)
 
 
+def shown(**data):
+    return nbformat.v4.new_output("display_data", {kind.replace("_", "/"): words for kind, words in data.items()})
+
+
+ASKED = "from IPython.display import display; display({'%s': {'model_id': '7'}, %s 'text/plain': 'Predict.'}, raw=True)"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PAGE = shown(text_html="Which?", text_plain="Predict.")
 TENTH = {"nbval": {"tolerance": 0.1}}
 CASES = {
     "close": ("print('about 0.5001 of 7')", [stream("about 0.5000 of 7\n")], True),
@@ -32,6 +40,10 @@ CASES = {
         [stream("99%", "stderr"), stream("done\n")],
         True,
     ),
+    "a progress bar as a widget": (ASKED % (WIDGET, ""), [], True),
+    "a widget beside its page": (ASKED % (WIDGET, "'text/html': 'Which?',"), [PAGE], True),
+    "another page": (ASKED % (WIDGET, "'text/html': 'What?',"), [PAGE], False),
+    "a blank line before what is folded": ("print('done')", [stream(" \ndone\n")], True),
     "nothing where something was": ("x = 1", [stream("done\n")], False),
     "an error": ("1 / 0", [], False),
 }
@@ -58,7 +70,8 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
         f"--rootdir={folder}",
     ]
     command = [sys.executable, "-m", "pytest", "-q", *options, "."]
-    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    here = os.environ | {"PYTHONPATH": str(ROOT)}  # for what the conftest imports
+    finished = subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True)
     assert "plugin exception" not in finished.stdout
     found = ElementTree.parse(folder / "found.xml").iter("testcase")
     return {name: len(cell) == 0 for name, cell in zip(CASES, found, strict=True)}
