@@ -33,7 +33,7 @@ AMPLITUDE, LENGTH = 1.2, 1.9  # of the Gaussian process: what scikit-learn finds
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutLeftOnState:
-    """How many passes K, the probability of dropping a unit, how wide the gap in the data is, and whether a reference is shown."""
+    """How many passes K, the probability of dropping a unit, the width of the gap, and whether a reference is shown."""
 
     passes: int = 30
     dropout: float = 0.1

@@ -73,7 +73,7 @@ def test_the_data_respect_the_gap():
 def test_the_cost_counts_the_multiplications_of_a_pass():
     network = MLP(1, 1, hidden=dropout_left_on.HIDDEN, dropout=0.1)
     assert multiply_adds() == sum(layer.weight.numel() for layer in network if isinstance(layer, nn.Linear))
-    assert f"T = 30 passes cost 30 × {multiply_adds():,}" in DropoutLeftOn().status
+    assert f"K = 30 passes cost 30 × {multiply_adds():,}" in DropoutLeftOn().status
 
 
 @pytest.mark.parametrize("passes", [1, MOST_PASSES])
