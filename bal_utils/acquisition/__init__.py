@@ -7,6 +7,7 @@ from bal_utils.acquisition.batches import (
     power_batch,
     softmax_batch,
 )
+from bal_utils.acquisition.diverse import badge_batch, probcover_batch
 from bal_utils.acquisition.scores import (
     bald_scores,
     entropy_scores,

@@ -16,6 +16,12 @@ from torch import Generator, Tensor
 
 from bal_utils.acquisition import scores
 from bal_utils.acquisition.batches import highest_scores, k_center_greedy, nearest_distances, power_batch, softmax_batch
+from bal_utils.acquisition.diverse import (
+    badge_batch,
+    favourite_gradient_lengths,
+    probcover_batch,
+    uncovered_neighbours,
+)
 from bal_utils.batchbald import AcquiredBatch, batchbald_batch
 
 NUM_TARGETS = 256  # inputs of the pool whose predictions expected error reduction and EPIG care about
@@ -119,6 +125,22 @@ def _core_set(pool: Candidates, batch_size: int, generator: Generator) -> Acquir
     return k_center_greedy(*pool.features, batch_size)
 
 
+def _badge(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
+    return badge_batch(pool.log_probs_N_K_C, pool.features.pool_N_F, batch_size, generator)
+
+
+def _favourite_gradient_length(inputs: Candidates, pool: Candidates, generator: Generator) -> Tensor:
+    return favourite_gradient_lengths(inputs.log_probs_N_K_C, inputs.features.pool_N_F)
+
+
+def _probcover(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
+    return probcover_batch(*pool.features, batch_size, generator)
+
+
+def _uncovered(inputs: Candidates, pool: Candidates, generator: Generator) -> Tensor:
+    return uncovered_neighbours(inputs.features.pool_N_F, *pool.features)
+
+
 def _batchbald(pool: Candidates, batch_size: int, generator: Generator) -> AcquiredBatch:
     return batchbald_batch(pool.log_probs_N_K_C, batch_size, generator=generator)
 
@@ -140,6 +162,8 @@ ACQUISITIONS: dict[str, Strategy] = {
     "batchbald": Strategy("BatchBALD", _batchbald, _bald),
     "power_bald": _by_draw("Power BALD", power_batch),
     "softmax_bald": _by_draw("Softmax BALD", softmax_batch),
+    "badge": Strategy("BADGE", _badge, _favourite_gradient_length),
+    "probcover": Strategy("ProbCover", _probcover, _uncovered),
 }
 
 
