@@ -89,10 +89,10 @@ exercise_1 = Exercise(
     name="mle_map_bayes_regression.exercise_1",
     title="From a prior to a ridge",
     answer=ridge_strength,
-    explanation="λ = α/β, and a precision is one over a squared standard deviation, so λ = (noise_std / prior_std)².",
+    explanation="λ = α/τ, and a precision is one over a squared standard deviation, so λ = (noise_std / prior_std)².",
     hints=(
-        "Write α and β in terms of the two standard deviations first.",
-        "α = 1/prior_std² and β = 1/noise_std². Now form α/β.",
+        "Write α and τ in terms of the two standard deviations first.",
+        "α = 1/prior_std² and τ = 1/noise_std². Now form α/τ.",
     ),
     cases=((0.5, 0.2), (2.0, 0.2), (1.5, 3.0)),
     mistakes=(
@@ -107,7 +107,7 @@ exercise_1 = Exercise(
         ),
         Mistake(
             lambda prior, noise: 1 / prior**2,
-            "That is α alone. The ridge weighs the prior against the data: divide by β = 1/noise_std².",
+            "That is α alone. The ridge weighs the prior against the data: divide by τ = 1/noise_std².",
         ),
     ),
 )
@@ -195,12 +195,12 @@ exercise_3 = Exercise(
     title="Learn from one more trial",
     answer=update,
     explanation=(
-        "Precisions add, and so do the pulls: the past pulls with A·m, the new trial with βφy. "
+        "Precisions add, and so do the pulls: the past pulls with A·m, the new trial with τφy. "
         "The new mean is where the two balance."
     ),
     hints=(
-        "The new precision is the old one plus β times the outer product of φ with itself.",
-        "The new mean solves (A + βφφᵀ) m' = A m + βφy. Use `np.linalg.solve`.",
+        "The new precision is the old one plus τ times the outer product of φ with itself.",
+        "The new mean solves (A + τφφᵀ) m' = A m + τφy. Use `np.linalg.solve`.",
     ),
     cases=(
         (np.array([0.1, 0.4]), PRECISION_D_D, FEATURES_D, 0.9, 25.0),
@@ -218,7 +218,7 @@ exercise_3 = Exercise(
         ),
         Mistake(
             lambda m, A, phi, y, beta: update(m, A, phi, y, 1 / beta),
-            "You weighed the trial with its noise variance. A precise trial should count for more: use β itself.",
+            "You weighed the trial with its noise variance. A precise trial should count for more: use τ itself.",
         ),
         Mistake(
             lambda m, A, phi, y, beta: np.linalg.solve(A + beta * np.outer(phi, phi), m + beta * phi * y),
@@ -226,11 +226,11 @@ exercise_3 = Exercise(
         ),
         Mistake(
             lambda m, A, phi, y, beta: np.linalg.solve(A + np.outer(phi, phi), A @ m + beta * phi * y),
-            "β is missing from the new precision: a trial adds βφφᵀ.",
+            "τ is missing from the new precision: a trial adds τφφᵀ.",
         ),
         Mistake(
             lambda m, A, phi, y, beta: np.linalg.solve(A + beta * phi @ phi, A @ m + beta * phi * y),
-            "φᵀφ is one number, and was added to every entry of A. A trial adds a matrix, βφφᵀ: `np.outer`.",
+            "φᵀφ is one number, and was added to every entry of A. A trial adds a matrix, τφφᵀ: `np.outer`.",
         ),
     ),
 )
@@ -289,7 +289,7 @@ exercise_4 = Exercise(
         "over how unsure the trial's own outcome is. A wide band is not enough."
     ),
     hints=(
-        "A trial at φ adds βφφᵀ to the precision S⁻¹. The outcome does not matter for the covariance.",
+        "A trial at φ adds τφφᵀ to the precision S⁻¹. The outcome does not matter for the covariance.",
         "For each position compute the new covariance, then φ⋆ᵀS'φ⋆ at the question; take the position where it is smallest.",
     ),
     cases=(
@@ -321,7 +321,7 @@ exercise_5 = Exercise(
     title="A prior chosen by the evidence",
     answer=prior_by_evidence,
     explanation=(
-        "The evidence is the density of the targets with the weights averaged out, N(0, ΦΦᵀ/α + I/β). "
+        "The evidence is the density of the targets with the weights averaged out, N(0, ΦΦᵀ/α + I/τ). "
         "It falls where the prior is too narrow for the data, and where it is so wide that it bets on everything."
     ),
     hints=(

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from bal_utils.plotting import DASHES, PALETTE, looks_of
+from bal_utils.plotting import DASHES, PALETTE, label_ends, looks_of
 
 LINE_COLOURS = tuple(PALETTE[name] for name in ("vermillion", "blue", "green", "purple"))
 DARK_LEGEND = {"labelcolor": "white", "frameon": True, "facecolor": PALETTE["black"], "framealpha": 0.8}
@@ -134,12 +134,15 @@ def contraction(ax: Axes, counts_M: ndarray, std_S_M: ndarray, limit_M: ndarray)
 
 
 def coverage(ax: Axes, places_G: ndarray, shares: Mapping[str, ndarray], *, promised: float, inputs_N: ndarray) -> Axes:
-    """The share of new measurements inside each band, against what the bands promise; ticks mark where the data are."""
-    named_curves(ax, places_G, shares).legend(loc=(0.02, 0.14))
+    """The share of new measurements inside each band, against what the bands promise; ticks mark where the data are.
+
+    Each curve is named at its end.
+    """
+    named_curves(ax, places_G, shares).get_legend().remove()
     ax.axhline(promised, color=PALETTE["grey"], linewidth=1)
     ax.plot(inputs_N, np.full(len(inputs_N), 0.5 * 0.06), "|", color=PALETTE["black"], markersize=14)
-    ax.set(ylabel="share of new measurements inside", ylim=(0, 1.05))
-    return ax
+    ax.set(ylabel="share of new measurements inside", ylim=(0, 1.05), xlim=(places_G[0], places_G[-1]))
+    return label_ends(ax)
 
 
 def clouds(ax: Axes, draws: Mapping[str, ndarray]) -> Axes:
