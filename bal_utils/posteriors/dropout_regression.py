@@ -29,7 +29,7 @@ NOISE_GRID = tuple(np.geomspace(0.01, 2, 40).tolist())  # in standard deviations
 PROVISIONAL_NOISE = 0.3  # while the noise is searched for it enters the weight decay alone, where it hardly matters
 HELD_OUT = 0.2
 SEARCH_SAMPLES = 500
-# until training has converged: so many steps, at a learning rate that falls from this one to zero
+# until more training no longer helps predictions: so many steps, at a learning rate that falls from this one to zero
 STEPS, FALLING_RATE = 6_000, 1e-2
 CONSTANT_RATE = 1e-3  # for a chosen number of epochs, as in the code of arXiv:1506.02142
 LEAST_TO_CHOOSE = 10
@@ -217,7 +217,7 @@ def fit_regression(
     deviation) by predictive log-likelihood on a random fifth of the data, after training on the other four; then the
     network is trained anew on all.
 
-    With `epochs` None training goes on until it has converged: STEPS steps, at a learning rate that falls from FALLING_RATE
+    With `epochs` None training goes on until more of it no longer helps predictions: STEPS steps, at a learning rate that falls from FALLING_RATE
     to zero in a straight line. For a few hundred points that takes about fifteen seconds of one core, six where dropout and
     noise are given. A number of epochs is trained at one rate, by default CONSTANT_RATE.
     Arrays, lists or tensors will do. Raises TypeError or ValueError where data or settings make no sense.
