@@ -217,9 +217,9 @@ def fit_regression(
     deviation) by predictive log-likelihood on a random fifth of the data, after training on the other four; then the
     network is trained anew on all.
 
-    With `epochs` None training goes on until more of it no longer helps predictions: STEPS steps, at a learning rate that falls from FALLING_RATE
-    to zero in a straight line. For a few hundred points that takes about fifteen seconds of one core, six where dropout and
-    noise are given. A number of epochs is trained at one rate, by default CONSTANT_RATE.
+    With `epochs` None training goes on until more of it no longer helps predictions: STEPS steps, at a learning rate that
+    falls from FALLING_RATE to zero in a straight line. For a few hundred points that takes about fifteen seconds of one core,
+    six where dropout and noise are given. A number of epochs is trained at one rate, by default CONSTANT_RATE.
     Arrays, lists or tensors will do. Raises TypeError or ValueError where data or settings make no sense.
     """
     inputs_N_D, targets_N = _check_pairs(inputs, targets)
