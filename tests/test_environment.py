@@ -29,7 +29,12 @@ EXTRAS = {
     "tests": ("test",),
 }
 # commands, and plugins that work without an import
-RUN = {"jupyterlab", "ipykernel", "jupytext", "ruff", "pytest-rerunfailures", "pytest-xdist", "dask"}
+RUN = {"jupyterlab", "ipykernel", "jupytext", "ruff", "pytest-rerunfailures", "pytest-xdist", "dask"} | {
+    "sphinx",
+    "myst-nb",
+    "sphinx-book-theme",
+    "sphinx-copybutton",
+}
 
 
 def requirements(lines: list[str]) -> set[str]:
