@@ -11,6 +11,12 @@ CHAPTER = ("07", "Do five networks know more than one?")
 prediction_1 = Exercise(
     name="deep_ensembles.prediction_1",
     title="Where the truth leaves the band",
+    question="At which place will the true sine lie furthest outside the band, measured in standard deviations?",
+    choices={
+        "A": "A, at −2, with data all around",
+        "B": "B, at 1.25, in the middle of the gap",
+        "C": "C, at 6, two units beyond the last point",
+    },
     answer="C",
     explanation="Beyond the data every ReLU network goes straight on, all in much the same direction. The sine turns round.",
     hints=(
@@ -30,6 +36,8 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="deep_ensembles.prediction_2",
     title="How often one network beats five",
+    question="On what share of the test images does the first network give the label more probability than the five together?",
+    choices={"A": "less than one in ten", "B": "about one in four", "C": "more than four in ten"},
     answer="C",
     explanation="It beats them often, by little. When it loses, it can lose by a lot, and that decides the average.",
     hints=(
@@ -50,6 +58,8 @@ prediction_2 = Exercise(
 prediction_3 = Exercise(
     name="deep_ensembles.prediction_3",
     title="Where the differences come from",
+    question="Measured by divergence, which source alone makes members more different?",
+    choices={"A": "their initial weights", "B": "the order of the examples", "C": "about the same"},
     answer="A",
     explanation="Initial weights decide which features a network starts from. Shuffled data only jostle it on the way.",
     hints=(
