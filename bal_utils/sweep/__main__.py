@@ -226,7 +226,7 @@ def _draw_panel(ax: Axes, groups: dict[Group, list[dict]], batch_size: int, post
             name = f"{title} ({plotting.seeds_in_words(runs)})"
             plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=name, look=looks[strategy])
     labels = "1 label" if batch_size == 1 else f"{batch_size} labels"
-    network = ", one network" if posterior == "deterministic" else ""
+    network = {"deterministic": ", one network", "mc_dropout_fresh": ", fresh masks"}.get(posterior, "")
     plotting.label_ends(ax).set_title(f"{labels} a round{network}")
 
 
