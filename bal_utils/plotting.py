@@ -373,17 +373,6 @@ def class_points(
     return ax
 
 
-def committee(
-    axes_2_N: np.ndarray, images_N_H_W: np.ndarray, probs_N_K_C: np.ndarray, names: Sequence[str]
-) -> np.ndarray:
-    """N images, and under each what K posterior samples say: a row a sample, a column a class, darker where more probable."""
-    image_row(axes_2_N[0], images_N_H_W, names)
-    for ax, probs_K_C in zip(axes_2_N[1], np.asarray(probs_N_K_C), strict=True):
-        ax.imshow(probs_K_C, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-        ax.set(xlabel="class", ylabel="network", xticks=range(probs_K_C.shape[1]), yticks=[])
-    return axes_2_N
-
-
 def seeds_in_words(runs: Sequence[dict]) -> str:
     """How many runs, in words for a legend or a table: "4 seeds"."""
     return "1 seed" if len(runs) == 1 else f"{len(runs)} seeds"
