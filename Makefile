@@ -11,7 +11,7 @@ WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build
 
 .DEFAULT_GOAL := help
 .PHONY: help help-upkeep lab test quick check page site slides student hosted clean
-.PHONY: test-without-mnist course times pictures figures replication bench constraints
+.PHONY: test-without-mnist course measures times pictures figures replication bench constraints
 
 # A target with two number signs and words is for everybody, one with three is for whoever looks after the course.
 LIST = awk -F ':.*$(1) ' '/^[a-z-]+:.*[^\#]$(1) / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ student: $(VENV)/.installed-$(if $(CHECK),test,site) ## the notebooks without so
 	$(BIN)/python -m publishing.student build/student $(NOTEBOOKS)
 	$(if $(CHECK),$(subst --nbval ,--nbval-lax ,$(NBVAL)) build/student/notebooks)
 
+measures: ### words, code, figures, folded cells, place of the first explorer: a row a notebook
+	@$(PYTHON) -m publishing.measures
+
 times: $(VENV)/.installed-lab ### measure each notebook on an idle machine and write the minutes into README and headers
 	$(BIN)/python -m publishing.run_times $(NOTEBOOKS)
 
@@ -84,6 +87,7 @@ THREE := --seeds 0 1 2
 KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
 DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
+FIXED_STEPS := --protocol hundred-a-round-fixed-steps $(SIX) --out figures/query100_fixed_steps
 AS_FOUND := --protocol gal2017-as-found $(THREE) --out figures/gal2017_as_found --jobs 2
 
 figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
@@ -114,9 +118,10 @@ replicate-query100:
 	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
 		--out figures/query100 --lanes 15
 
+# the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:
-	$(SWEEP) --protocol hundred-a-round-fixed-steps $(SIX) --strategies random bald margin power_bald entropy batchbald \
-		--out figures/query100_fixed_steps --lanes 36
+	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald --lanes 18
+	$(SWEEP) $(FIXED_STEPS) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald --lanes 24
 
 replicate-ones:
 	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald

@@ -63,4 +63,6 @@ def table(paths: list[Path]) -> str:
 
 if __name__ == "__main__":
     named = [Path(name) for name in sys.argv[1:]]
-    print(table(named or sorted((ROOT / "notebooks").rglob("[0-9][0-9]_*.ipynb"))))
+    folder = ROOT / "notebooks"
+    every = [*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("further/[0-9][0-9]_*.ipynb")]
+    print(table(named or sorted(every, key=lambda path: (path.name[:2], len(path.parts), path.name))))
