@@ -1,7 +1,6 @@
 """Exercises of the notebook `active_learning_strategies`."""
 
 import torch
-from torch.special import entr
 
 from bal_course.exercises.core import Exercise, Mistake
 
@@ -10,6 +9,8 @@ CHAPTER = ("10", "Which label would teach most?")
 prediction_1 = Exercise(
     name="active_learning_strategies.prediction_1",
     title="What margin buys",
+    question="Each of the three scores buys another animal. Which one does margin buy?",
+    choices={"A": "A", "B": "B", "C": "C"},
     answer="A",
     explanation="Margin looks at the two favourites alone: 0.50 against 0.48 is nearly a tie. The third class does not count.",
     hints=(
@@ -27,6 +28,8 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="active_learning_strategies.prediction_2",
     title="Who buys the spoiled scans?",
+    question="Random buys spoiled scans in proportion, three of ten. Who buys the largest share of them?",
+    choices={"entropy": "entropy", "margin": "margin", "BALD": "BALD", "core-set": "core-set"},
     answer="core-set",
     explanation="Core-set buys what is far from everything else, and nothing is farther than a spoiled scan, labelled or not.",
     hints=(
@@ -34,7 +37,6 @@ prediction_2 = Exercise(
         "In the space of features, how far is one shuffled picture from the next shuffled picture?",
     ),
     mistakes=(
-        Mistake("random", "Random buys spoiled scans in proportion: three of ten. The others buy more."),
         Mistake(
             "entropy", "A good guess, and second worst: it does see a tie of ten classes there. One strategy buys more."
         ),
@@ -43,6 +45,64 @@ prediction_2 = Exercise(
             "Margin asks for them too often, but it also finds clean ties between two digits. Others buy more.",
         ),
         Mistake("BALD", "BALD takes off the doubt that each member of the committee admits to. Others buy more."),
+    ),
+)
+
+
+prediction_3 = Exercise(
+    name="active_learning_strategies.prediction_3",
+    title="What the label at 4 is worth for point 2",
+    question="What is the expected error reduction of asking at 4, BALD's favourite?",
+    choices={"nothing": "nothing at all", "less": "something, but less than asking at 2", "most": "the most of all"},
+    answer="nothing",
+    explanation="Whatever is answered at 4, the best guess for point 2 stays *no*. Information that changes no decision is worth none.",
+    hints=(
+        "Before asking: in how many of the eight hypotheses is point 2 a *no*? So what would you guess?",
+        "After a *yes* at 4 four hypotheses are left. Does your guess for point 2 change?",
+    ),
+    mistakes=(
+        Mistake(
+            "less", "It tells more about the hypotheses than any other. Does it ever change your guess for point 2?"
+        ),
+        Mistake(
+            "most",
+            "That is BALD's view: the most information about all hypotheses. The error counts guesses for point 2.",
+        ),
+    ),
+)
+
+prediction_4 = Exercise(
+    name="active_learning_strategies.prediction_4",
+    title="The first labels of all",
+    question="Without a single label: which first choice teaches most?",
+    choices={"typical": "the typical (ProbCover)", "outlying": "the outlying (core-set)", "chance": "chance"},
+    answer="typical",
+    explanation="A typical digit stands for many others. An outlying one stands for itself.",
+    hints=(
+        "The test digits come from where most of the pool lies.",
+        "Imagine one picture of each group of look-alikes, and then the ten oddest pictures of the pool.",
+    ),
+    mistakes=(
+        Mistake("outlying", "The oddest digits are far from everything, also from the digits of the test."),
+        Mistake("chance", "Chance takes typical digits too, but several of one kind and none of another."),
+    ),
+)
+
+prediction_5 = Exercise(
+    name="active_learning_strategies.prediction_5",
+    title="Half of the pool are toss-ups",
+    question="Who ends with the highest accuracy on clean digits?",
+    choices={"entropy": "entropy", "margin": "margin", "BALD": "BALD", "random": "random"},
+    answer="BALD",
+    explanation="A few labels teach the networks that a blot is a coin. From then on BALD leaves it, and entropy does not.",
+    hints=(
+        "What do entropy and margin think of a picture on which all networks say one half?",
+        "Random spends half of its labels on blots.",
+    ),
+    mistakes=(
+        Mistake("entropy", "A known coin has an entropy of 0.69 nats for ever. Entropy buys one after the other."),
+        Mistake("margin", "A known coin is a perfect tie of two favourites: margin's favourite picture."),
+        Mistake("random", "Random spends half of its labels on coins. One of the others spends fewer."),
     ),
 )
 
@@ -87,182 +147,123 @@ exercise_1 = Exercise(
 )
 
 
-def vote_entropy(probs_K_C):
-    votes_K = probs_K_C.argmax(dim=-1)
-    shares_C = torch.bincount(votes_K, minlength=probs_K_C.shape[1]) / len(votes_K)
-    return entr(shares_C).sum()
+def into_a_toss_up(probs_K_C):
+    return probs_K_C.mean(dim=0, keepdim=True).expand(len(probs_K_C), -1)
 
 
 exercise_2 = Exercise(
     name="active_learning_strategies.exercise_2",
-    title="The entropy of the votes",
-    answer=vote_entropy,
-    explanation="Each member votes first, however unsure; then the entropy of the shares of votes is taken.",
+    title="Give BALD a pool on which it beats entropy",
+    answer=into_a_toss_up,
+    explanation="All members say what they said on average. Entropy sees the mean alone and pays as before; BALD sees agreement.",
     hints=(
-        "`probs_K_C.argmax(dim=-1)` is each member's vote.",
-        "`torch.bincount(votes_K, minlength=C)` counts them. Shares are counts divided by K.",
-        "`torch.special.entr(shares_C).sum()`.",
+        "Entropy is computed from the mean over the members. What may change without changing the mean?",
+        "BALD is zero where all members say the same. What must they all say, so that the mean stays?",
+        "`probs_K_C.mean(dim=0, keepdim=True).expand(len(probs_K_C), -1)`.",
     ),
     cases=(
-        (torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]]),),
-        (torch.tensor([[0.51, 0.49], [0.49, 0.51]]),),
-        (torch.tensor([[0.99, 0.01], [0.60, 0.40]]),),
+        (torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]]),),
+        (torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]),),
+        (torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]),),
     ),
     tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda probs_K_C: entr(probs_K_C).sum(dim=-1).mean(),
-            "This is the mean of the members' entropies: how unsure each is by itself. The votes may still agree.",
+            lambda probs_K_C: torch.full_like(probs_K_C, 1 / probs_K_C.shape[1]),
+            "All agree, but on another mean: entropy now pays more for this picture than before. Keep the mean.",
         ),
         Mistake(
-            lambda probs_K_C: entr(probs_K_C.mean(dim=0)).sum(),
-            "You averaged the probabilities, and took the entropy of their mean. Let each member vote first.",
+            lambda probs_K_C: probs_K_C.mean(dim=0),
+            "That is the mean itself, one opinion of C numbers. There are K members, and each needs one: shape [K, C].",
         ),
         Mistake(
-            lambda probs_K_C: entr(probs_K_C.mean(dim=0)).sum() - entr(probs_K_C).sum(dim=-1).mean(),
-            "This is BALD, which hears how sure each member is. A vote does not say how sure the voter is.",
+            lambda probs_K_C: probs_K_C.mean(dim=1, keepdim=True).expand_as(probs_K_C),
+            "You averaged over the classes, which always gives 1/C. Average over the members, dimension 0.",
+        ),
+        Mistake(
+            lambda probs_K_C: probs_K_C.flip(0),
+            "The members changed places: they contradict each other as before, so BALD pays as before.",
         ),
     ),
 )
 
 
-def mean_kl(probs_K_C):
-    mean_C = probs_K_C.mean(dim=0)
-    return (probs_K_C * (probs_K_C / mean_C).log()).sum(dim=-1).mean()
+def next_chances(points_N_2, chosen):
+    nearest_N = torch.cdist(points_N_2, points_N_2[chosen]).amin(dim=1)
+    return nearest_N.square() / nearest_N.square().sum()
+
+
+def not_squared(points_N_2, chosen):
+    nearest_N = torch.cdist(points_N_2, points_N_2[chosen]).amin(dim=1)
+    return nearest_N / nearest_N.sum()
+
+
+def from_the_last(points_N_2, chosen):
+    squares_N = (points_N_2 - points_N_2[chosen[-1]]).square().sum(dim=1)
+    return squares_N / squares_N.sum()
+
+
+def from_all(points_N_2, chosen):
+    squares_N = torch.cdist(points_N_2, points_N_2[chosen]).square().sum(dim=1)
+    return squares_N / squares_N.sum()
 
 
 exercise_3 = Exercise(
     name="active_learning_strategies.exercise_3",
-    title="How far the members are from their mean",
-    answer=mean_kl,
-    explanation="Each member's divergence from the mean, averaged. It is BALD, and it is never negative.",
+    title="BADGE's next draw",
+    answer=next_chances,
+    explanation="Squared distance from the nearest chosen point, divided by the sum. What is chosen has no chance, nor has a copy.",
     hints=(
-        "KL(p‖q) = Σ_c p_c log(p_c / q_c), with p the member and q the mean of all members.",
-        "Sum over the classes for each member, then average over the members.",
+        "`torch.cdist(points_N_2, points_N_2[chosen])` holds the distances of all points from the chosen ones.",
+        "Take each point's distance from the *nearest* chosen one, and square it.",
+        "Chances sum to one.",
     ),
     cases=(
-        (torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.5, 0.5]]),),
-        (torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]]),),
-        (torch.tensor([[0.3, 0.7], [0.3, 0.7]]),),
+        (torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]), [0]),
+        (torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [3.0, 1.0]]), [3, 0]),
+        (torch.tensor([[1.0, 1.0], [1.0, 1.0], [4.0, 5.0], [0.0, 1.0]]), [0]),
     ),
     tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda probs_K_C: (probs_K_C.mean(dim=0) * (probs_K_C.mean(dim=0) / probs_K_C).log()).sum(dim=-1).mean(),
-            "The two are swapped: this is KL(mean‖member). The member comes first, so that it weighs the logarithms.",
+            not_squared, "These are in proportion to the distance. K-means++ squares it, and prefers the far even more."
         ),
         Mistake(
-            lambda probs_K_C: -mean_kl(probs_K_C),
-            "The sign is turned: in terms of entropies, this is noise minus all doubt, which is never positive.",
+            lambda points_N_2, chosen: (
+                next_chances(points_N_2, chosen) * 0
+                + torch.nn.functional.one_hot(next_chances(points_N_2, chosen).argmax(), len(points_N_2))
+            ),
+            "You always take the farthest: that is k-center. BADGE draws, so that one stranger need not be the next.",
         ),
         Mistake(
-            lambda probs_K_C: mean_kl(probs_K_C) * len(probs_K_C),
-            "You summed over the members. Average, so that a larger committee does not make every input more interesting.",
+            from_the_last, "You measured from the newest choice only. A point close to an older one is covered as well."
         ),
+        Mistake(from_all, "You summed over all chosen points. What counts is the nearest of them."),
         Mistake(
-            lambda probs_K_C: entr(probs_K_C.mean(dim=0)).sum(),
-            "This is the entropy of the mean: all the doubt. Members that agree on a coin toss would score high.",
+            lambda points_N_2, chosen: torch.cdist(points_N_2, points_N_2[chosen]).amin(dim=1).square(),
+            "These are the squared distances. Chances sum to one: divide.",
         ),
     ),
 )
-
-
-def gradient_length(probs_C, features_F):
-    gaps_C_C = probs_C - torch.eye(len(probs_C))  # row y is p - e_y
-    return (probs_C * gaps_C_C.norm(dim=-1)).sum() * (features_F.square().sum() + 1).sqrt()
-
-
-def unweighted(probs_C, features_F):
-    gaps_C_C = probs_C - torch.eye(len(probs_C))
-    return gaps_C_C.norm(dim=-1).mean() * (features_F.square().sum() + 1).sqrt()
-
-
-def length_of_the_mean(probs_C, features_F):
-    gaps_C_C = probs_C - torch.eye(len(probs_C))
-    return (probs_C[:, None] * gaps_C_C).sum(dim=0).norm() * (features_F.square().sum() + 1).sqrt()
-
 
 exercise_4 = Exercise(
     name="active_learning_strategies.exercise_4",
-    title="Expected gradient length of the last layer",
-    answer=gradient_length,
-    explanation="One length for each possible label, each weighed by how probable the model thinks that label.",
+    title="Labels saved, all counted",
+    answer=-40.0,
+    explanation="Margin paid 200 + 100 labels, random 260. Margin saved minus forty: it cost forty more.",
     hints=(
-        "For the label y the length is ‖p - e_y‖ √(‖φ‖² + 1). The second factor is the same for all labels.",
-        "`probs_C - torch.eye(C)` holds p - e_y in row y. `.norm(dim=-1)` gives the lengths of the rows.",
-        "Weigh the lengths by `probs_C` and sum.",
-    ),
-    cases=(
-        (torch.tensor([0.5, 0.5]), torch.tensor([3.0, 4.0])),
-        (torch.tensor([0.8, 0.1, 0.1]), torch.tensor([1.0, -2.0, 0.5])),
-        (torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.0, 0.0])),
-    ),
-    tolerance=1e-5,
-    mistakes=(
-        Mistake(
-            unweighted,
-            "You gave every label the same weight. Improbable labels have the longest gradients: weigh each by p(y).",
-        ),
-        Mistake(
-            lambda probs_C, features_F: (
-                gradient_length(probs_C, features_F) * features_F.norm() / (features_F.square().sum() + 1).sqrt()
-            ),
-            "The biases are missing: their gradient is p - e_y itself, which adds 1 to ‖φ‖² under the root.",
-        ),
-        Mistake(
-            length_of_the_mean,
-            "You averaged the gradients and then took the length: that is always zero. Take the lengths first.",
-        ),
-    ),
-)
-
-
-def k_center(points_N_2, labelled_L_2, batch_size):
-    distances_N = torch.cdist(points_N_2, labelled_L_2).amin(dim=1)
-    chosen = []
-    for _ in range(batch_size):
-        chosen.append(distances_N.argmax().item())
-        to_new_N = (points_N_2 - points_N_2[chosen[-1]]).norm(dim=1)
-        distances_N = torch.minimum(distances_N, to_new_N)
-    return chosen
-
-
-def without_update(points_N_2, labelled_L_2, batch_size):
-    return torch.cdist(points_N_2, labelled_L_2).amin(dim=1).topk(batch_size).indices.tolist()
-
-
-def replaced(points_N_2, labelled_L_2, batch_size):
-    distances_N = torch.cdist(points_N_2, labelled_L_2).amin(dim=1)
-    chosen = []
-    for _ in range(batch_size):
-        chosen.append(distances_N.argmax().item())
-        distances_N = (points_N_2 - points_N_2[chosen[-1]]).norm(dim=1)
-    return chosen
-
-
-exercise_5 = Exercise(
-    name="active_learning_strategies.exercise_5",
-    title="A batch that covers",
-    answer=k_center,
-    explanation="After each choice the new centre covers its neighbours, so distances are lowered before the next one.",
-    hints=(
-        "Start with each point's distance to the nearest labelled point: `torch.cdist(points, labelled).amin(dim=1)`.",
-        "Take the farthest. Then every point's distance is the smaller of the old one and that to the new centre.",
-        "`torch.minimum(distances_N, to_new_N)`.",
-    ),
-    cases=(
-        (torch.tensor([[0.0, 1.0], [5.0, 0.0], [5.2, 0.0], [0.0, 4.0], [2.0, 2.0]]), torch.tensor([[0.0, 0.0]]), 3),
-        (torch.tensor([[1.0, 0.0], [9.0, 0.0], [9.5, 0.0], [4.6, 0.0]]), torch.tensor([[0.0, 0.0]]), 2),
-        (torch.tensor([[3.0, 3.0], [0.0, 6.0], [6.5, 0.0], [1.0, 1.0]]), torch.tensor([[0.0, 0.0], [5.0, 0.0]]), 2),
+        "Who paid for the 100 pictures that decide when margin's training stops?",
+        "Margin: 200 bought and 100 for validation. Random: 260 and none.",
     ),
     mistakes=(
+        Mistake(60.0, "That is what the paper says. The validation pictures are labelled too: somebody paid for them."),
         Mistake(
-            without_update,
-            "You took the farthest points at once. Near the first choice the others are no longer far: update after each.",
+            40.0,
+            "The number is right, its sign is not: margin needed more labels than random, so it saved fewer than none.",
         ),
         Mistake(
-            replaced,
-            "After a choice you kept only the distance to the newest centre. A point is covered by the nearest of all.",
+            160.0,
+            "You gave the validation labels to random. It does not need them: its training has a fixed number of steps.",
         ),
     ),
 )

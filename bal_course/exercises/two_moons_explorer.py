@@ -10,6 +10,8 @@ CHAPTER = ("11", "Where does each strategy look?")
 prediction_1 = Exercise(
     name="two_moons_explorer.prediction_1",
     title="Where BALD asks",
+    question="Where does BALD ask?",
+    choices={"T": "at T, the toss-up", "G": "at G, in the gap", "S": "at S, in class 0"},
     answer="G",
     explanation="In the gap each network is fairly sure and they contradict each other. Whatever the label, it refutes some.",
     hints=(
@@ -25,6 +27,8 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="two_moons_explorer.prediction_2",
     title="Margin against entropy, with two classes",
+    question="With two classes, what do margin and entropy ask for?",
+    choices={"the same points": "the same points", "different points": "different points", "it depends": "it depends"},
     answer="the same points",
     explanation="With two classes both depend on |p - ½| alone and grow as it shrinks, so they rank every pool alike.",
     hints=(
@@ -95,7 +99,7 @@ exercise_2 = Exercise(
     answer=0.0,
     explanation="The average over one network is that network: both terms are its entropy, and their difference is zero.",
     hints=(
-        "With T = 1, what is the mean over the samples?",
+        "With K = 1, what is the mean over the samples?",
         "Entropy after averaging over one sample, and entropy before averaging over one sample: how do they differ?",
     ),
     mistakes=(
@@ -107,92 +111,39 @@ exercise_2 = Exercise(
 )
 
 
-def term_scales(all_doubt_G, noise_G):
-    return torch.stack([all_doubt_G, noise_G]) / torch.maximum(all_doubt_G.max(), noise_G.max())
-
-
-def each_by_its_maximum(all_doubt_G, noise_G):
-    return torch.stack([all_doubt_G / all_doubt_G.max(), noise_G / noise_G.max()])
-
-
-def each_by_its_range(all_doubt_G, noise_G):
-    return torch.stack([(part - part.min()) / (part.max() - part.min()) for part in (all_doubt_G, noise_G)])
-
-
 exercise_3 = Exercise(
     name="two_moons_explorer.exercise_3",
-    title="Two maps that may be subtracted",
-    answer=term_scales,
-    explanation="One scale for both maps, zero staying zero: then the difference of the colours is the difference in nats.",
+    title="A place whose doubt is half noise",
+    answer=0.39,
+    explanation="All doubt is log 2, since the mean is one half. Each network keeps h(½ + d), and h(0.89) is half of log 2.",
     hints=(
-        "Subtracting two maps makes sense only where the same brightness means the same number of nats on both.",
-        "Divide both by one number: the largest value on either map. Do not move the zero.",
+        "The mean of the two is one half, whatever d is. So what is all doubt?",
+        "The noise is the entropy of (½ + d, ½ - d), the same for both networks. Make it half of log 2.",
+        "Try p = ½ + d = 0.8, 0.9 and 0.89 in -p log p - (1 - p) log(1 - p), and compare with 0.347.",
     ),
-    cases=(
-        (torch.tensor([0.69, 0.60, 0.05]), torch.tensor([0.20, 0.58, 0.04])),
-        (torch.tensor([0.30, 0.10]), torch.tensor([0.15, 0.05])),
-        (torch.tensor([0.50, 0.40, 0.20, 0.30]), torch.tensor([0.10, 0.40, 0.15, 0.02])),
-    ),
-    tolerance=1e-5,
+    tolerance=0.006,
     mistakes=(
-        Mistake(
-            each_by_its_maximum,
-            "Each map is divided by its own maximum. A weak noise then looks as strong as all doubt, and the difference can "
-            "come out negative, which BALD never is.",
-        ),
-        Mistake(
-            each_by_its_range,
-            "Each map is stretched from its own minimum to its own maximum. Both the zero and the scale are lost.",
-        ),
-        Mistake(
-            lambda all_doubt_G, noise_G: torch.stack([all_doubt_G, noise_G]),
-            "One scale, but brightness has to run from 0 to 1: divide both by the largest value on either map.",
-        ),
-        Mistake(
-            lambda all_doubt_G, noise_G: torch.stack([all_doubt_G, noise_G]) / all_doubt_G.sum(),
-            "You divided by a sum, as if the map were a distribution. Divide both by the largest value.",
-        ),
-        Mistake(
-            lambda all_doubt_G, noise_G: torch.stack([all_doubt_G, noise_G]) / torch.log(torch.tensor(2.0)),
-            "log 2 is the most that a doubt can be. The largest value on these maps is smaller: divide by that one.",
-        ),
+        Mistake(0.89, "That is the probability ½ + d. How far is it from one half?"),
+        Mistake(0.25, "Half of the way is not half of the doubt: the entropy falls slowly at first. Compute h(0.75)."),
+        Mistake(0.5, "Two networks that are certain leave no noise at all: everything can be removed."),
+        Mistake(0.0, "Two networks that agree leave nothing to learn: all doubt is noise."),
+        Mistake(0.11, "That is the smaller of the two probabilities, ½ - d."),
     ),
 )
 
-
-def nearest_within(batch_B_2):
-    distances_B_B = torch.cdist(batch_B_2, batch_B_2)
-    distances_B_B.fill_diagonal_(torch.inf)
-    return distances_B_B.amin(dim=1).mean()
-
-
 exercise_4 = Exercise(
     name="two_moons_explorer.exercise_4",
-    title="How closely a batch lies together",
-    answer=nearest_within,
-    explanation="Each point's distance to the nearest other of the batch, averaged. Small: the batch repeats itself.",
+    title="Masks for a map",
+    answer=16,
+    explanation="0.04 / (2 · ½ · ½) = 0.08 nats, divided by K. With K = 16 the shortfall is 0.005 nats.",
     hints=(
-        "`torch.cdist(batch, batch)` holds all distances. What is on its diagonal?",
-        "Put infinity on the diagonal (`fill_diagonal_`), take the minimum of each row, then the mean.",
+        "The variance is the square of the standard deviation: 0.2² = 0.04.",
+        "2 · ½ · (1 - ½) = ½. So the shortfall is 0.08 / K.",
     ),
-    cases=(
-        (torch.tensor([[0.0, 0.0], [0.0, 1.0], [3.0, 0.0]]),),
-        (torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.0, 5.2]]),),
-        (torch.tensor([[1.0, 2.0], [4.0, 6.0]]),),
-    ),
-    tolerance=1e-5,
     mistakes=(
-        Mistake(
-            lambda batch_B_2: torch.cdist(batch_B_2, batch_B_2).amin(dim=1).mean(),
-            "This is always zero: the nearest point to each point is itself. Leave the diagonal out.",
-        ),
-        Mistake(
-            lambda batch_B_2: torch.pdist(batch_B_2).mean(),
-            "You averaged over all pairs. Two tight pairs far from each other would then look well spread.",
-        ),
-        Mistake(
-            lambda batch_B_2: torch.pdist(batch_B_2).min(),
-            "This is the one closest pair. Average over the points instead, each with its own nearest neighbour.",
-        ),
+        Mistake(80, "You put the standard deviation in place of the variance. Square it."),
+        Mistake(8, "You left out the division by 2 p̄ (1 - p̄), which is one half at p̄ = ½."),
+        Mistake(4, "You multiplied by 2 p̄ (1 - p̄) instead of dividing."),
+        Mistake(32, "2 p̄ (1 - p̄) is one half at p̄ = ½, and not one quarter."),
     ),
 )

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
-from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy import ndarray
 
-from bal_utils.plotting import HEAT_MAP, PALETTE, look_of, looks_of, shade
+from bal_utils.plotting import HEAT_MAP, PALETTE, looks_of, shade
 from bal_utils.theory.intervals import has_interval, interval
 
 CORNERS_3_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
@@ -85,28 +84,6 @@ def covering(ax: Axes, points_N_2: ndarray, labelled_L_2: ndarray, chosen_B: Seq
     return ax
 
 
-def lengths(ax: Axes, doubt_N: ndarray, length_N: ndarray, scores_N: ndarray, chosen_B: Sequence[int]) -> Axes:
-    """A score that is a product, over its two factors: darker is higher; the chosen inputs are ringed."""
-    found = ax.scatter(doubt_N, length_N, c=scores_N, s=12, cmap=HEAT_MAP)
-    ring = {"s": 90, "facecolor": "none", "edgecolor": PALETTE["vermillion"], "linewidth": 2}
-    ax.scatter(np.asarray(doubt_N)[chosen_B], np.asarray(length_N)[chosen_B], label="highest scores", **ring)
-    ax.figure.colorbar(found, ax=ax, label="expected gradient length")
-    ax.legend()
-    return ax
-
-
-def against_random(axes: Sequence[Axes], labels_R: ndarray, values: Mapping[str, ndarray]) -> Sequence[Axes]:
-    """One small picture a strategy: its mean and 95 % interval over seeds, over those of "Random" in grey and dashed."""
-    random, others = look_of("random"), looks_of(name for name in values if name != "Random")
-    for ax, (name, look) in zip(axes, others.items(), strict=True):
-        mean_with_interval(ax, labels_R, values["Random"], name="random", colour=random.colour, dash=random.dash)
-        mean_with_interval(ax, labels_R, values[name], name=name, colour=look.colour)
-        ax.set_title(name)
-        ax.set(xlabel="labels", ylabel="test accuracy")
-        ax.label_outer()
-    return axes
-
-
 def mean_with_interval(
     ax: Axes, labels_R: ndarray, value_S_R: ndarray, *, name: str, colour: str, dash: str = "-"
 ) -> Axes:
@@ -135,18 +112,11 @@ def shares(ax: Axes, share_S: Mapping[str, ndarray], *, reference: float, note: 
     return ax
 
 
-def costs(ax: Axes, counted: Mapping[str, float], measured: Mapping[str, float]) -> Axes:
-    """Ratios on a logarithmic axis, a row a strategy: counted as hollow circles, measured as filled triangles."""
-    rows = range(len(counted))
-    ax.scatter([counted[name] for name in counted], rows, s=90, facecolor="none", edgecolor=PALETTE["blue"],
-               linewidth=2, label="counted (products)")  # fmt: skip
-    ax.scatter([measured[name] for name in counted], rows, s=60, marker="^", color=PALETTE["vermillion"],
-               label="measured (time)")  # fmt: skip
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.minorticks_off()
-    ax.grid(axis="x", color=PALETTE["grey"], alpha=0.25)
-    ax.set(yticks=rows, yticklabels=list(counted), ylim=(len(counted) - 0.5, -0.5))
-    ax.legend(loc="upper right")
+def spread_of_runs(ax: Axes, values: Mapping[str, ndarray], *, truth: float) -> Axes:
+    """One row a way to estimate: where nine runs in ten lie, a diamond at their mean, and a dashed line at the truth."""
+    ax.axvline(truth, color=PALETTE["black"], linestyle="--", linewidth=1.5)
+    for row, (name, value_S) in enumerate(values.items()):
+        ax.plot(np.quantile(value_S, [0.05, 0.95]), [row, row], color=PALETTE["sky"], linewidth=5, label=name)
+        ax.plot(np.mean(value_S), row, "D", color=PALETTE["black"], markersize=8)
+    ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5))
     return ax

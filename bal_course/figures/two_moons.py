@@ -27,10 +27,12 @@ def score_map(
     *,
     high: float | None = None,
     low: float | None = None,
+    lines: Mapping[float, float] = BOUNDARY,
 ) -> Axes:
-    """A score over the plane, bright where it is high, and lines where class 1 has probability 1/4, 1/2 (thick), 3/4.
+    """A score over the plane, bright where it is high, and lines where class 1 has the probabilities of `lines`.
 
-    Without `low` and `high` the map runs from its own least to its own greatest value.
+    By default these are 1/4, 1/2 (thick) and 3/4. Without `low` and `high` the map runs from its own least to its own
+    greatest value.
     """
     values_R_C, probs_R_C = np.asarray(values_R_C), np.asarray(probs_R_C)
     rows, columns = values_R_C.shape
@@ -38,9 +40,12 @@ def score_map(
     ax.imshow(values_R_C, extent=(*plane["x"], *plane["y"]), origin="lower", interpolation="bilinear", cmap=HEAT_MAP,
               vmin=low, vmax=high)  # fmt: skip
     if probs_R_C.min() < 0.75 and probs_R_C.max() > 0.25:
-        lines = ax.contour(x_C, y_R, probs_R_C, levels=list(BOUNDARY), linewidths=list(BOUNDARY.values()),
+        drawn = ax.contour(x_C, y_R, probs_R_C, levels=list(lines), linewidths=list(lines.values()),
                            colors=PALETTE["black"], linestyles="-")  # fmt: skip
-        lines.set_path_effects([withStroke(linewidth=3, foreground="white", alpha=0.5)])  # seen on dark and on bright
+        halo = withStroke(
+            linewidth=1 + max(lines.values()), foreground="white", alpha=0.5
+        )  # seen on dark and on bright
+        drawn.set_path_effects([halo])
     ax.set(xlim=plane["x"], ylim=plane["y"], xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     return ax
 
@@ -76,26 +81,44 @@ def lettered(ax: Axes, places: Mapping[str, tuple[float, float]]) -> Axes:
 def three_terms(axes: Sequence[Axes], maps_4_R_C: ndarray, plane: Plane) -> Sequence[Axes]:
     """All doubt, noise, and what a label teaches, on one scale in nats, so that the subtraction can be seen.
 
-    `maps_4_R_C` holds the three and the probability of class 1, whose lines are drawn on each.
+    `maps_4_R_C` holds the three and the probability of class 1. A thin line where that is one half hides nothing.
     """
     titles = "All doubt", "− noise", "= what a label teaches"
     for ax, values_R_C, title in zip(axes, maps_4_R_C[:3], titles, strict=True):
-        score_map(ax, values_R_C, maps_4_R_C[3], plane, low=0.0, high=float(np.log(2)))
+        score_map(ax, values_R_C, maps_4_R_C[3], plane, low=0.0, high=float(np.log(2)), lines={0.5: 0.8})
         ax.set_title(title)
         ax.label_outer()
     axes[0].figure.colorbar(axes[-1].images[-1], ax=list(axes), label="nats", shrink=0.75)
     return axes
 
 
-def term_bars(ax: Axes, places: Sequence[str], noise_Q: ndarray, taught_Q: ndarray) -> Axes:
-    """One bar a place: noise, then what a label teaches on top of it; the whole bar is all the doubt."""
-    rows = np.arange(len(places))
-    ax.barh(rows, noise_Q, height=0.6, color=PALETTE["orange"], hatch="//", edgecolor="white", label="noise")
-    ends = ax.barh(rows, taught_Q, left=noise_Q, height=0.6, color=PALETTE["blue"], hatch="\\\\", edgecolor="white",
-                   label="what a label teaches")  # fmt: skip
-    ax.bar_label(ends, [f"{value:.2f}" for value in taught_Q], padding=4)
-    ax.set(yticks=rows, yticklabels=list(places), ylim=(len(places) - 0.4, -0.6), xlabel="nats", xlim=(0, 0.85))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+def boundary(
+    ax: Axes,
+    probs_R_C: ndarray,
+    truth_R_C: ndarray,
+    plane: Plane,
+    pool_P_2: ndarray,
+    labelled_L_2: ndarray,
+    labels_L: ndarray,
+    rounds_L: Sequence[int],
+) -> Axes:
+    """The networks' boundary (solid) and the best one (dashed) over what is labelled, with the round of each label.
+
+    `probs_R_C` and `truth_R_C` are probabilities of class 1; what was labelled at the start has round 0 and no number.
+    """
+    x_C, y_R = (centres(*plane[axis], count) for axis, count in zip("xy", np.shape(probs_R_C)[::-1], strict=True))
+    ax.scatter(*np.asarray(pool_P_2).T, s=7, color=PALETTE["grey"], alpha=0.35, linewidth=0, zorder=1)
+    black = {"levels": [0.5], "colors": PALETTE["black"]}
+    ax.contour(x_C, y_R, truth_R_C, linestyles="--", linewidths=1.6, **black)
+    if np.min(probs_R_C) < 0.5 < np.max(probs_R_C):
+        ax.contour(x_C, y_R, probs_R_C, linestyles="-", linewidths=2.4, **black)
+    class_points(ax, labelled_L_2, labels_L, size=150)
+    for number, label, place_2 in zip(rounds_L, np.asarray(labels_L), np.asarray(labelled_L_2), strict=True):
+        if number:
+            low = (0, -2.5 if label else 0)  # a triangle is widest below its middle
+            ax.annotate(str(number), place_2, xytext=low, textcoords="offset points", color="white", size=7.5, weight="bold",
+                        ha="center", va="center", zorder=7)  # fmt: skip
+    ax.set(xlim=plane["x"], ylim=plane["y"], xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     return ax
 
 
@@ -107,6 +130,6 @@ def falling(ax: Axes, counts_M: Sequence[int], measured: Mapping[str, ndarray], 
         ax.loglog(counts_M, values_M, label=name, linestyle="none", **looks[name].mark)
     ax.set_xticks(counts_M, [str(count) for count in counts_M])
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlabel="posterior samples T")
+    ax.set(xlabel="posterior samples K")
     ax.legend()
     return ax

@@ -24,6 +24,7 @@ import scipy.special
 import torch
 from scipy import stats
 from scipy.spatial import cKDTree
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
@@ -32,7 +33,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
-from bal_course import comparison, exercises, lake, stars
+from bal_course import comparison, exercises, lake, practice, races, stars
 from bal_course.exercises.core import Exercise, as_array, own
 from bal_course.exercises.mnist_bald import Passes, contest
 from bal_utils import acquisition, batchbald, data, records
@@ -457,11 +458,22 @@ def _():
     )
 
 
+@oracle(
+    "dropout_as_variational_inference.exercise_5",
+    "counting",
+    lambda g: (g.uniform(0, 200), g.uniform(0.5, 2), g.uniform(0.1, 3), g.uniform(0.1, 3)),
+)
+def _(cost_point, cost_mask, var_data, var_mask):
+    """A long list of whole numbers, each with the variance that a budget of one buys."""
+    masks_S = np.arange(1, 500)
+    points_S = 1 / (cost_point + masks_S * cost_mask)
+    return masks_S[np.argmin((var_data + var_mask / masks_S) / points_S)]
+
+
 def passes(g):
     return normal(g, *sizes(g, 4, 6)), g.uniform(0.2, 30)
 
 
-@oracle("dropout_as_variational_inference.exercise_5", "bal_utils.theory.uncertainty", passes)
 @oracle("mc_dropout.exercise_1", "bal_utils.theory.uncertainty", passes)
 def _(outputs_N_T, noise_precision):
     noise_N_T = torch.full_like(outputs_N_T, 1 / noise_precision)
@@ -657,37 +669,31 @@ def _(probs_N_C):
 
 @oracle("active_learning_strategies.exercise_2", "bal_utils.acquisition", lambda g: (probs(g, *sizes(g, 7, 5)),))
 def _(probs_K_C):
-    return acquisition.vote_entropy_scores(probs_K_C.log()[None])[0]
+    """Found by its two properties: entropy stays, BALD is zero. All rows then equal the old mean, here as a product."""
+    share_K = torch.full((len(probs_K_C),), 1 / len(probs_K_C), dtype=probs_K_C.dtype)
+    new_K_C = torch.outer(torch.ones_like(share_K), share_K @ probs_K_C)
+    old, new = (table.double().clamp_min(1e-12).log().log_softmax(dim=-1)[None] for table in (probs_K_C, new_K_C))
+    torch.testing.assert_close(*map(acquisition.entropy_scores, (old, new)), atol=1e-5, rtol=0)
+    assert acquisition.bald_scores(new).abs() < 1e-6
+    return new_K_C
 
 
-@oracle(
-    "active_learning_strategies.exercise_3",
-    "SciPy",
-    lambda g: (probs(g, *sizes(g, 5, 6), positive=True).clamp_min(1e-9),),
-)
-def _(probs_K_C):
-    table = probs_K_C.double().numpy()
-    return np.mean([stats.entropy(row, table.mean(axis=0)) for row in table])
+def places_and_chosen(g):
+    size = int(g.integers(3, 12))
+    return normal(g, size, 2), g.choice(size, int(g.integers(1, size)), replace=False).tolist()
 
 
-def prediction_and_features(g):
-    classes, size = sizes(g, 5, 4)
-    return probs(g, classes), normal(g, size)
+@oracle("active_learning_strategies.exercise_3", "SciPy", places_and_chosen)
+def _(points_N_2, chosen):
+    distances_N, _ = cKDTree(points_N_2[chosen].numpy()).query(points_N_2.numpy())
+    return distances_N**2 / (distances_N**2).sum()
 
 
-@oracle("active_learning_strategies.exercise_4", "bal_utils.acquisition", prediction_and_features)
-def _(probs_C, features_F):
-    return acquisition.expected_gradient_length_scores(probs_C.log()[None, None], features_F[None])[0]
-
-
-def places(g):
-    points, labelled = sizes(g, 12, 5)
-    return normal(g, points, 2), normal(g, labelled, 2), int(g.integers(1, points + 1))
-
-
-@oracle("active_learning_strategies.exercise_5", "bal_utils.acquisition", places)
-def _(points_N_2, labelled_L_2, batch_size):
-    return acquisition.k_center_greedy(points_N_2, labelled_L_2, batch_size).indices
+@derived("active_learning_strategies.exercise_4", "counting")
+def _():
+    """Every picture that somebody labelled, one by one."""
+    margin, chance = [*range(200), *range(1000, 1100)], [*range(260)]
+    return len(set(chance)) - len(set(margin))
 
 
 # 11 Two moons
@@ -703,23 +709,19 @@ def _():
     return acquisition.bald_scores(tensor([[[0.7, 0.3]]]).log())[0]
 
 
-def two_terms(g):
-    size = int(g.integers(1, 6))
-    all_doubt = g.uniform(0.1, 0.7, size)
-    return tensor(all_doubt), tensor(all_doubt * g.random(size))
+@derived("two_moons_explorer.exercise_3", "SciPy")
+def _():
+    def removable(d):
+        log_probs = tensor([[[0.5 + d, 0.5 - d], [0.5 - d, 0.5 + d]]]).double().log()
+        return (acquisition.bald_scores(log_probs) / acquisition.entropy_scores(log_probs)).item() - 0.5
+
+    return scipy.optimize.brentq(removable, 0.01, 0.49)
 
 
-@oracle("two_moons_explorer.exercise_3", "a second derivation", two_terms)
-def _(all_doubt_G, noise_G):
-    """The largest factor under which no brightness exceeds one."""
-    factor = min(1 / value for value in all_doubt_G.tolist() + noise_G.tolist() if value > 0)
-    return np.array([[factor * value for value in part.tolist()] for part in (all_doubt_G, noise_G)])
-
-
-@oracle("two_moons_explorer.exercise_4", "SciPy", lambda g: (normal(g, *sizes(g, 12), 2),))
-def _(batch_B_2):
-    distances_B_2, _ = cKDTree(batch_B_2.numpy()).query(batch_B_2.numpy(), k=2)
-    return distances_B_2[:, 1].mean()
+@derived("two_moons_explorer.exercise_4", "counting")
+def _():
+    """The first number of masks at which the formula allows the shortfall."""
+    return next(K for K in itertools.count(1) if 0.2**2 / (2 * 0.25) / K <= 0.005 + 1e-12)
 
 
 # 12 MNIST
@@ -870,6 +872,21 @@ def _():
     assert not torch.allclose(acquisition.epig_scores(candidates, some), acquisition.epig_scores(candidates, others))
     takes = list(inspect.signature(acquisition.epig_scores).parameters)
     return "images" if takes == ["log_probs_N_K_C", "target_log_probs_T_K_C"] else "labels"
+
+
+@derived("in_practice.prediction_3", "the records of the lesson")
+def _():
+    """The stored runs, against what the other model says now."""
+    labels_N = practice.load_images("digits").train_labels
+    bought = practice.Results(ROOT / "figures" / "practice" / "model.json").rows["Margin"][:4]
+    wrong = [(practice.told_by_a_model(row["seed"]) != labels_N)[row["bought"]].double().mean() for row in bought]
+    return f"{nearest(float(np.mean(wrong)), **{'8': 0.08, '15': 0.15, '35': 0.35, '70': 0.7})}"
+
+
+@oracle("in_practice.exercise_4", "SciPy", lambda g: (g.integers(50, 99) / 100, g.integers(1, 8) / 100))
+def _(accuracy, gain):
+    """The first number of images whose binomial deviation is small enough, found by counting up."""
+    return next(n for n in itertools.count(1) if stats.binom.std(n, accuracy) / n <= gain / 2 + 1e-12)
 
 
 # Predictions: what a lesson shows by its own run is found again here by a smaller one, or by counting
@@ -1150,29 +1167,38 @@ def _():
     return nearest(width, A=0.6, B=7.9, C=100)
 
 
-@derived("dropout_as_variational_inference.prediction_1", "bal_utils.posteriors.dropout_elbo")
+@derived("dropout_as_variational_inference.prediction_1", "a small experiment")
 def _():
-    """The slopes of both objectives on the same masks: the same but for one factor?"""
+    """One row of one weight, in NumPy, that has to change its sign: by the least error with masks, and by two ELBOs."""
     g = np.random.default_rng(0)
-    keep, precision, length_scale, num_data = 0.8, 25.0, 1.3, 40
-    hidden_N_H, targets_N_1 = normal(g, num_data, 6), normal(g, num_data, 1)
-    mask_N_H = tensor(g.random((num_data, 6)) < keep)
-    slopes = []
-    for by in ("Ada", "Thomas"):
-        means_H_1 = normal(np.random.default_rng(1), 6, 1).requires_grad_()
-        outputs_N_1 = (hidden_N_H * mask_N_H) @ means_H_1
-        if by == "Ada":
-            decay = dropout_elbo.paper_decay(
-                keep=keep, length_scale=length_scale, num_data=num_data, noise_precision=precision
-            )
-            objective = dropout_elbo.dropout_loss(outputs_N_1, targets_N_1, [means_H_1], [decay])
-        else:
-            log_likelihood_N = Normal(outputs_N_1, precision**-0.5).log_prob(targets_N_1)[:, 0]
-            prior = {"num_data": num_data, "std": 0.01, "length_scale": length_scale}
-            objective = dropout_elbo.negative_elbo(log_likelihood_N, [(means_H_1, keep)], **prior)
-        slopes.append(torch.autograd.grad(objective, means_H_1)[0])
-    ratio_H_1 = slopes[1] / slopes[0]
-    return "A" if torch.allclose(ratio_H_1, ratio_H_1.mean().expand(6, 1)) else "B"
+    inputs_N = g.normal(size=40)
+    targets_N, keep, std, steps = -inputs_N, 0.8, 1e-4, 300
+    masks_T_N = g.random((steps, 40)) < keep
+
+    def doubt(distance):
+        """H[z | w], an integral over the noise."""
+        noise_G = np.linspace(-8, 8, 4001)
+        kept_G, dropped_G = (
+            math.log(keep / (1 - keep)) + distance * noise_G + side * distance**2 / 2 for side in (1, -1)
+        )
+        surprise_G = keep * np.logaddexp(0, -kept_G) + (1 - keep) * np.logaddexp(0, dropped_G)
+        return np.trapezoid(surprise_G * stats.norm.pdf(noise_G), noise_G)
+
+    def run(factor, rate, exact=False):
+        mean = 0.01
+        for mask_N in masks_T_N:
+            errors_N = targets_N - mask_N * mean * inputs_N
+            slope = factor * (-25 * (errors_N * mask_N * inputs_N).sum() + keep * mean)
+            distance = abs(mean) / std
+            if exact and distance < 20:
+                slope += (doubt(distance + 1e-3) - doubt(distance - 1e-3)) / (2e-3 * std) * np.sign(mean)
+            mean -= rate * slope
+        return mean
+
+    ada, thomas, vera = run(1 / 1000, 2e-4), run(1.0, 2e-7), run(1.0, 2e-7, exact=True)
+    if abs(ada - thomas) > 1e-10:
+        return "D"
+    return "A" if abs(vera - thomas) < 1e-10 else "C" if abs(vera - thomas) < 100 * std else "B"
 
 
 ALL_MASKS_K_8 = np.array(list(itertools.product((0, 1), repeat=8)))
@@ -1429,6 +1455,43 @@ def _():
     bought["core-set"] = acquisition.k_center_greedy(features_N_F[100:], features_N_F[:100], 100).indices
     bought["random"] = torch.randperm(len(labels_N) - 100, generator=stream(0, "random"))[:100]
     return max(bought, key=lambda name: spoiled_N[100:][bought[name]].double().mean())
+
+
+@derived("active_learning_strategies.prediction_3", "training again")
+def _():
+    """Guesses for point 2 before and after each answer at 4, from the hypotheses that are left."""
+    left = {answer: [k + 0.5 for k in range(8) if (k + 0.5 < 4) == answer] for answer in (True, False)}
+    wrong = {
+        answer: min(np.mean([one < 2 for one in some]), np.mean([one > 2 for one in some]))
+        for answer, some in left.items()
+    }
+    return {0.0: "nothing"}[2 / 8 - sum(len(left[answer]) / 8 * wrong[answer] for answer in left)]
+
+
+@derived("active_learning_strategies.prediction_4", "a small experiment")
+def _():
+    """Twenty digits: nearest neighbours of the test digits, from typical ones (k-means), the farthest, and at random."""
+    pixels_N_64, labels_N = (part.numpy() for part in digits())
+    known, test, scores = pixels_N_64[:900], slice(900, None), {"chance": [], "outlying": [], "typical": []}
+    for seed in range(5):
+        chosen = np.random.default_rng(seed).permutation(len(known))
+        centres = KMeans(20, n_init=1, random_state=seed).fit(known).cluster_centers_
+        spread = [chosen[0]]
+        for _ in range(19):
+            spread.append(int(cKDTree(known[spread]).query(known)[0].argmax()))
+        picks = {"chance": chosen[:20], "outlying": spread, "typical": cKDTree(known).query(centres)[1]}
+        for name, places in picks.items():
+            guess = labels_N[places][cKDTree(known[places]).query(pixels_N_64[test])[1]]
+            scores[name].append((guess == labels_N[test]).mean())
+    return max(scores, key=lambda name: np.mean(scores[name]))
+
+
+@derived("active_learning_strategies.prediction_5", "the stored runs")
+def _():
+    _, results = races.load(FIGURES / "strategies" / "dice.json")
+    last = {name: result.accuracy_S_R[:, -1].mean() for name, result in results.items()}
+    best = max(last, key=last.get)
+    return {"BALD": "BALD", "Max entropy": "entropy", "Margin": "margin", "Random": "random"}[best]
 
 
 @derived("two_moons_explorer.prediction_1", "a small experiment")

@@ -430,7 +430,6 @@ def test_exercises_with_exact_zeros_are_found():
     found = {parameter.id for parameter in WITH_ZEROS}
     assert {
         "start_here.exercise_2",
-        "active_learning_strategies.exercise_2",
         "in_practice.exercise_3",
     } <= found
 

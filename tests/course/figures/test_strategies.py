@@ -59,15 +59,6 @@ def test_a_batch_of_none_is_drawn_too(ax):
     assert {tuple(patch.center) for patch in ax.patches} == {(1.0, 1.0)} and not ax.texts
 
 
-def test_lengths_ring_the_chosen(ax):
-    pictures.lengths(
-        ax, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([3.0, 2.0, 1.0]), torch.ones(3), torch.tensor([2, 0])
-    )
-    dots, ring = ax.collections
-    assert len(dots.get_offsets()) == 3
-    np.testing.assert_allclose(ring.get_offsets(), [[0.3, 1], [0.1, 3]], atol=1e-6)
-
-
 def test_bands_are_intervals_of_the_mean(ax):
     value_S_R = np.array([[1.0, 2.0], [2.0, 2.5], [6.0, 3.0]])
     pictures.mean_with_interval(ax, np.array([20, 30]), value_S_R, name="ours", colour="#000000")
@@ -76,19 +67,6 @@ def test_bands_are_intervals_of_the_mean(ax):
     half = stats.t.ppf(0.975, 2) * value_S_R[:, 0].std(ddof=1) / np.sqrt(3)
     at_20 = band[band[:, 0] == 20, 1]
     np.testing.assert_allclose([at_20.min(), at_20.max()], [3 - half, 3 + half])
-
-
-def test_each_strategy_stands_over_random():
-    figure, axes = plt.subplots(1, 2)
-    values = {"Random": np.zeros((3, 2)), "one": np.ones((3, 2)) * [[1], [2], [3]], "two": np.ones((3, 2)) * 5}
-    pictures.against_random(axes, np.array([20, 30]), values)
-    for ax, name, height in zip(axes, ("one", "two"), (2, 5), strict=True):
-        assert ax.get_title(loc="left") == name or ax.get_title() == name
-        random, mine = ax.lines
-        np.testing.assert_allclose(random.get_ydata(), 0)
-        np.testing.assert_allclose(mine.get_ydata(), height)
-        assert random.get_linestyle() == "--"
-    plt.close(figure)
 
 
 def test_shares_are_bars_with_intervals_and_a_reference(ax):
@@ -101,12 +79,13 @@ def test_shares_are_bars_with_intervals_and_a_reference(ax):
     assert [text.get_text() for text in ax.texts] == ["in the pool"]
 
 
-def test_costs_stand_in_the_order_of_what_was_counted(ax):
-    pictures.costs(ax, {"a": 1.0, "b": 30.0}, {"b": 10.0, "a": 2.0})
-    counted, measured = ax.collections
-    np.testing.assert_allclose(counted.get_offsets(), [[1, 0], [30, 1]])
-    np.testing.assert_allclose(measured.get_offsets(), [[2, 0], [10, 1]])
-    assert ax.get_xscale() == "log" and [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
+def test_runs_are_drawn_with_their_middle_nine_in_ten_and_mean(ax):
+    pictures.spread_of_runs(ax, {"plain": np.arange(101.0), "weighted": np.full(3, 7.0)}, truth=6.0)
+    truth, ends, mean, _, same = ax.lines
+    np.testing.assert_allclose(truth.get_xdata(), 6)
+    np.testing.assert_allclose(ends.get_xdata(), [5, 95])
+    assert mean.get_xdata() == 50 and same.get_xdata() == 7
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["plain", "weighted"]
 
 
 def test_one_seed_has_no_interval_in_any_picture():

@@ -78,13 +78,19 @@ def test_the_three_terms_share_one_scale_in_nats():
     plt.close("all")
 
 
-def test_bars_stack_what_is_taught_on_the_noise_and_write_it_down(ax):
-    two_moons.term_bars(ax, ["T", "G"], np.array([0.6, 0.2]), np.array([0.01, 0.4]))
-    noise, taught = ax.containers
-    np.testing.assert_allclose([bar.get_width() for bar in noise], [0.6, 0.2])
-    np.testing.assert_allclose([bar.get_x() for bar in taught], [0.6, 0.2])
-    assert [text.get_text() for text in ax.texts] == ["0.01", "0.40"]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first place on top
+def test_boundaries_are_solid_for_the_networks_and_dashed_for_the_truth(ax):
+    places, labels = np.array([[0.0, 1.0], [1.0, 1.0], [1.5, 2.0]]), np.array([0, 1, 1])
+    two_moons.boundary(ax, SLOPE_R_C, SLOPE_R_C.clip(0.2, 0.9), PLANE, np.zeros((3, 2)), places, labels, [0, 1, 2])
+    truth, mine = (found for found in ax.collections if hasattr(found, "levels"))
+    assert truth.get_linestyles()[0][1] is not None and mine.get_linestyles()[0][1] is None
+    assert [(text.get_text(), tuple(text.xy)) for text in ax.texts] == [("1", (1.0, 1.0)), ("2", (1.5, 2.0))]
+
+
+def test_networks_of_one_opinion_have_no_boundary(ax):
+    two_moons.boundary(
+        ax, np.full((4, 5), 0.9), SLOPE_R_C, PLANE, *[np.zeros((3, 2))] * 2, np.array([0, 1, 1]), [0, 0, 0]
+    )
+    assert sum(hasattr(found, "levels") for found in ax.collections) == 1
 
 
 def test_marks_are_measured_and_lines_expected(ax):
