@@ -29,7 +29,7 @@ def probabilities(ax: Axes, places_P: np.ndarray, curves: Mapping[str, np.ndarra
     """p(class 1) along a line of places by methods of the course (`plotting.LOOKS`), each named at its end."""
     for name, probs_P in curves.items():
         ax.plot(places_P, probs_P, label=name, **look_of(name).line)
-    ax.set(ylim=(0, 1.02))
+    ax.set(ylim=(-0.04, 1.05))
     return label_ends(ax)
 
 
