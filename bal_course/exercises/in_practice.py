@@ -1,5 +1,7 @@
 """Exercises of the notebook `in_practice`."""
 
+import math
+
 import torch
 from torch.special import entr
 
@@ -10,6 +12,10 @@ CHAPTER = ("14", "And with my own data?")
 prediction_1 = Exercise(
     name="in_practice.prediction_1",
     title="How sharp fifty images see",
+    question=(
+        "The true accuracy is 0.9. What is the standard error of an accuracy measured on fifty images, as a share? "
+        "One point is 0.01."
+    ),
     answer=(0.9 * 0.1 / 50) ** 0.5,
     explanation="The standard error is √(0.9 · 0.1 / 50) = 0.04: four points, more than a round of labels brings.",
     hints=(
@@ -30,6 +36,8 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="in_practice.prediction_2",
     title="What EPIG has to be told",
+    question="What does EPIG have to be told about the targets, beyond what BALD needs?",
+    choices={"nothing": "nothing", "images": "their images", "labels": "their labels"},
     answer="images",
     explanation="The targets enter through the networks' predictions alone: the images are needed, their labels are not.",
     hints=(
@@ -39,6 +47,29 @@ prediction_2 = Exercise(
     mistakes=(
         Mistake("labels", "If their labels were known, nothing would be left to predict. EPIG averages over them."),
         Mistake("nothing", "That is BALD, which counts what is learnt about the weights, whatever it is good for."),
+    ),
+)
+
+prediction_3 = Exercise(
+    name="in_practice.prediction_3",
+    title="Whom the other model's errors meet",
+    question=(
+        "The other model errs on 15 of 100 images of the pool, mostly on hard ones. "
+        "How many wrong answers are among 100 that margin asks for?"
+    ),
+    choices={"8": "about 8", "15": "about 15", "35": "about 35", "70": "about 70"},
+    answer="35",
+    explanation="Margin asks about images that are hard for our network, and many of them are hard for the other model too.",
+    hints=(
+        "Which images does margin ask about? Which does the other model get wrong?",
+        "Both find the same images hard, though not all of them: more than the average, and far from all.",
+    ),
+    mistakes=(
+        Mistake(
+            "8", "That would be so if margin asked for easy images. It asks for those on which two classes are close."
+        ),
+        Mistake("15", "That holds for images drawn at random, and for errors that fall on any image alike."),
+        Mistake("70", "The two models learnt from other images: what one finds hard, the other often gets right."),
     ),
 )
 
@@ -193,6 +224,37 @@ exercise_3 = Exercise(
         Mistake(
             lambda probs_K_C, target_probs_K_C: entr(probs_K_C.T @ target_probs_K_C / len(probs_K_C)).sum(),
             "This is the entropy of the pair. Subtract it from the sum of the two labels' own entropies.",
+        ),
+    ),
+)
+
+
+def images_needed(accuracy, gain):
+    return math.ceil(round(accuracy * (1 - accuracy) / (gain / 2) ** 2, 9))
+
+
+exercise_4 = Exercise(
+    name="in_practice.exercise_4",
+    title="How many images to hold out",
+    answer=images_needed,
+    explanation="The standard error √(a(1 − a)/n) is at most gain/2 from n = a(1 − a)/(gain/2)² on, rounded up.",
+    hints=(
+        "Write down the standard error of an accuracy `a` measured on n images. You had it for n = 50.",
+        "Set √(a(1 − a)/n) = gain/2 and solve for n. A part of an image cannot be held out: round up.",
+    ),
+    cases=((0.9, 0.02), (0.9, 0.05), (0.5, 0.1), (0.97, 0.01), (0.8, 0.03)),
+    mistakes=(
+        Mistake(
+            lambda accuracy, gain: math.ceil(round(accuracy * (1 - accuracy) / gain**2, 9)),
+            "The standard error would then be as large as the gain itself. It is to be half of it.",
+        ),
+        Mistake(
+            lambda accuracy, gain: math.ceil(round((accuracy * (1 - accuracy)) ** 0.5 / (gain / 2), 9)),
+            "The error falls with the root of n, so that n grows with the square.",
+        ),
+        Mistake(
+            lambda accuracy, gain: int(round(accuracy * (1 - accuracy) / (gain / 2) ** 2, 9)),
+            "Rounded down, the error is a little too large. Round up.",
         ),
     ),
 )

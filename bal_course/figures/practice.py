@@ -1,6 +1,6 @@
-"""Pictures of notebook 14: where rules stop, what waiting costs, what two scores think of the same images.
+"""Pictures of notebook 14: races, what training and oracles do, what waiting costs, two scores of the same images.
 
-Dimensions: S seeds, R rounds, N images, B batch sizes.
+Dimensions: S seeds, R rounds, N images, B batch sizes or budgets, G groups.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from bal_course.figures.strategies import mean_with_interval
 from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, label_ends, looks_of
+from bal_utils.theory.intervals import interval
 
 
 def races(ax: Axes, labels_R: ndarray, values: Mapping[str, ndarray]) -> Axes:
@@ -24,18 +25,39 @@ def races(ax: Axes, labels_R: ndarray, values: Mapping[str, ndarray]) -> Axes:
     return label_ends(ax)
 
 
-def stops(ax: Axes, labels_R: ndarray, accuracy_S_R: ndarray, stopped: Mapping[str, Sequence[int]]) -> Axes:
-    """One grey curve a seed, and on it a mark where each rule stops; `stopped` holds the round for each seed."""
-    for accuracy_R in accuracy_S_R:
-        ax.plot(labels_R, accuracy_R, color=PALETTE["grey"], linewidth=1.2)
-    looks = looks_of(stopped)
-    for index, (name, round_S) in enumerate(stopped.items()):
-        shift = 1.5 * (index - (len(stopped) - 1) / 2)  # marks of two rules in one place stand beside each other
-        x_S = [labels_R[round_] + shift for round_ in round_S]
-        y_S = [accuracy_R[round_] for accuracy_R, round_ in zip(accuracy_S_R, round_S, strict=True)]
-        ax.scatter(x_S, y_S, s=90, zorder=3, edgecolor="white", label=name, **looks[name].mark)
-    ax.set(xlabel="labels", ylabel="test accuracy")
-    ax.legend(loc="lower right")
+def budgets(ax: Axes, leads: Mapping[int, Mapping[str, ndarray]]) -> Axes:
+    """Mean leads with 95 % intervals against the number of steps, one line a strategy, named at its end."""
+    steps_B = list(leads)
+    names = list(next(iter(leads.values())))
+    looks = looks_of(names)
+    ax.axhline(0, color=PALETTE["grey"], linestyle="--", linewidth=1.2, zorder=1)
+    for place, name in enumerate(names):
+        mean_B = [leads[steps][name].mean() for steps in steps_B]
+        error_2_B = np.abs(np.array([interval(leads[steps][name]) for steps in steps_B]).T - mean_B)
+        x_B = np.array(steps_B) * 1.04 ** (place - (len(names) - 1) / 2)  # bars stand beside each other
+        ax.errorbar(x_B, mean_B, error_2_B, fmt="none", ecolor=looks[name].colour, elinewidth=1.5)
+        ax.plot(x_B, mean_B, label=name, **looks[name].style)
+    ax.set_xscale("log")
+    ax.set_xticks(steps_B, [f"{steps}" for steps in steps_B])
+    ax.minorticks_off()
+    ax.set(xlabel="training steps a round", ylabel="points ahead of random")
+    return label_ends(ax)
+
+
+def groups(ax: Axes, values: Mapping[str, Mapping[str, ndarray]]) -> Axes:
+    """Means with 95 % intervals over seeds: one cluster of marks a group, in it one mark a name."""
+    names = list(dict.fromkeys(name for group in values.values() for name in group))
+    looks = looks_of(names)
+    for index, name in enumerate(names):
+        shift = 0.18 * (index - (len(names) - 1) / 2)
+        there = [(place + shift, group[name]) for place, group in enumerate(values.values()) if name in group]
+        x_G, mean_G = [x for x, _ in there], np.array([value_S.mean() for _, value_S in there])
+        error_2_G = np.abs(np.array([interval(value_S) for _, value_S in there]).T - mean_G)
+        colour = looks[name].colour
+        ax.errorbar(x_G, mean_G, error_2_G, fmt="none", ecolor=colour, elinewidth=2)
+        ax.plot(x_G, mean_G, linestyle="none", markersize=8, label=name, **looks[name].mark)
+    ax.set_xticks(range(len(values)), list(values))
+    ax.legend(fontsize=10)
     return ax
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from bal_course.figures import practice as pictures
+from bal_utils.theory.intervals import interval
 
 
 @pytest.fixture
@@ -23,14 +24,24 @@ def test_races_draw_the_mean_of_each_strategy(ax):
     assert [text.get_text() for text in ax.texts] == ["two", "one"]  # at their ends, from below
 
 
-def test_stops_lie_on_the_curve_of_their_seed(ax):
-    accuracy = np.array([[0.5, 0.6, 0.7], [0.4, 0.8, 0.9]])
-    pictures.stops(ax, np.array([20, 40, 60]), accuracy, {"held out": [1, 0], "gain": [2, 2]})
-    held_out, gain = ax.collections
-    np.testing.assert_allclose(held_out.get_offsets()[:, 1], [0.6, 0.4])
-    np.testing.assert_allclose(gain.get_offsets()[:, 1], [0.7, 0.9])
-    np.testing.assert_allclose(held_out.get_offsets()[:, 0], [40, 20], atol=1)
-    np.testing.assert_allclose(gain.get_offsets()[:, 0], [60, 60], atol=1)
+def test_budgets_draw_mean_leads_with_their_intervals(ax):
+    leads = {25: {"Margin": np.array([1.0, 3.0])}, 100: {"Margin": np.array([4.0, 4.0])}}
+    pictures.budgets(ax, leads)
+    curve = next(line for line in ax.lines if line.get_label() == "Margin")
+    np.testing.assert_allclose(curve.get_xydata(), [[25, 2], [100, 4]])
+    first, second = ax.collections[0].get_segments()
+    np.testing.assert_allclose(first[:, 1], interval([1, 3]))
+    np.testing.assert_allclose(second[:, 1], [4, 4])
+
+
+def test_groups_stand_apart_and_names_side_by_side(ax):
+    values = {"truth": {"a": np.array([1.0, 3.0])}, "lies": {"a": np.array([0.0, 2.0]), "b": np.array([5.0, 7.0])}}
+    pictures.groups(ax, values)
+    marks = {line.get_label(): line.get_xydata() for line in ax.lines}
+    np.testing.assert_allclose(marks["a"][:, 1], [2, 1])
+    np.testing.assert_allclose(marks["b"], [[1.09, 6]])
+    np.testing.assert_allclose(ax.collections[1].get_segments()[0][:, 1], interval([5, 7]))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["truth", "lies"]
 
 
 def test_hours_are_drawn_against_the_batch_size(ax):
