@@ -3,7 +3,6 @@
 import math
 
 import torch
-from torch.nn.functional import softplus
 
 from bal_course.exercises.core import Exercise, Mistake
 
@@ -12,6 +11,9 @@ CHAPTER = ("08", "What if every weight were a distribution?")
 prediction_1 = Exercise(
     name="bayesian_neural_networks.prediction_1",
     title="A hundred times as many units",
+    question="Keep N(0, 1) for every weight, and take a thousand hidden units instead of ten. What becomes of a typical height "
+    "of the functions?",
+    choices={"A": "it stays", "B": "about ten times as high", "C": "about a hundred times as high"},
     answer="B",
     explanation="Independent units add their variances: a hundred times the variance, ten times the standard deviation.",
     hints=(
@@ -27,6 +29,8 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="bayesian_neural_networks.prediction_2",
     title="Independent weights in the gap",
+    question="How wide is the mean-field band in the gap, compared with that of NUTS?",
+    choices={"A": "wider", "B": "about the same", "C": "narrower"},
     answer="C",
     explanation="Width in the gap needs weights that move together; independent ones that move that far spoil the data.",
     hints=(
@@ -38,6 +42,25 @@ prediction_2 = Exercise(
         Mistake(
             "B", "That would need it to leave the data alone while it bends between them, which takes correlation."
         ),
+    ),
+)
+
+prediction_3 = Exercise(
+    name="bayesian_neural_networks.prediction_3",
+    title="The network or its tangent",
+    question="Draws from Laplace's distribution are run through the network itself, or through its tangent. Which band do you "
+    "trust?",
+    choices={"network": "that of the network itself", "tangent": "that of the tangent", "equal": "they hardly differ"},
+    answer="tangent",
+    explanation="The curvature was computed as if the network were its tangent. Directions that it leaves wide are harmless "
+    "for the tangent, and throw the network off the data.",
+    hints=(
+        "Which of the two was used when Λ was computed from Jacobians?",
+        "Along a direction that the data hardly fix, q is as wide as the prior. What do tanh units do on such a walk?",
+    ),
+    mistakes=(
+        Mistake("network", "It is the real one. But Λ, and with it the width of q, was computed for the tangent."),
+        Mistake("equal", "That holds while q is narrow. Here it is as wide as the prior in many directions."),
     ),
 )
 
@@ -81,59 +104,63 @@ exercise_1 = Exercise(
 )
 
 
-def kl_to_prior(mean_D, rho_D, prior_std):
-    variance_D = softplus(rho_D).square()
-    return 0.5 * ((variance_D + mean_D**2) / prior_std**2 - 1 - torch.log(variance_D / prior_std**2)).sum()
+def laplace_std(features_N_D, noise_std, prior_std, feature_D):
+    precision_D_D = features_N_D.mT @ features_N_D / noise_std**2 + torch.eye(len(feature_D)) / prior_std**2
+    return (feature_D @ torch.linalg.solve(precision_D_D, feature_D)).sqrt()
 
 
-def kl_from_variances(mean_D, variance_D, prior_variance):
-    return 0.5 * ((variance_D + mean_D**2) / prior_variance - 1 - torch.log(variance_D / prior_variance)).sum()
+def _laplace_variance(features_N_D, noise_precision, prior_precision, feature_D):
+    """The variance of f from any two precisions, right or wrong."""
+    precision_D_D = noise_precision * features_N_D.mT @ features_N_D + prior_precision * torch.eye(len(feature_D))
+    return feature_D @ torch.linalg.solve(precision_D_D, feature_D)
 
+
+FEATURES = torch.tensor([[1.0, 0.3, -0.8], [1.0, -0.5, 0.4], [1.0, 0.9, 0.1], [1.0, -0.2, -0.6]])
 
 exercise_2 = Exercise(
     name="bayesian_neural_networks.exercise_2",
-    title="How far q is from the prior",
-    answer=kl_to_prior,
-    explanation="softplus(ρ) is the standard deviation, so it enters squared, as does the prior's; weights add up.",
+    title="Laplace, for a layer of features",
+    answer=laplace_std,
+    explanation="The Jacobian of a linear layer is its features: Λ = ΦᵀΦ/σ² + I/s², and the variance of f is φᵀ Λ⁻¹ φ.",
     hints=(
-        "softplus(ρ) = log(1 + exp ρ) is `torch.nn.functional.softplus`. It is a standard deviation.",
-        "For one weight (notebook 04): log(s_p/s_q) + (s_q² + m²)/(2 s_p²) - ½.",
-        "Independent weights: add their divergences.",
+        "For a layer that is linear in its weights, what is the Jacobian of the output by the weights?",
+        "Λ has two terms: the features' outer products over the variance of the noise, and the prior's precision.",
+        "The variance is feature_D @ torch.linalg.solve(precision_D_D, feature_D). Which number is asked for?",
     ),
     cases=(
-        (torch.tensor([0.0, 1.0]), torch.tensor([0.5, -2.0]), 1.5),
-        (torch.tensor([-0.3]), torch.tensor([3.0]), 0.5),
-        (torch.tensor([0.2, -1.4, 3.0]), torch.tensor([-3.0, 0.0, 1.0]), 2.0),
+        (FEATURES, 0.3, 1.5, torch.tensor([1.0, 2.0, -1.0])),
+        (FEATURES[:2], 2.0, 0.5, torch.tensor([1.0, 0.0, 3.0])),
+        (FEATURES[:, :1], 0.5, 3.0, torch.tensor([1.0])),
     ),
     tolerance=1e-4,
     mistakes=(
         Mistake(
-            lambda mean_D, rho_D, prior_std: kl_from_variances(mean_D, softplus(rho_D), prior_std**2),
-            "You used softplus(ρ) as the variance. It is the standard deviation: square it.",
+            lambda phi, noise, prior, at: _laplace_variance(phi, noise**-2, prior**-2, at),
+            "This is the variance. The standard deviation is its square root.",
         ),
         Mistake(
-            lambda mean_D, rho_D, prior_std: kl_from_variances(mean_D, softplus(rho_D) ** 2, prior_std),
-            "You used the prior's standard deviation as its variance: square it.",
+            lambda phi, noise, prior, at: _laplace_variance(phi, 1 / noise, 1 / prior, at).sqrt(),
+            "Both standard deviations stand where variances belong: a precision is one over the square.",
         ),
         Mistake(
-            lambda mean_D, rho_D, prior_std: kl_from_variances(mean_D, softplus(rho_D), prior_std),
-            "Both standard deviations stand where variances belong: square them.",
+            lambda phi, noise, prior, at: _laplace_variance(phi, noise**-2, prior**2, at).sqrt(),
+            "The prior's precision is one over its variance; you added the variance.",
         ),
         Mistake(
-            lambda mean_D, rho_D, prior_std: kl_from_variances(mean_D, rho_D.exp() ** 2, prior_std**2),
-            "exp(ρ) is another parametrisation. Here the standard deviation is softplus(ρ) = log(1 + exp ρ).",
+            lambda phi, noise, prior, at: _laplace_variance(phi, 1, prior**-2, at).sqrt(),
+            "The noise is missing: data with little noise fix the weights better. Divide ΦᵀΦ by its variance.",
         ),
         Mistake(
-            lambda mean_D, rho_D, prior_std: kl_from_variances(mean_D, prior_std**2, softplus(rho_D) ** 2),
-            "This is KL(p‖q). The divergence is taken the other way round, from q to the prior.",
+            lambda phi, noise, prior, at: _laplace_variance(phi, noise**-2 / len(phi), prior**-2, at).sqrt(),
+            "You took the mean over the data. Their information adds up: a sum.",
         ),
         Mistake(
-            lambda mean_D, rho_D, prior_std: kl_to_prior(mean_D, rho_D, prior_std) / len(mean_D),
-            "You averaged over the weights. The divergence of independent weights is the sum.",
+            lambda phi, noise, prior, at: (noise**2 + _laplace_variance(phi, noise**-2, prior**-2, at)).sqrt(),
+            "This is the standard deviation of a new observation. Asked for is that of f, without the noise.",
         ),
         Mistake(
-            lambda mean_D, rho_D, prior_std: 2 * kl_to_prior(mean_D, rho_D, prior_std),
-            "Twice too much: there is a ½ before the bracket.",
+            lambda phi, noise, prior, at: (at.square() / ((phi / noise).square().sum(dim=0) + prior**-2)).sum().sqrt(),
+            "You kept only the diagonal of Λ, which is mean field. Laplace keeps the correlations: solve with the matrix.",
         ),
     ),
 )

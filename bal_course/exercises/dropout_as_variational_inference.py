@@ -1,5 +1,7 @@
 """Exercises of the notebook `dropout_as_variational_inference`."""
 
+import math
+
 import torch
 
 from bal_course.exercises.core import Exercise, Mistake
@@ -8,24 +10,37 @@ CHAPTER = ("05", "Why is dropout Bayesian?")
 
 prediction_1 = Exercise(
     name="dropout_as_variational_inference.prediction_1",
-    title="Two programs",
-    answer="A",
-    explanation="On the same masks the two objectives differ by a constant and a factor, so every step is the same step.",
+    title="Three programs",
+    question="Three hundred steps, the same start, the same masks, σ = 0.0001 for Vera. Where do the three end?",
+    choices={
+        "A": "at the same weights, all three, up to rounding",
+        "B": "Ada and Thomas at the same weights; Vera further away than a hundred times σ",
+        "C": "Ada and Thomas at the same weights; Vera within a few σ of them",
+        "D": "at three different places",
+    },
+    answer="B",
+    explanation="On the same masks the objectives of Ada and Thomas differ by a constant and a factor, so every step is the "
+    "same step. Vera's rows meet the bend of the divergence whenever they pass through zero.",
     hints=(
-        "Both draw the same random numbers. What would Thomas's q have to look like to make the two alike?",
-        "The notebook is called “Why is dropout Bayesian?”, not “Why is it nearly Bayesian?”.",
+        "What do the objectives of Ada and Thomas differ by? A constant moves no gradient.",
+        "How steep is the bend of the exact divergence near zero, if σ is tiny? And may a row come there during training?",
     ),
     mistakes=(
-        Mistake(
-            "B", "Similar for a reason is more than similar: one objective is the other, up to a constant and a factor."
-        ),
-        Mistake("C", "Minus the ELBO contains an error too, under the name of log-likelihood. What else does it hold?"),
+        Mistake("A", "That would need a blur and an overlap that change nothing. How steep is the bend at zero?"),
+        Mistake("C", "The blur alone would do that. But the bend near zero is steep: half a nat within a few σ."),
+        Mistake("D", "Minus the ELBO contains an error too, under the name of log-likelihood. What else does it hold?"),
     ),
 )
 
 prediction_2 = Exercise(
     name="dropout_as_variational_inference.prediction_2",
     title="Which estimator scatters more",
+    question="Both estimators cost forty forward passes. Which scatters more?",
+    choices={
+        "A": "one mask for each point",
+        "B": "one mask, shared by all forty points",
+        "C": "they scatter alike, since each term has the same distribution in both",
+    },
     answer="B",
     explanation="With one mask all terms go up and down together, and a sum of such terms scatters more.",
     hints=(
@@ -41,6 +56,9 @@ prediction_2 = Exercise(
 prediction_3 = Exercise(
     name="dropout_as_variational_inference.prediction_3",
     title="Ten copies of the data",
+    question="Train again on the ten copies, with the same dropout and the weight decay for N = 400. What does the spread of "
+    "dropout do?",
+    choices={"A": "it shrinks about as much", "B": "it shrinks, but less", "C": "it stays"},
     answer="C",
     explanation="The masks fall as before, on weights of the same size. Nothing in the family q can get narrower.",
     hints=(
@@ -81,7 +99,7 @@ exercise_1 = Exercise(
     mistakes=(
         Mistake(
             lambda h, w, z, drop: (h * z) @ w,
-            "This is the paper's layer, for M. PyTorch's weights are p·M, so it divides what is kept by 1 - drop.",
+            "This is the paper's layer, for M. PyTorch's weights are keep·M, so it divides what is kept by 1 - drop.",
         ),
         Mistake(
             lambda h, w, z, drop: (h * z / (1 - drop)) @ w / (1 - drop),
@@ -111,21 +129,21 @@ exercise_2 = Exercise(
     name="dropout_as_variational_inference.exercise_2",
     title="The penalty, from PyTorch's weights",
     answer=penalty,
-    explanation="p/2 l²|M|² with M = w/p leaves one p below the line.",
+    explanation="keep/2 l²|M|² with M = w/keep leaves one keep below the line.",
     hints=(
-        "Start from p/2 l² |M|², where p = 1 - drop keeps.",
-        "PyTorch stores w, and M = w / p. What does |M|² become?",
+        "Start from keep/2 l² |M|², where keep = 1 - drop.",
+        "PyTorch stores w, and M = w / keep. What does |M|² become?",
     ),
     cases=((WEIGHTS, 0.2, 1.0), (WEIGHTS, 0.7, 3.0), (WEIGHTS, 0.1, 0.5)),
     tolerance=1e-5,
     mistakes=(
         Mistake(
             lambda w, drop, scale: (1 - drop) * scale**2 / 2 * (w**2).sum(),
-            "This is right for the paper's M. PyTorch stores w = p·M: the probability moves below the line.",
+            "This is right for the paper's M. PyTorch stores w = keep·M: the probability moves below the line.",
         ),
         Mistake(
             lambda w, drop, scale: drop * scale**2 / 2 * (w**2).sum(),
-            "You used the drop probability for the paper's p, and M = w. The paper's p keeps, and M = w / p.",
+            "You used drop in place of keep, and M = w. The paper's p keeps, and M = w / keep.",
         ),
         Mistake(
             lambda w, drop, scale: scale**2 / (2 * drop) * (w**2).sum(),
@@ -133,7 +151,7 @@ exercise_2 = Exercise(
         ),
         Mistake(
             lambda w, drop, scale: scale**2 / (2 * (1 - drop) ** 2) * (w**2).sum(),
-            "You divided by p twice. |M|² brings 1/p², but the penalty has a factor p of its own.",
+            "You divided by keep twice. |M|² brings 1/keep², but the penalty has a factor keep of its own.",
         ),
         Mistake(
             lambda w, drop, scale: scale**2 / (1 - drop) * (w**2).sum(),
@@ -196,23 +214,25 @@ exercise_4 = Exercise(
     name="dropout_as_variational_inference.exercise_4",
     title="The decay for a colleague",
     answer=2 * 3**2 / (2000 * 0.9 * 4),
-    explanation="2 l² / (N p τ) = 2·9 / (2000 · 0.9 · 4) = 0.0025, with τ = 1/0.5² = 4 and p = 0.9.",
+    explanation="2 l² / (N keep τ) = 2·9 / (2000 · 0.9 · 4) = 0.0025, with τ = 1/0.5² = 4 and keep = 0.9.",
     hints=(
         "`F.mse_loss` is the last row of the table.",
-        "τ is the precision of the noise, one over its variance. p keeps.",
+        "τ is the precision of the noise, one over its variance. keep = 1 - drop.",
         "`weight_decay(length_scale=3, num_data=2000, drop=0.1, noise_precision=4, loss='squared error')`.",
     ),
     tolerance=2e-6,
     mistakes=(
-        Mistake(2 * 9 / (2000 * 0.1 * 4), "You put the drop probability for p. The paper's p keeps: it is 0.9 here."),
+        Mistake(2 * 9 / (2000 * 0.1 * 4), "You put drop in place of keep, which is 0.9 here."),
         Mistake(9 / (2000 * 0.9 * 4), "Half of it. This goes with ½(y - f)²; `F.mse_loss` has no ½."),
         Mistake(9 / (2 * 2000 * 0.9 * 4), "A factor of 4: the optimiser's penalty has a ½, and `F.mse_loss` has none."),
         Mistake(0.9 * 9 / (2 * 2000 * 4), "This is the paper's λ, for M and ½(y - f)². An optimiser wants w's decay."),
-        Mistake(0.9 * 9 / (2000 * 4), "This goes with M and ½(y - f)². PyTorch stores w = p·M; `F.mse_loss` has no ½."),
-        Mistake(2 * 0.9 * 9 / (2000 * 4), "The p is above the line, as for M. PyTorch stores w = p·M."),
+        Mistake(
+            0.9 * 9 / (2000 * 4), "This goes with M and ½(y - f)². PyTorch stores w = keep·M; `F.mse_loss` has no ½."
+        ),
+        Mistake(2 * 0.9 * 9 / (2000 * 4), "keep is above the line, as for M. PyTorch stores w = keep·M."),
         Mistake(2 * 9 / (0.9 * 4), "N is forgotten. The loss is a mean over the data, so the prior is divided by N."),
         Mistake(2 * 9 / (2000 * 0.9 * 0.25), "0.25 is the variance of the noise. τ is its precision, 1/0.25 = 4."),
-        Mistake(2 * 9 / (2000 * 4), "p is missing: the layer comes after a dropout layer that keeps with 0.9."),
+        Mistake(2 * 9 / (2000 * 4), "keep is missing: the layer comes after a dropout layer that keeps with 0.9."),
         Mistake(2 * 9 / (2000 * 0.9), "τ is missing: `F.mse_loss` is a log-likelihood without its precision."),
         Mistake(2 * 3 / (2000 * 0.9 * 4), "You used l in place of l²."),
         Mistake(2 * 9 / (2000 * 0.9 * 2), "1/0.5 is one over the standard deviation. τ is one over the variance, 4."),
@@ -220,51 +240,65 @@ exercise_4 = Exercise(
 )
 
 
-def predictive_std(outputs_N_T, noise_precision):
-    return (1 / noise_precision + outputs_N_T.var(dim=1, correction=0)).sqrt()
+def masks_a_point(cost_point, cost_mask, var_data, var_mask):
+    best = math.sqrt(cost_point / cost_mask * var_mask / var_data)
+    low = max(math.floor(best), 1)
+    return min((low, low + 1), key=lambda masks: _times(masks, cost_point, cost_mask, var_data, var_mask))
 
 
-PASSES = torch.tensor([[0.0, 1.0, 2.0, 1.5], [-1.0, -1.0, -1.2, 3.0], [0.3, 0.3, 0.3, 0.3]])
+def _times(masks: int, cost_point: float, cost_mask: float, var_data: float, var_mask: float) -> float:
+    """The variance for one unit of money: what a point costs, times the variance of its term."""
+    return (cost_point + masks * cost_mask) * (var_data + var_mask / masks)
+
 
 exercise_5 = Exercise(
     name="dropout_as_variational_inference.exercise_5",
-    title="The band",
-    answer=predictive_std,
-    explanation="Two variances add, that of the noise and that of the passes; the root comes last.",
+    title="Design the batch",
+    answer=masks_a_point,
+    explanation="The real optimum is the root of the ratio of costs times that of variances; of its two whole neighbours the "
+    "one with the smaller product wins, and one mask is the least.",
     hints=(
-        "Var[y] = 1/τ + Var[f]. The second is the variance over the passes, dim=1.",
-        "Divide by T (`correction=0`): these passes are the whole committee. Then take the square root.",
+        "For S masks the variance is proportional to (cost_point + S · cost_mask) · (var_data + var_mask / S).",
+        "S⋆ = √(cost_point / cost_mask · var_mask / var_data). Try the whole numbers below and above it, from 1 on.",
     ),
-    cases=((PASSES, 4.0), (PASSES, 25.0)),
-    tolerance=1e-5,
+    cases=(
+        (0.0, 1.0, 2.0, 3.0),
+        (10.0, 1.0, 1.0, 2.0),
+        (100.0, 0.5, 4.0, 3.0),
+        (3.0, 2.0, 1.0, 0.1),
+        (1.0, 1.0, 1.0, 2.1),
+        (10.0, 1.0, 1.0, 2.2),
+    ),
     mistakes=(
         Mistake(
-            lambda f, tau: f.std(dim=1, correction=0) + 1 / tau,
-            "τ⁻¹ is outside the root: you added a variance to a standard deviation. Add variances, then take the root.",
+            lambda cost_point, cost_mask, var_data, var_mask: 1,
+            "One mask is best where every mask costs a whole pass. Here the trunk is paid once for all masks.",
         ),
         Mistake(
-            lambda f, tau: f.std(dim=1, correction=0) + tau**-0.5,
-            "Standard deviations do not add. Add the variances, then take the root.",
+            lambda cost_point, cost_mask, var_data, var_mask: math.sqrt(cost_point / cost_mask * var_mask / var_data),
+            "This is S⋆ itself. The exercise asks for a whole number, at least 1.",
         ),
         Mistake(
-            lambda f, tau: 1 / tau + f.var(dim=1, correction=0),
-            "This is the variance. The question asks for its root.",
+            lambda cost_point, cost_mask, var_data, var_mask: max(
+                1, round(cost_point / cost_mask * var_mask / var_data)
+            ),
+            "The root is missing: set the derivative of the product by S to zero, and S² is left.",
         ),
         Mistake(
-            lambda f, tau: (tau + f.var(dim=1, correction=0)).sqrt(),
-            "τ is a precision. The noise has variance 1/τ.",
+            lambda cost_point, cost_mask, var_data, var_mask: masks_a_point(cost_point, cost_mask, var_mask, var_data),
+            "The two variances have changed places. More masks help against what differs between masks.",
         ),
         Mistake(
-            lambda f, tau: f.std(dim=1, correction=0),
-            "This is the spread of the function. A new observation has noise besides.",
+            lambda cost_point, cost_mask, var_data, var_mask: max(
+                1, math.floor(math.sqrt(cost_point / cost_mask * var_mask / var_data))
+            ),
+            "You always round down. Compare the product of price and variance at both whole neighbours of S⋆.",
         ),
         Mistake(
-            lambda f, tau: (1 / tau + f.var(dim=1)).sqrt(),
-            "`.var()` divides by T - 1. The passes are the whole committee here: `correction=0`.",
-        ),
-        Mistake(
-            lambda f, tau: (1 / tau + f.var(dim=1, correction=0) / f.shape[1]).sqrt(),
-            "You divided by the number of passes. That is the error of the mean, not the spread of the functions.",
+            lambda cost_point, cost_mask, var_data, var_mask: max(
+                1, round(math.sqrt(cost_point / cost_mask * var_mask / var_data))
+            ),
+            "Rounding to the nearest is not always the best: compare the product at both whole neighbours of S⋆.",
         ),
     ),
 )

@@ -1,6 +1,6 @@
-"""Pictures of dropout as a distribution over weights: random matrices, where the L2 form bends, what q predicts.
+"""Pictures of dropout over weights: random matrices, scatter of estimates, errors of the L2 form, what q predicts.
 
-Dimensions: R rows and D columns of a matrix, G places on a line, P Monte Carlo points, M dimensions of a row, K draws.
+Dimensions: R rows and D columns of a matrix, G places on a line, M dimensions of a row, K draws.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,16 @@ def matrices(axes: Sequence[Axes], matrices_R_D: Sequence[ndarray], titles: Sequ
     return axes
 
 
-def bend(
-    ax: Axes, norms_G: ndarray, kl_G: ndarray, l2_G: ndarray, norms_P: ndarray, values_P: ndarray, errors_P: ndarray
-) -> Axes:
-    """The divergence and its L2 form against the length of a row, with Monte Carlo points and two standard errors."""
-    ax.plot(norms_G, kl_G, color=PALETTE["blue"], label="exact divergence (one integral)")
-    ax.plot(norms_G, l2_G, color=PALETTE["vermillion"], linestyle="--", label="L2 form")
-    ax.fill_between(norms_G, l2_G, kl_G, color=PALETTE["grey"], alpha=0.25, linewidth=0, label="error: H[z | w]")
-    errors_P = 2 * np.asarray(errors_P)
-    style = {"color": PALETTE["black"], "fmt": "o", "markersize": 6, "capsize": 3, "linewidth": 1.5}
-    ax.errorbar(norms_P, values_P, yerr=errors_P, label="Monte Carlo, ±2 standard errors", **style)
-    ax.set(xlabel="length |m| of the row, in units of 1/l", ylabel="nats above the constant")
-    ax.legend()
+def estimates(ax: Axes, estimates: Mapping[str, ndarray], exact: float, *, span: float) -> Axes:
+    """How estimates of one number scatter around it; what lies beyond `span` piles up at the edge."""
+    bins = np.linspace(exact - span, exact + span, 61)
+    looks = looks_of(estimates)
+    for name, estimates_K in estimates.items():
+        clipped_K = np.clip(estimates_K, bins[0], bins[-1])
+        ax.hist(clipped_K, bins, density=True, histtype="step", linewidth=2, label=name, **looks[name].line)
+    ax.axvline(exact, color=PALETTE["black"], linewidth=1)
+    ax.set(ylabel="density")
+    ax.legend(loc="upper left")
     return ax
 
 
@@ -72,21 +70,6 @@ def function_draws(ax: Axes, line_G: ndarray, draws_G_K: ndarray, mean_G: ndarra
     ax.lines[-1].set_label("one mask")
     ax.plot(line_G, mean_G, color=PALETTE["vermillion"], linestyle="--", linewidth=2.5, label="mean")
     ax.set(xlabel="x", ylabel="y")
-    return ax
-
-
-def spread_along(
-    ax: Axes, line_G: ndarray, curves: Mapping[str, ndarray], *, gap: tuple[float, float], data: ndarray
-) -> Axes:
-    """Standard deviations along a line, the gap shaded, a tick for each data point."""
-    ax.axvspan(*gap, label="no data", **shade(PALETTE["grey"], 0.2))
-    looks = looks_of(curves)
-    for name, std_G in curves.items():
-        ax.plot(line_G, std_G, label=name, **looks[name].line)
-    ax.plot(data, np.zeros_like(data), "|", color=PALETTE["black"], markersize=12)
-    ax.set(xlabel="x", ylabel="standard deviation of f(x)")
-    ax.set_ylim(bottom=0)
-    ax.legend()
     return ax
 
 

@@ -21,13 +21,11 @@ def test_matrices_share_one_scale_with_zero_in_the_middle():
     plt.close("all")
 
 
-def test_the_bend_shows_both_curves_and_the_points_with_two_standard_errors(ax):
-    norms_G = np.linspace(0, 1, 5)
-    dropout.bend(ax, norms_G, norms_G + 1, norms_G, [0.5], [1.4], [0.1])
-    np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:2]], [norms_G + 1, norms_G])
-    (bars,) = (found for found in ax.collections if hasattr(found, "get_segments"))
-    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [1.2, 1.6])
-    assert ax.get_xlabel() and ax.get_ylabel()
+def test_estimates_beyond_the_span_pile_up_at_its_edge_and_a_line_stands_at_the_truth(ax):
+    dropout.estimates(ax, {"few": np.array([0.0, 1.0, 99.0]), "many": np.zeros(3)}, 0.0, span=2.0)
+    assert max(patch.get_xy()[:, 0].max() for patch in ax.patches) == 2.0
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), 0.0)
+    assert {words.get_text() for words in ax.get_legend().get_texts()} == {"few", "many"}
 
 
 def test_fading_gap_has_a_tick_a_dimension_and_may_be_measured_for_the_first_few_only(ax):
@@ -43,12 +41,6 @@ def test_the_band_is_two_standard_deviations_wide(ax):
     band = ax.collections[0].get_paths()[0].vertices
     assert band[:, 1].min() == pytest.approx(-1.0) and band[:, 1].max() == pytest.approx(2.0)
     assert len(ax.lines) == 4
-
-
-def test_spread_starts_at_zero_and_ticks_the_data(ax):
-    dropout.spread_along(ax, np.arange(3.0), {"a": np.ones(3)}, gap=(0.5, 1.5), data=np.array([0.1, 2.0]))
-    assert ax.get_ylim()[0] == 0
-    np.testing.assert_allclose(ax.lines[1].get_xdata(), [0.1, 2.0])
 
 
 def test_each_bound_is_marked_at_its_best(ax):
