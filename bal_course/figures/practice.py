@@ -1,6 +1,6 @@
-"""Pictures of notebook 14: races, what training and oracles do, what waiting costs, two scores of the same images.
+"""Pictures of notebook 14: races, what training and oracles do, what waiting costs.
 
-Dimensions: S seeds, R rounds, N images, B batch sizes or budgets, G groups.
+Dimensions: S seeds, R rounds, B batch sizes or budgets, G groups.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,17 @@ from matplotlib.ticker import FuncFormatter
 from numpy import ndarray
 
 from bal_course.figures.strategies import mean_with_interval
-from bal_utils.plotting import CLASS_COLOURS, CLASS_MARKERS, PALETTE, label_ends, looks_of
+from bal_utils.plotting import PALETTE, label_ends, looks_of
 from bal_utils.theory.intervals import interval
 
 
-def races(ax: Axes, labels_R: ndarray, values: Mapping[str, ndarray]) -> Axes:
-    """Mean and 95 % interval over seeds of several strategies, each a colour, a dash and a mark, named at their ends."""
+def races(ax: Axes, labels_R: ndarray, values: Mapping[str, ndarray], *, marks: bool = True) -> Axes:
+    """Mean and 95 % interval over seeds of several strategies, named at their ends; with `marks`, one a round."""
     looks = looks_of(values)
     for name, value_S_R in values.items():
         mean_with_interval(ax, labels_R, value_S_R, name=name, colour=looks[name].colour, dash=looks[name].dash)
-        ax.plot(labels_R, value_S_R.mean(axis=0), linestyle="none", markersize=5, **looks[name].mark)
+        if marks:
+            ax.plot(labels_R, value_S_R.mean(axis=0), linestyle="none", markersize=5, **looks[name].mark)
     ax.set(xlabel="labels", ylabel="test accuracy")
     return label_ends(ax)
 
@@ -74,15 +75,4 @@ def hours(ax: Axes, sizes_B: Sequence[int], totals: Mapping[str, ndarray], label
     ax.minorticks_off()
     ax.set(xlabel="labels asked for in a round", ylabel="hours in all")
     ax.legend()
-    return ax
-
-
-def two_scores(ax: Axes, first_N: ndarray, second_N: ndarray, kind_N: ndarray, names: tuple[str, str]) -> Axes:
-    """One mark an image by two scores; `kind_N` says which are of the first kind (filled) and which of the second."""
-    for index, (kind, name) in enumerate(zip((True, False), names, strict=True)):
-        chosen = np.asarray(kind_N) == kind
-        colour = CLASS_COLOURS[index]
-        style = {"marker": CLASS_MARKERS[index], "edgecolor": colour, "facecolor": colour if kind else "none"}
-        ax.scatter(np.asarray(first_N)[chosen], np.asarray(second_N)[chosen], s=22, label=name, **style)
-    ax.legend(loc="upper left")
     return ax

@@ -22,6 +22,12 @@ def test_races_draw_the_mean_of_each_strategy(ax):
     np.testing.assert_allclose(curves["two"].get_ydata(), [0.5, 1])
     assert curves["one"].get_linestyle() != curves["two"].get_linestyle()
     assert [text.get_text() for text in ax.texts] == ["two", "one"]  # at their ends, from below
+    assert len(ax.lines) == 4
+
+
+def test_a_long_race_has_lines_without_marks(ax):
+    pictures.races(ax, np.arange(3), {"one": np.ones((2, 3))}, marks=False)
+    assert len(ax.lines) == 1
 
 
 def test_budgets_draw_mean_leads_with_their_intervals(ax):
@@ -50,11 +56,3 @@ def test_hours_are_drawn_against_the_batch_size(ax):
     np.testing.assert_allclose(fast.get_ydata(), [2, 1])
     np.testing.assert_allclose(slow.get_ydata(), [20, 3])
     assert alone.get_ydata()[0] == 0.5 and ax.get_xscale() == ax.get_yscale() == "log"
-
-
-def test_two_scores_tell_the_kinds_apart_by_shape(ax):
-    pictures.two_scores(ax, [1, 2, 3], [4, 5, 6], [True, False, True], ("wanted", "other"))
-    wanted, other = ax.collections
-    np.testing.assert_allclose(wanted.get_offsets(), [[1, 4], [3, 6]])
-    np.testing.assert_allclose(other.get_offsets(), [[2, 5]])
-    assert len(other.get_facecolor()) == 0 and len(wanted.get_facecolor()) > 0
