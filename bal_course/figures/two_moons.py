@@ -107,7 +107,7 @@ def boundary(
     `probs_R_C` and `truth_R_C` are probabilities of class 1; what was labelled at the start has round 0 and no number.
     """
     x_C, y_R = (centres(*plane[axis], count) for axis, count in zip("xy", np.shape(probs_R_C)[::-1], strict=True))
-    ax.scatter(*np.asarray(pool_P_2).T, s=7, color=PALETTE["grey"], alpha=0.35, linewidth=0, zorder=1)
+    ax.scatter(*np.asarray(pool_P_2).T, s=3, color=PALETTE["grey"], linewidth=0, zorder=1)
     black = {"levels": [0.5], "colors": PALETTE["black"]}
     ax.contour(x_C, y_R, truth_R_C, linestyles="--", linewidths=1.6, **black)
     if np.min(probs_R_C) < 0.5 < np.max(probs_R_C):

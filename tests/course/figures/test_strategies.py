@@ -90,14 +90,13 @@ def test_runs_are_drawn_with_their_middle_nine_in_ten_and_mean(ax):
 
 def test_one_seed_has_no_interval_in_any_picture():
     """A band of no width, or caps in one place, would say that other seeds gave the same."""
-    from bal_course.figures import comparison, ensembles, mc_dropout
+    from bal_course.figures import ensembles, mc_dropout
 
     one, few = np.array([0.4]), np.array([0.4, 0.6])
     drawn = {
         "mean": (lambda ax, v: pictures.mean_with_interval(ax, np.arange(3), np.tile(v[:, None], 3) + np.arange(3), name="a",
                                                            colour="#000000"), lambda ax: len(ax.collections)),
         "shares": (lambda ax, v: pictures.shares(ax, {"BALD": v}, reference=0.5, note="pool"), errors),
-        "price": (lambda ax, v: comparison.price(ax, {"a": 3.0}, {"a": v}), errors),
         "rows": (lambda ax, v: ensembles.rows_of_seeds(ax, {"a": v}), plain_lines),
         "sweep": (lambda ax, v: ensembles.sweep(ax, [1, 2], {"a": np.stack([v, v], axis=1)}), errors),
         "paired": (lambda ax, v: mc_dropout.paired(ax, {"a": v}), errors),
