@@ -105,16 +105,16 @@ prediction_5 = Exercise(
     name="batchbald.prediction_5",
     title="BatchBALD and a draw",
     question="Where will BatchBALD be in accuracy, compared with the two draws?",
-    choices={"ahead": "ahead of both", "level": "level with them", "behind": "behind both"},
+    choices={"ahead": "surely ahead of both", "level": "six seeds cannot tell", "behind": "surely behind both"},
     answer="level",
-    explanation="Six seeds find no difference. The nats are about twenty masks, and the accuracy is about everything else.",
+    explanation="Both intervals hold zero. The nats are about twenty masks, and the accuracy is about everything else.",
     hints=(
         "More nats about twenty masks: is that more accuracy on test images?",
         "Which of the strategies buy copies, and how many?",
     ),
     mistakes=(
         Mistake("ahead", "It carries more nats about twenty masks. It also buys more copies than the draws do."),
-        Mistake("behind", "Its copies cost it something, its choice gains something: six seeds see no difference."),
+        Mistake("behind", "Its copies cost it something, its choice may gain something: the intervals hold zero."),
     ),
 )
 

@@ -74,8 +74,11 @@ def growth(ax: Axes, worth: Mapping[str, ndarray], caps: Mapping[str, float]) ->
 
 
 def against_the_best(ax: Axes, ratio_P: ndarray, bound: float) -> Axes:
-    """How much of the best batch's information greedy choice reaches in many pools, and the share it cannot fall below."""
-    ax.hist(ratio_P, bins=np.linspace(0.6, 1.0, 41), color=PALETTE["blue"])
+    """How much of the best batch's information greedy choice reaches in many pools, and the share it cannot fall below.
+
+    A ratio of one that rounding has lifted above one is counted with the best.
+    """
+    ax.hist(np.minimum(ratio_P, 1.0), bins=np.linspace(0.6, 1.0, 41), color=PALETTE["blue"])
     ax.axvline(bound, color=PALETTE["vermillion"], linestyle="--")
     ax.text(bound + 0.005, 0.95, f"guaranteed: {bound:.3f}", transform=ax.get_xaxis_transform(), va="top")
     ax.set(xlabel="greedy batch / best batch", ylabel="pools", xlim=(0.6, 1.005))

@@ -59,8 +59,8 @@ def test_growth_begins_at_one_label_and_shows_the_cap(ax):
 
 
 def test_ratios_are_counted(ax):
-    pictures.against_the_best(ax, np.array([0.7, 0.99, 0.995]), 0.632)
-    assert sum(bar.get_height() for bar in ax.patches) == 3
+    pictures.against_the_best(ax, np.array([0.7, 0.99, 0.995, 1 + 1e-15]), 0.632)
+    assert sum(bar.get_height() for bar in ax.patches) == 4
     assert "0.632" in ax.texts[0].get_text()
 
 
