@@ -170,15 +170,11 @@ exercise_2 = Exercise(
     mistakes=(
         Mistake(
             lambda probs_K_C: torch.full_like(probs_K_C, 1 / probs_K_C.shape[1]),
-            "All agree, but on another mean: entropy now pays more for this picture than before. Keep the mean.",
+            "All agree, but on 1/C, another mean: entropy now pays more than before. Average over the members, not the classes.",
         ),
         Mistake(
             lambda probs_K_C: probs_K_C.mean(dim=0),
             "That is the mean itself, one opinion of C numbers. There are K members, and each needs one: shape [K, C].",
-        ),
-        Mistake(
-            lambda probs_K_C: probs_K_C.mean(dim=1, keepdim=True).expand_as(probs_K_C),
-            "You averaged over the classes, which always gives 1/C. Average over the members, dimension 0.",
         ),
         Mistake(
             lambda probs_K_C: probs_K_C.flip(0),

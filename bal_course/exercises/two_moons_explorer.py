@@ -114,7 +114,7 @@ exercise_2 = Exercise(
 exercise_3 = Exercise(
     name="two_moons_explorer.exercise_3",
     title="A place whose doubt is half noise",
-    answer=0.39,
+    answer=0.3899721,  # the root of h(½ + d) = log(2) / 2
     explanation="All doubt is log 2, since the mean is one half. Each network keeps h(½ + d), and h(0.89) is half of log 2.",
     hints=(
         "The mean of the two is one half, whatever d is. So what is all doubt?",
