@@ -61,7 +61,7 @@ prediction_3 = Exercise(
     question="Measured by divergence, which source alone makes members more different?",
     choices={"A": "their initial weights", "B": "the order of the examples", "C": "about the same"},
     answer="A",
-    explanation="Initial weights decide which features a network starts from. Shuffled data only jostle it on the way.",
+    explanation="Initial weights decide which features a network starts from. The order of the data moves it less.",
     hints=(
         "Two networks with the same initial weights start with the same hidden units, in the same order.",
         "In a thousand small steps, what moves a network further: another start, or another order of the same pushes?",
@@ -269,6 +269,10 @@ exercise_4 = Exercise(
                 (-gaussian_nll_of(means_K, variances_K, target)).exp().mean().log().neg()
             ),
             "Right on paper, but the third case underflows to log 0. Stay in log space: `logsumexp`.",
+        ),
+        Mistake(
+            lambda means_K, variances_K, target: mixture_nll(means_K, variances_K**2, target),
+            "You used the variances as standard deviations. Take their roots first.",
         ),
         Mistake(
             lambda means_K, variances_K, target: mixture_nll(means_K, variances_K, target) - math.log(len(means_K)),
