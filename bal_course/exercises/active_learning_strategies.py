@@ -55,7 +55,7 @@ prediction_3 = Exercise(
     question="What is the expected error reduction of asking at 4, BALD's favourite?",
     choices={"nothing": "nothing at all", "less": "something, but less than asking at 2", "most": "the most of all"},
     answer="nothing",
-    explanation="Whatever is answered at 4, the best guess for point 2 stays *no*. Information that changes no decision is worth none.",
+    explanation="Whatever is answered at 4, the best guess for point 2 stays *no*. What changes no decision is worth nothing.",
     hints=(
         "Before asking: in how many of the eight hypotheses is point 2 a *no*? So what would you guess?",
         "After a *yes* at 4 four hypotheses are left. Does your guess for point 2 change?",
@@ -155,7 +155,7 @@ exercise_2 = Exercise(
     name="active_learning_strategies.exercise_2",
     title="Give BALD a pool on which it beats entropy",
     answer=into_a_toss_up,
-    explanation="All members say what they said on average. Entropy sees the mean alone and pays as before; BALD sees agreement.",
+    explanation="All say what they said on average. Entropy sees the mean alone and pays as before; BALD sees agreement.",
     hints=(
         "Entropy is computed from the mean over the members. What may change without changing the mean?",
         "BALD is zero where all members say the same. What must they all say, so that the mean stays?",
@@ -170,7 +170,7 @@ exercise_2 = Exercise(
     mistakes=(
         Mistake(
             lambda probs_K_C: torch.full_like(probs_K_C, 1 / probs_K_C.shape[1]),
-            "All agree, but on 1/C, another mean: entropy now pays more than before. Average over the members, not the classes.",
+            "All agree, but on 1/C: entropy now pays more than before. Average over the members, not the classes.",
         ),
         Mistake(
             lambda probs_K_C: probs_K_C.mean(dim=0),
@@ -208,7 +208,7 @@ exercise_3 = Exercise(
     name="active_learning_strategies.exercise_3",
     title="BADGE's next draw",
     answer=next_chances,
-    explanation="Squared distance from the nearest chosen point, divided by the sum. What is chosen has no chance, nor has a copy.",
+    explanation="Squared distance from the nearest chosen point, over the sum. What is chosen has no chance, nor a copy of it.",
     hints=(
         "`torch.cdist(points_N_2, points_N_2[chosen])` holds the distances of all points from the chosen ones.",
         "Take each point's distance from the *nearest* chosen one, and square it.",
