@@ -1,6 +1,6 @@
-"""The worries of notebook 14, tried out on digits: too little training, wrong answers, a rare class, when to stop, EPIG.
+"""The worries of notebook 14, tried out on digits: too little training, wrong answers, when to stop, EPIG.
 
-`python -m bal_course.practice figures/practice` makes the stored results, in about ten minutes of one CPU core. Runs that
+`python -m bal_course.practice figures/practice` makes the stored results, in some five minutes of one CPU core. Runs that
 buy equally many labels are trained side by side as one stack.
 Dimensions: N training images, T target images, R rounds, C classes.
 """
@@ -192,12 +192,6 @@ def forms(seed: int, size: int = 100) -> list[int]:
     return drawn(seed, "forms", size, torch.isin(load_images("digits").train_labels, torch.tensor(NEEDED)))
 
 
-def pool_with_rare(seed: int, kept: int = 12) -> list[int]:
-    """A pool in which the digit `seed` (modulo ten) is rare: all images of the others, and a few of it."""
-    rare_N = load_images("digits").train_labels == seed % 10
-    return (~rare_N).nonzero().flatten().tolist() + drawn(seed, "rare", kept, rare_N)
-
-
 THREE = ("Random", "Margin", "BALD")
 FOUR = (*THREE, "EPIG")
 
@@ -223,10 +217,7 @@ WORLDS: dict[str, Callable[[], Sequence[Run]]] = {
     "twice": lambda: carry_out(_runs(THREE, told_N=told_by_majority), step=8, most=52),
     "stop": lambda: carry_out(_runs(["BALD"], seeds=20, watched=lambda seed: drawn(seed, "watched", 200)), most=200),
     "forms": lambda: carry_out(_runs(FOUR, targets=forms)),
-    "rare": lambda: carry_out(_runs(THREE, pool=pool_with_rare)),
     "frozen": lambda: carry_out_frozen(_runs(THREE)),
-    "frozen_forms": lambda: carry_out_frozen(_runs(FOUR, targets=forms)),
-    "forms_by_fives": lambda: carry_out(_runs(FOUR, targets=forms), step=5),
 }
 
 
