@@ -54,7 +54,7 @@ prediction_3 = Exercise(
     explanation="In five networks of five it is off by about four deviations or more.",
     hints=(
         "Two standard deviations is what a band drawn in this course allows.",
-        "Among the data the band is as wide as its data are noisy. Who tells the masks that they are in the gap?",
+        "The masks are drawn in the same way for every input. What could tell them that they are in the gap?",
     ),
     mistakes=(
         Mistake("A", "That would be an honest band. The masks do not know where the data are missing."),
