@@ -169,7 +169,7 @@ class DropoutKL(Explorer):
         gaps_G = _gap_at(state.size * np.sqrt(2**steps_G) / state.std, state.keep)
         layers = [
             line([0, 8], [ceiling] * 2, colour="black", dash="dotted"),
-            text([8], [ceiling], "H(p), the most it can be", align="right", offset=(0, 12)),
+            text([8], [ceiling], "H[z], the most it can be", align="right", offset=(0, 12)),
             line(steps_G, gaps_G, colour="purple"),
             points([math.log2(state.dims)], [gap], shape="star", size=18, colour="purple", ids=[1], drag=True,
                    names=[f"a row of {state.dims}"]),

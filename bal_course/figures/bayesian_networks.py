@@ -12,7 +12,7 @@ from numpy import ndarray
 from bal_course.figures.classification import probability_map
 from bal_course.figures.regression import drawn_curves, observations
 from bal_utils import plotting
-from bal_utils.plotting import CLASS_COLOURS, PALETTE, looks_of, shade
+from bal_utils.plotting import PALETTE, looks_of, shade
 
 SHOWN = 12  # curves of a bundle; more would be a blur
 CONFIDENCE_LINES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -63,18 +63,21 @@ def spreads(ax: Axes, places_G: ndarray, stds: Mapping[str, ndarray], *, referen
     return ax
 
 
-def relative_widths(ax: Axes, ratios_S_M_2: ndarray, names: Sequence[str]) -> Axes:
-    """Widths of bands as multiples of a reference, one row a method: in the gap and at the data, a mark a start S."""
-    for column, (label, marker) in enumerate((("in the gap", "D"), ("at the data", "o"))):
-        for row in range(len(names)):
-            rows_S = np.full(len(ratios_S_M_2), row + 0.14 * (2 * column - 1))
-            style = {"color": CLASS_COLOURS[column], "marker": marker, "s": 70, "edgecolor": "white"}
-            ax.scatter(ratios_S_M_2[:, row, column], rows_S, label="" if row else label, **style)
-    ax.axvline(1, color=PALETTE["black"], linewidth=1)
-    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    ax.set_xlim(left=0)
-    ax.legend()
-    return ax
+def units(axes: Sequence[Axes], clouds: Mapping[str, ndarray], width: int) -> Sequence[Axes]:
+    """Slope and output weight of every unit of every draw, each unit flipped until its slope is positive; a method a panel.
+
+    `clouds` holds weights_K_D of a network with one input and one layer of `width` units, in the order u, c, v, b.
+    """
+    looks = looks_of(clouds)
+    for ax, (name, weights_K_D) in zip(axes, clouds.items(), strict=True):
+        weights_K_D = np.asarray(weights_K_D)
+        slope_K_H, out_K_H = weights_K_D[:, :width], weights_K_D[:, 2 * width : 3 * width]
+        style = {"s": 5, "alpha": 0.25, "linewidth": 0, "color": looks[name].colour}
+        ax.scatter(np.abs(slope_K_H).ravel(), (np.sign(slope_K_H) * out_K_H).ravel(), **style)
+        ax.axhline(0, color=PALETTE["black"], linewidth=0.8)
+        ax.set(title=name, xlabel="slope |u| of a unit")
+    axes[0].set_ylabel("its output weight v")
+    return axes
 
 
 def covariances(ax: Axes, places_G: ndarray, lines: Mapping[str, ndarray], marks: Mapping[str, ndarray]) -> Axes:

@@ -1,6 +1,6 @@
 """Pictures of dropout over weights: random matrices, scatter of estimates, errors of the L2 form, what q predicts.
 
-Dimensions: R rows and D columns of a matrix, G places on a line, M dimensions of a row, K draws.
+Dimensions: R rows and D columns of a matrix, G places on a line, M dimensions of a row, K draws, T steps, H units.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,6 +37,19 @@ def estimates(ax: Axes, estimates: Mapping[str, ndarray], exact: float, *, span:
     return ax
 
 
+def paths(ax: Axes, paths_T_H: Sequence[ndarray], names: Sequence[str], *, wall: float) -> Axes:
+    """Rows of one weight along training, a colour and a dash for each program, and the band |m| < wall around zero."""
+    looks = looks_of(names)
+    ax.axhspan(-wall, wall, **shade(PALETTE["grey"], 0.2))
+    for name, path_T_H in zip(names, paths_T_H, strict=True):
+        ax.plot(np.asarray(path_T_H), linewidth=1.5, **looks[name].line)
+        ax.plot([], [], label=name, **looks[name].line)
+    ax.axhline(0, color=PALETTE["black"], linewidth=1)
+    ax.set(xlabel="step", ylabel="m of a row")
+    ax.legend(loc="lower right")
+    return ax
+
+
 def fading_gap(
     ax: Axes,
     dims_M: Sequence[int],
@@ -53,7 +66,7 @@ def fading_gap(
         bars = {"linestyle": "none", "capsize": 3, "elinewidth": 1.5, **looks[name].mark}
         ax.errorbar(dims_M[: len(values)], values, yerr=2 * errors, **bars)
     ax.axhline(ceiling, color=PALETTE["black"], linewidth=1)
-    ax.annotate("H(p), the most it can be", (dims_M[-1], ceiling), (0, -14), textcoords="offset points", ha="right")
+    ax.annotate("H[z], the most it can be", (dims_M[-1], ceiling), (0, -14), textcoords="offset points", ha="right")
     ax.set_xscale("log", base=2)
     ax.set_xticks(dims_M, [str(int(dims)) for dims in dims_M])
     ax.set(xlabel="dimension D of a row", ylabel="error (nats)")

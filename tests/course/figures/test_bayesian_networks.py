@@ -36,12 +36,14 @@ def test_the_reference_of_the_spreads_is_the_thick_line(ax):
     assert gold.get_linewidth() > other.get_linewidth() and ax.get_ylim()[0] == 0
 
 
-def test_every_start_has_its_mark(ax):
-    ratios_S_M_2 = np.arange(12, dtype=float).reshape(3, 2, 2)
-    pictures.relative_widths(ax, ratios_S_M_2, ["one", "two"])
-    marks = [cloud.get_offsets()[:, 0].tolist() for cloud in ax.collections]
-    assert marks == [[0, 4, 8], [2, 6, 10], [1, 5, 9], [3, 7, 11]]
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["one", "two"]
+def test_units_are_turned_until_their_slope_is_positive():
+    axes = plt.figure().subplots(1, 2)
+    weights_1_7 = np.array([[2.0, -3.0, 0.0, 0.0, 0.5, 0.7, 9.0]])  # u, c, v of two units, b
+    pictures.units(axes, {"NUTS": weights_1_7, "Bayes by Backprop": -weights_1_7}, 2)
+    for ax in axes:
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), [[2, 0.5], [3, -0.7]])
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in axes] == ["NUTS", "Bayes by Backprop"]
+    plt.close("all")
 
 
 def test_formula_and_networks_share_a_colour(ax):

@@ -28,6 +28,13 @@ def test_estimates_beyond_the_span_pile_up_at_its_edge_and_a_line_stands_at_the_
     assert {words.get_text() for words in ax.get_legend().get_texts()} == {"few", "many"}
 
 
+def test_paths_have_one_look_a_program_and_a_band_around_zero(ax):
+    dropout.paths(ax, [np.ones((4, 2)), np.zeros((4, 2))], ["a", "b"], wall=0.5)
+    looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines if len(line.get_xdata()) == 4}
+    assert len(looks) == 2 and [words.get_text() for words in ax.get_legend().get_texts()] == ["a", "b"]
+    assert ax.patches[0].get_extents().height > 0 and ax.patches[0].get_xy()[1] == -0.5
+
+
 def test_fading_gap_has_a_tick_a_dimension_and_may_be_measured_for_the_first_few_only(ax):
     dims_M = np.array([1, 2, 4])
     dropout.fading_gap(ax, dims_M, {"a": dims_M / 10}, {"a": [(0.1, 0.01)]}, ceiling=0.5)
