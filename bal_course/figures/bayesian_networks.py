@@ -72,7 +72,7 @@ def units(axes: Sequence[Axes], clouds: Mapping[str, ndarray], width: int) -> Se
     for ax, (name, weights_K_D) in zip(axes, clouds.items(), strict=True):
         weights_K_D = np.asarray(weights_K_D)
         slope_K_H, out_K_H = weights_K_D[:, :width], weights_K_D[:, 2 * width : 3 * width]
-        style = {"s": 5, "alpha": 0.25, "linewidth": 0, "color": looks[name].colour}
+        style = {"s": 3, "linewidth": 0, "color": looks[name].colour}
         ax.scatter(np.abs(slope_K_H).ravel(), (np.sign(slope_K_H) * out_K_H).ravel(), **style)
         ax.axhline(0, color=PALETTE["black"], linewidth=0.8)
         ax.set(title=name, xlabel="slope |u| of a unit")
