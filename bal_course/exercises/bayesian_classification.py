@@ -263,7 +263,8 @@ exercise_4 = Exercise(
     title="Let the flights choose the prior",
     answer=0.931,
     tolerance=5e-4,
-    explanation="The evidence is highest at α = 1. A narrower prior makes flatter lines, and 31 °F a little less certain.",
+    explanation="The evidence is highest at α = 1, though by 0.08 nats only over α = 0.1. A narrower prior makes flatter "
+    "lines, and 31 °F less certain.",
     hints=(
         "`grid_posterior(...).log_evidence` for each of the five precisions. The highest wins.",
         "Then average the probability at 31 °F over that posterior, with `average_probability`.",
