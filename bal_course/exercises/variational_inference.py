@@ -174,6 +174,10 @@ exercise_2 = Exercise(
             "The entropy is missing. Without it nothing keeps q wide, and the best q is a spike on the highest point (MAP).",
         ),
         Mistake(
+            lambda log_joint, mean, std, base: elbo(log_joint, mean, std, base) - ENTROPY_OF_ONE,
+            "The constant of the entropy is missing, ½ log(2πe). It does not move the best q, but it belongs to the bound.",
+        ),
+        Mistake(
             lambda log_joint, mean, std, base: elbo(log_joint, mean, std**2, base) - math.log(std),
             "You moved the draws by the variance. `mean + std * base` has variance std²; `mean + std² * base` does not.",
         ),
