@@ -39,9 +39,9 @@ prediction_2 = Exercise(
     title="What chance needs",
     answer=180,
     tolerance=0.12,
-    question="With images chosen by BatchBALD the network reaches an accuracy of 90 % with 110 labels (median of six runs). "
-    "With how many does it get there if they are drawn at random? Twenty either way counts as right.",
-    explanation="It needs 180 at random: chance spends most labels on images that the network has right already.",
+    question="With images chosen by BatchBALD, half of six runs reach an accuracy of 90 % with 110 labels. "
+    "With how many labels are half of them there if the images are drawn at random? Twenty either way counts as right.",
+    explanation="It takes 180 at random: chance spends most labels on images that the network has right already.",
     hints=(
         "More than 110, or there would be no course.",
         "The first labels teach much, however they are chosen; the later ones do not. It is less than twice as many.",
