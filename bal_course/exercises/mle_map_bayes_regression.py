@@ -58,6 +58,11 @@ def widest_band(positions_N, question, covariance_D_D, noise_std):
     return positions_N[np.argmax(np.einsum("nd,de,ne->n", features_N_2, covariance_D_D, features_N_2))]
 
 
+def most_in_common(positions_N, question, covariance_D_D, noise_std):
+    features_N_2 = np.stack([np.ones(len(positions_N)), positions_N], axis=1)
+    return positions_N[np.argmax(abs(features_N_2 @ covariance_D_D @ [1, question]))]
+
+
 def nearest_to_question(positions_N, question, covariance_D_D, noise_std):
     return positions_N[np.argmin(abs(positions_N - question))]
 
@@ -297,12 +302,18 @@ exercise_4 = Exercise(
         (np.array([-1, 0.25, 0.9]), -1.0, CAR_COVARIANCE_D_D, 0.2),
         (np.array([-0.6, -0.3, 0.0]), 1.0, CAR_COVARIANCE_D_D, 0.2),
         (np.array([-1.0, 0.3, 1.0]), 0.5, COVARIANCE_D_D, 0.5),
+        (np.array([-1.0, 0.0, 0.25]), 0.0, COVARIANCE_D_D, 0.1),
     ),
     mistakes=(
         Mistake(
             widest_band,
             "That is where the band is widest. A trial there teaches most about the car as a whole, "
             "but some of that is about the left side, and her question is about the right.",
+        ),
+        Mistake(
+            most_in_common,
+            "That is the largest φ⋆ᵀSφ, what a trial's outcome has in common with the line at the question. "
+            "It has to be weighed against how unsure the outcome itself is: square it, and divide by φᵀSφ + σ².",
         ),
         Mistake(
             nearest_to_question,

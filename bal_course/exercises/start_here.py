@@ -129,6 +129,10 @@ exercise_2 = Exercise(
             "This is highest where the model is surest. Higher must mean: acquire.",
         ),
         Mistake(
+            lambda probs: -probs.max(dim=-1).values,
+            "The order is right. The score should also be zero where the favourite has everything.",
+        ),
+        Mistake(
             lambda probs: probs.argmax(dim=-1), "`argmax` names the favourite class. Its probability is what you need."
         ),
         Mistake(
