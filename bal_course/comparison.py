@@ -1,6 +1,6 @@
 """All posteriors of the course behind one door: the same network, prior and data, asked alike, costs counted alike.
 
-Dimensions: N inputs, K samples, C outputs, D weights, S data sets or seeds; * any further dimensions.
+Dimensions: N inputs, K samples, C outputs, D weights, d of them uncertain, S data sets or seeds, H chains of each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,17 @@ from torch import Generator, Tensor, nn
 from torch.func import vmap
 
 from bal_utils.models import one_pass
-from bal_utils.posteriors import bayes_by_backprop, ensemble, laplace, nuts
+from bal_utils.posteriors import bayes_by_backprop, ensemble, hmc, laplace
 from bal_utils.posteriors.base import Posterior
 from bal_utils.posteriors.mc_dropout import MCDropout
-from bal_utils.posteriors.weights import LogLikelihood, WeightSamples, categorical, gaussian, named_weights
+from bal_utils.posteriors.weights import (
+    LogLikelihood,
+    WeightSamples,
+    categorical,
+    gaussian,
+    named_weights,
+    weight_vector,
+)
 from bal_utils.runtime import stream
 from bal_utils.theory.information import log_mean_exp, predictive_entropy
 from bal_utils.theory.metrics import brier_score, expected_calibration_error, negative_log_likelihood, ood_auroc
@@ -23,8 +30,8 @@ from bal_utils.training.fit import FitConfig, fit, initialised
 
 BACKWARD = 2  # forward passes that a backward pass is worth, the usual rule of thumb
 ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP = "one network", "MC-dropout", "deep ensemble", "Bayes by Backprop"
-LAPLACE_LAST, LAPLACE_ALL, NUTS = "Laplace, last layer", "Laplace, all weights", "NUTS"
-METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL, NUTS)
+LAPLACE_LAST, LAPLACE_ALL, HMC = "Laplace, last layer", "Laplace, all weights", "HMC"
+METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL, HMC)
 
 Data = tuple[Tensor, Tensor]  # inputs and targets
 
@@ -76,7 +83,8 @@ class FittedMethod(Posterior):
     """One of METHODS, fitted: its posterior, how many samples it is usually asked for, and what it costs.
 
     `gradients` is what training took, in gradients of the loss at one input for one set of weights. `passes` is what a
-    prediction takes, in forward passes of the network for one input, a backward pass being worth BACKWARD of them.
+    prediction takes, in forward passes of the network for one input, a backward pass being worth BACKWARD of them. A
+    forward pass is worth as many multiplications as there are weights, and what all samples share is counted once.
     """
 
     posterior: Posterior
@@ -109,13 +117,22 @@ def committee_of(recipe: Recipe, networks: WeightSamples, num_points: int, num_m
 
 
 def fit_dropout(recipe: Recipe, data: Data, seed: int) -> FittedMethod:
-    """MC-dropout, trained like the one network, from the same first weights."""
+    """MC-dropout, trained like the one network, from the same first weights; with nothing to drop it is one network."""
     model = initialised(lambda: recipe.network(recipe.dropout), ensemble.member_seed(seed, 0))
     fit(model, *data, config=recipe.schedule(len(data[0])), seed=seed, loss=recipe.loss)
-    count = recipe.num_samples
-    return FittedMethod(
-        posterior=MCDropout(model), num_samples=count, gradients=recipe.epochs * len(data[0]), passes=count
-    )
+    cost, count = recipe.epochs * len(data[0]), recipe.num_samples
+    if recipe.dropout == 0:
+        alone = WeightSamples(model.eval(), weight_vector(model)[None])
+        return FittedMethod(posterior=alone, num_samples=1, gradients=cost, passes=1)
+    passes = passes_of_last_layers(model, count)
+    return FittedMethod(posterior=MCDropout(model), num_samples=count, gradients=cost, passes=passes)
+
+
+def passes_of_last_layers(model: nn.Module, num_samples: int) -> float:
+    """Forward passes for K samples that differ in the last layer alone: what stands before it is computed once."""
+    parameters = [parameter.numel() for parameter in model.parameters() if parameter.dim() > 1]
+    share = parameters[-1] / sum(parameters)
+    return 1 - share + num_samples * share
 
 
 def _fit_backprop(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> FittedMethod:
@@ -141,15 +158,19 @@ def _fit_laplace(recipe: Recipe, networks: WeightSamples, data: Data, *, last_la
     fitted = laplace.fit_network(
         model, *data, prior_std=recipe.prior_std, noise_std=recipe.noise_std, last_layer=last_layer
     )
-    num_outputs = list(model.parameters())[-1].numel()
-    # one forward pass, and for all weights a backward pass for each output; those of the last layer are its inputs
-    passes = 1 if last_layer else 1 + BACKWARD * num_outputs
-    cost = (recipe.epochs + num_outputs) * len(data[0])
-    return FittedMethod(posterior=fitted, num_samples=recipe.num_samples, gradients=cost, passes=passes)
+    num_weights, num_outputs, d = len(weight_vector(model)), list(model.parameters())[-1].numel(), len(fitted.mean_d)
+    # the curvature takes N C d² multiplications and its factor d³/6; a gradient is worth 3 D of them
+    matrix = (len(data[0]) * num_outputs * d**2 + d**3 / 6) / ((1 + BACKWARD) * num_weights)
+    derivatives = 0 if last_layer else num_outputs * len(data[0])  # those of the last layer are its inputs
+    count = recipe.num_samples
+    # for all weights a forward pass, C backward passes, and the product of the C x D derivatives with each draw
+    passes = passes_of_last_layers(model, count) if last_layer else 1 + (BACKWARD + count) * num_outputs
+    cost = recipe.epochs * len(data[0]) + derivatives + matrix
+    return FittedMethod(posterior=fitted, num_samples=count, gradients=cost, passes=passes)
 
 
 def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: WeightSamples) -> FittedMethod:
-    """One of METHODS but NUTS; `networks` are those of `fit_networks`. Raises KeyError for another name."""
+    """One of METHODS but HMC; `networks` are those of `fit_networks`. Raises KeyError for another name."""
     num_points = len(data[0])
     return {
         ONE_NETWORK: lambda: committee_of(recipe, networks, num_points, 1),
@@ -162,52 +183,76 @@ def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: Weigh
 
 
 def fit_all(recipe: Recipe, data: Data, seed: int, own: Mapping[str, Recipe] | None = None) -> dict[str, FittedMethod]:
-    """Every method but NUTS, by the names of METHODS. `own` holds recipes of methods that have one of their own."""
+    """Every method but HMC, by the names of METHODS. `own` holds recipes of methods that have one of their own."""
     networks, own = fit_networks(recipe, data, seed), own or {}
-    return {name: fit_method(name, own.get(name, recipe), data, seed, networks) for name in METHODS if name != NUTS}
+    return {name: fit_method(name, own.get(name, recipe), data, seed, networks) for name in METHODS if name != HMC}
 
 
-def fit_nuts(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ruler(FittedMethod):
+    """The reference posterior of one data set, with its chains kept apart: weights_H_K_D."""
+
+    weights_H_K_D: Tensor
+    accepted_H: Tensor
+
+    @property
+    def halves(self) -> tuple[WeightSamples, WeightSamples]:
+        """Every other chain, and the rest: two rulers of half the draws that know nothing of each other."""
+        parts = (self.weights_H_K_D[half::2].flatten(0, 1) for half in (0, 1))
+        return tuple(WeightSamples(self.posterior.model, weights_K_D) for weights_K_D in parts)
+
+    def agreement(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """R-hat and effective draws of each output at each input; hidden units can change places, functions cannot."""
+        chains, draws, _ = self.weights_H_K_D.shape
+        outputs_N_HK = self.posterior.sample_outputs(inputs)[..., 0]
+        return hmc.agreement(outputs_N_HK.T.reshape(chains, draws, -1))
+
+
+def fit_hmc(
     recipe: Recipe,
     data_S: Sequence[Data],
-    networks_S: Sequence[WeightSamples],
     *,
-    num_samples: int = 300,
-    warmup: int = 150,
-    max_tree_depth: int = 6,
+    num_chains: int = 16,
+    num_samples: int = 50,
+    thinning: int = 4,
+    warmup: int = 400,
+    steps: int = 30,
     seed: int = 0,
-) -> list[FittedMethod]:
-    """NUTS for several data sets in one chain, from the one network of each.
+) -> list[Ruler]:
+    """HMC for several data sets at once: for each, chains that start at draws from the prior and know nothing of each other.
 
-    The posteriors are independent, so the log density of all weights together is the sum of theirs, and a chain for the
-    sum is a chain for each. One long vector costs little more than a short one where calling the network is what costs.
+    The chains walk in units of the prior's standard deviation. Of each, every `thinning`th draw is kept, `num_samples` in all.
     """
-    model, calls = recipe.network(0.0).eval(), 0
-    starts_S_D = torch.stack([networks.weights_K_D[0] for networks in networks_S])
-    inputs_S_N, targets_S_N = (torch.stack(parts_S) for parts_S in zip(*data_S, strict=True))
+    model = recipe.network(0.0).eval()
+    sets, size = len(data_S), len(weight_vector(model))
+    inputs_SH_N, targets_SH_N = (
+        torch.stack(parts_S).repeat_interleave(num_chains, dim=0) for parts_S in zip(*data_S, strict=True)
+    )
 
-    def log_density(weights_SD: Tensor) -> Tensor:  # `weights.log_joint` of each, up to a constant
-        nonlocal calls
-        calls += 1
-        weights_S_D = weights_SD.reshape(starts_S_D.shape)
-        outputs_S_N = vmap(lambda parts, inputs: one_pass(model, inputs, parts))(
-            named_weights(model, weights_S_D), inputs_S_N
+    def log_density(units_SH_D: Tensor) -> Tensor:  # `weights.log_joint` of each, up to a constant
+        outputs_SH_N = vmap(lambda parts, inputs: one_pass(model, inputs, parts))(
+            named_weights(model, recipe.prior_std * units_SH_D), inputs_SH_N
         )
-        fit_S = vmap(recipe.log_likelihood)(outputs_S_N, targets_S_N)
-        return fit_S.sum() - 0.5 * (weights_S_D / recipe.prior_std).square().sum()
+        return vmap(recipe.log_likelihood)(outputs_SH_N, targets_SH_N) - 0.5 * units_SH_D.square().sum(dim=1)
 
-    samples_K_SD = nuts.sample_nuts(
-        log_density, starts_S_D.flatten(), num_samples=num_samples, warmup=warmup, max_tree_depth=max_tree_depth, seed=seed
-    )  # fmt: skip
-    chains_S = samples_K_SD.reshape(num_samples, *starts_S_D.shape).unbind(dim=1)
+    like_D = weight_vector(model)
+    starts_SH_D = torch.randn(sets * num_chains, size, generator=stream(seed, "starts"), dtype=like_D.dtype)
+    chains = hmc.sample_hmc(
+        log_density, starts_SH_D, num_samples=num_samples * thinning, warmup=warmup, steps=steps, seed=seed
+    )
+    kept_SH_K_D = recipe.prior_std * chains.samples_H_K_D[:, thinning - 1 :: thinning]
     return [
-        FittedMethod(
-            posterior=nuts.Chain(model, weights_K_D),
-            num_samples=recipe.num_samples,
-            gradients=calls * len(data[0]),
-            passes=recipe.num_samples,
+        Ruler(
+            posterior=WeightSamples(model, weights_H_K_D.flatten(0, 1)),
+            num_samples=num_chains * num_samples,
+            gradients=chains.gradients * num_chains * len(data[0]),
+            passes=num_chains * num_samples,
+            weights_H_K_D=weights_H_K_D,
+            accepted_H=accepted_H,
         )
-        for weights_K_D, data in zip(chains_S, data_S, strict=True)
+        for weights_H_K_D, accepted_H, data in zip(
+            kept_SH_K_D.split(num_chains), chains.accepted_H.split(num_chains), data_S, strict=True
+        )
     ]
 
 

@@ -131,6 +131,7 @@ OTHER_NAMES = {
     "dropout": "mc_dropout",
     "bbb": "bayes_by_backprop",
     "gp": "gaussian_process",
+    "hmc": "nuts",
     "best line": "map",
     "maximum likelihood": "mle",
     "most likely": "mle",

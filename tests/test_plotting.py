@@ -131,7 +131,7 @@ def drawn(names):
     yield batches.costs(new(), LABELS_R, each(names, LABELS_R), unit="seconds"), "lines"
     yield bayesian_networks.spreads(new(), LABELS_R, each(names, LABELS_R), reference=""), "lines"
     yield classification.reliability(new(), each(names, (LABELS_R, LABELS_R))), "lines"
-    yield comparison_figures.price(new(), each(names, 1), each(names, SEEDS_S)), "lines"
+    yield comparison_figures.sweeps(new(), LABELS_R, each(names, LABELS_R)), "lines"
     yield ensembles.rows_of_seeds(new(), each(names, SEEDS_S)), "collections"
     yield mc_dropout.paired(new(), each(names, SEEDS_S)), "collections"
     yield regression.named_curves(new(), LABELS_R, each(names, LABELS_R)), "lines"

@@ -31,7 +31,7 @@ from bal_utils.theory.information import predictive_entropy
 
 PLANE = {"x": (-3.0, 4.0), "y": (-3.0, 3.5)}
 PIXELS, MOST_SAMPLES, HIDDEN = 36, 100, 10
-METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL)  # NUTS takes too long to answer a hand
+METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL)  # HMC takes too long to answer a hand
 PROBABILITY, DOUBT, BALD = "probability of class 1", "all doubt (entropy)", "BALD"
 SHORT = Recipe(
     network=lambda dropout: network(dropout),
@@ -122,7 +122,7 @@ class PosteriorMaps(Explorer):
         IntSlider("num_points", label="Points", low=10, high=200, step=10, continuous=False),
         Slider("noise", label="Noise", low=0.0, high=0.5, step=0.05, continuous=False),
         Slider("prior_std", label="Prior width s", low=0.3, high=10.0, step=0.1, log=True, continuous=False),
-        Slider("dropout", label="Dropout p", low=0.05, high=0.8, step=0.05, continuous=False),
+        Slider("dropout", label="Dropout, drop", low=0.05, high=0.8, step=0.05, continuous=False),
         IntSlider("seed", label="Seed", low=0, high=9, continuous=False),
     )
     slow_fields: ClassVar = frozenset({"left", "right", "num_points", "noise", "prior_std", "dropout", "seed"})

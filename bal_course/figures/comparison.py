@@ -1,21 +1,20 @@
-"""Pictures that compare methods: bands side by side, tables, differences over paired runs, price and quality, agreement.
+"""Pictures that compare methods: bands side by side, tables, differences over paired runs, and what validation says of a knob.
 
-Dimensions: N data points, G places of a fine grid, K samples, M methods, Q quantities, S seeds.
+Dimensions: N data points, G places of a fine grid, K samples, M methods, Q quantities, V values of a knob, S seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from numpy import ndarray
 
 from bal_course.figures.bayesian_networks import gap
 from bal_course.figures.ensembles import rows_of_seeds
 from bal_utils.plotting import PALETTE, looks_of, shade
-from bal_utils.theory.intervals import has_interval, interval
 
-TABLE_COLOURS = "Blues"
-DARKEST = 0.55  # share of the colour scale; black words can be read on all that is lighter
+BETTER, WORSE = PALETTE["sky"], PALETTE["orange"]  # pale enough for black words
 
 
 def bands(
@@ -27,10 +26,11 @@ def bands(
 ) -> list[Axes]:
     """One panel a method: the mean of its functions outputs_G_K, ±2 standard deviations, and the data; the gap is shaded."""
     axes, places_G = list(axes), np.asarray(places_G)
+    looks = looks_of(outputs)
     for ax, (name, outputs_G_K) in zip(axes, outputs.items(), strict=False):
         mean_G, half_G = np.asarray(outputs_G_K).mean(axis=1), 2 * np.asarray(outputs_G_K).std(axis=1)
-        ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, **shade(PALETTE["blue"], 0.3))
-        ax.plot(places_G, mean_G, color=PALETTE["blue"])
+        ax.fill_between(places_G, mean_G - half_G, mean_G + half_G, **shade(looks[name].colour, 0.3))
+        ax.plot(places_G, mean_G, color=looks[name].colour)
         ax.scatter(*(np.ravel(values_N) for values_N in data), s=10, color=PALETTE["black"], zorder=4)
         gap(ax, ends).set(title=name, ylim=(-3, 3))
     for ax in axes[len(outputs) :]:
@@ -43,16 +43,17 @@ def bands(
 
 
 def table(
-    ax: Axes, row_names: Sequence[str], column_names: Sequence[str], words_M_Q: Sequence, ranks_M_Q: ndarray
+    ax: Axes, row_names: Sequence[str], column_names: Sequence[str], words_M_Q: Sequence, verdicts_M_Q: ndarray
 ) -> Axes:
-    """A table of words; the darker a cell, the better its rank in the column. A rank of NaN leaves the cell white."""
-    ranks_M_Q = np.asarray(ranks_M_Q, dtype=float)
-    worst_Q = np.nanmax(np.where(np.isnan(ranks_M_Q), -np.inf, ranks_M_Q), axis=0)
-    shade_M_Q = DARKEST * (1 - ranks_M_Q / np.maximum(worst_Q, 1))
-    ax.imshow(np.nan_to_num(shade_M_Q), cmap=TABLE_COLOURS, vmin=0, vmax=1, aspect="auto")
+    """A table of words. A verdict above 0 colours a cell as better, one below 0 as worse; 0 and NaN leave it white."""
+    verdicts_M_Q = np.nan_to_num(np.asarray(verdicts_M_Q, dtype=float))
+    colours_M_Q_3 = np.ones((*verdicts_M_Q.shape, 3))
+    for sign, colour in ((1, BETTER), (-1, WORSE)):
+        colours_M_Q_3[np.sign(verdicts_M_Q) == sign] = 1 - 0.6 * (1 - np.array(to_rgb(colour)))
+    ax.imshow(colours_M_Q_3, aspect="auto")
     for row, words_Q in enumerate(words_M_Q):
         for column, words in enumerate(words_Q):
-            ax.text(column, row, words, ha="center", va="center", size=11, color=PALETTE["black"])
+            ax.text(column, row, words, ha="center", va="center", size=10, color=PALETTE["black"])
     ax.set(xticks=range(len(column_names)), yticks=range(len(row_names)))
     ax.set_xticklabels(column_names), ax.set_yticklabels(row_names)
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
@@ -67,28 +68,13 @@ def differences(axes: Sequence[Axes], quantities: Mapping[str, Mapping[str, ndar
     return axes
 
 
-def price(ax: Axes, costs: Mapping[str, float], values: Mapping[str, ndarray]) -> Axes:
-    """A quantity against a cost on a logarithmic axis, one named mark a method, with the 95 % interval of several runs."""
-    for name, look in looks_of(values).items():
-        mean = float(np.mean(values[name]))
-        error = None
-        if has_interval(values[name]):
-            low, high = interval(values[name])
-            error = [[mean - low], [high - mean]]
-        ax.errorbar(costs[name], mean, yerr=error, markersize=8, capsize=3, **look.mark)
-        ax.annotate(name, (costs[name], mean), xytext=(7, 5), textcoords="offset points")
-    ax.set_xscale("log")
-    return ax
-
-
-def agreement(ax: Axes, names: Sequence[str], correlations_M_M: ndarray) -> Axes:
-    """A square of correlations, each written in its cell."""
-    ax.imshow(correlations_M_M, cmap=TABLE_COLOURS, vmin=0, vmax=1.2)
-    for row, column in np.ndindex(len(names), len(names)):
-        value = correlations_M_M[row, column]
-        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.8 else "black")
-    ax.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names)
-    ax.set_xticklabels(names, rotation=30, ha="right")
-    ax.tick_params(length=0)
-    ax.spines[["left", "bottom"]].set_visible(False)
+def sweeps(ax: Axes, values_V: Sequence[float], losses: Mapping[str, Sequence[float]]) -> Axes:
+    """What validation says of each value of a knob, evenly spaced, one line a name, the lowest place of each ringed."""
+    for name, look in looks_of(losses).items():
+        ax.plot(range(len(values_V)), losses[name], **look.style, label=name)
+        best = int(np.argmin(losses[name]))
+        ax.plot(
+            best, losses[name][best], "o", markersize=15, markerfacecolor="none", color=PALETTE["black"], label="_best"
+        )
+    ax.set_xticks(range(len(values_V)), [f"{value:g}" for value in values_V])
     return ax

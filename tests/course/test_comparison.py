@@ -1,5 +1,6 @@
-"""One door for all posteriors: what is shared, what it costs, and NUTS for several data sets at once."""
+"""One door for all posteriors: what is shared, what it costs, and the ruler: HMC for several data sets at once."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,15 +14,15 @@ from bal_course.comparison import (
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
+    HMC,
     LAPLACE_ALL,
     LAPLACE_LAST,
     METHODS,
-    NUTS,
     ONE_NETWORK,
     Recipe,
     fit_all,
+    fit_hmc,
     fit_networks,
-    fit_nuts,
     score,
     total_variation,
     wasserstein_1,
@@ -87,15 +88,8 @@ def test_gradients_are_those_that_training_takes(monkeypatch):
     assert comparison.committee_of(MOONS, networks, 20, 5).gradients == 5 * sum(seen)
 
 
-def test_passes_are_those_that_a_prediction_takes(fitted):
-    calls = []
-    model = fitted[DROPOUT].posterior.model
-    handle = model[-1].register_forward_hook(lambda module, args, output: calls.append(output.numel() // 2))
-    fitted[DROPOUT].sample_outputs(torch.zeros(1, 2, dtype=torch.float64))
-    handle.remove()
-    assert fitted[DROPOUT].passes == 7 and sum(calls) >= 7  # an example passes besides, to find the layers
-    assert fitted[BACKPROP].gradients == (30 + 20 * 4) * 20 and fitted[LAPLACE_LAST].gradients == (30 + 2) * 20
-    assert fitted[LAPLACE_ALL].passes == 1 + 2 * 2 and fitted[LAPLACE_LAST].passes == 1 == fitted[ONE_NETWORK].passes
+def test_gradients_of_bayes_by_backprop_are_those_of_the_start_and_of_every_draw(fitted):
+    assert fitted[BACKPROP].gradients == (30 + 20 * 4) * 20 and fitted[ONE_NETWORK].passes == 1
 
 
 def test_weight_decay_finds_the_maximum_of_the_shared_posterior():
@@ -108,22 +102,38 @@ def test_weight_decay_finds_the_maximum_of_the_shared_posterior():
     torch.testing.assert_close(networks.weights_K_D[0], mean_2, atol=1e-4, rtol=0)  # Adam stops near, not at it
 
 
-@pytest.mark.slow
-def test_one_chain_samples_several_posteriors():
+def test_the_ruler_samples_the_posterior_of_each_data_set():
     """Two lines with their own data: means and covariances are those of the closed forms."""
     data_S = [tuple(column.double() for column in sine_with_gap(10, 0.3, seed)) for seed in (0, 1)]
-    starts_S = [fit_networks(LINE, data, 0, 1) for data in data_S]
-    chains_S = fit_nuts(LINE, data_S, starts_S, num_samples=250, warmup=100, max_tree_depth=3)
-    for (inputs_N_1, targets_N_1), chain in zip(data_S, chains_S, strict=True):
+    rulers_S = fit_hmc(LINE, data_S, num_chains=8, num_samples=100, thinning=1, warmup=100, steps=6)
+    for (inputs_N_1, targets_N_1), ruler in zip(data_S, rulers_S, strict=True):
         rows_N_2 = torch.cat([inputs_N_1, torch.ones_like(inputs_N_1)], dim=1)
         covariance_2_2 = torch.linalg.inv(rows_N_2.T @ rows_N_2 / 0.5**2 + torch.eye(2).double())
         mean_2 = covariance_2_2 @ rows_N_2.T @ targets_N_1[:, 0] / 0.5**2
-        drawn_K_2, std_2 = chain.posterior.weights_K_D, covariance_2_2.diagonal().sqrt()
-        # 250 draws of a Gaussian in four dimensions are nearly independent: 6 % of a deviation, and 5 % of its size
+        drawn_K_2, std_2 = ruler.posterior.weights_K_D, covariance_2_2.diagonal().sqrt()
+        assert drawn_K_2.shape == (800, 2) == ruler.weights_H_K_D.flatten(0, 1).shape
         assert ((drawn_K_2.mean(0) - mean_2).abs() < 0.25 * std_2).all()
-        torch.testing.assert_close(drawn_K_2.std(0), std_2, rtol=0.25, atol=0)
-        assert chain.gradients >= 350 * 10  # at least one gradient of all ten points a step
-        assert chain.sample_outputs(inputs_N_1).shape == (10, LINE.num_samples, 1)
+        torch.testing.assert_close(drawn_K_2.std(0), std_2, rtol=0.2, atol=0)
+        r_hat_N, count_N = ruler.agreement(inputs_N_1)
+        assert r_hat_N.max() < 1.1 and count_N.min() > 100
+        first, second = ruler.halves
+        assert len(first.weights_K_D) == len(second.weights_K_D) == 400
+        assert not torch.isin(first.weights_K_D, second.weights_K_D).any()
+
+
+def test_what_differs_in_the_last_layer_alone_costs_the_rest_once(fitted):
+    """2·4 and 4·2 weights: half the multiplications stand before the last layer."""
+    assert fitted[DROPOUT].passes == fitted[LAPLACE_LAST].passes == 0.5 + 7 * 0.5
+    nothing = comparison.fit_dropout(replace(MOONS, dropout=0.0), moons_data(), 0)
+    assert nothing.passes == nothing.num_samples == 1
+
+
+def test_a_curvature_of_all_weights_is_paid_by_its_square(fitted):
+    """22 weights: J of 20 points and 2 classes, J'J, and a factor, in gradients of 3·22 multiplications."""
+    all_weights = 30 * 20 + 2 * 20 + (20 * 2 * 22**2 + 22**3 / 6) / 66
+    assert fitted[LAPLACE_ALL].gradients == pytest.approx(all_weights)
+    assert fitted[LAPLACE_ALL].passes == 1 + 2 * 2 + 7 * 2
+    assert fitted[LAPLACE_LAST].gradients == pytest.approx(30 * 20 + (20 * 2 * 10**2 + 10**3 / 6) / 66)
 
 
 def test_scores_of_certain_and_of_ignorant_predictions():
@@ -155,8 +165,8 @@ def test_unequal_numbers_of_samples_are_refused():
         wasserstein_1(torch.zeros(2, 3), torch.zeros(2, 2))
 
 
-def test_nuts_is_the_last_of_the_methods():
-    assert METHODS[-1] == NUTS and len(set(METHODS)) == 7
+def test_the_ruler_is_the_last_of_the_methods():
+    assert METHODS[-1] == HMC and len(set(METHODS)) == 7
 
 
 def test_nothing_is_counted_as_not_given_and_columns_do_not_spread(fitted):

@@ -24,17 +24,13 @@ def test_bands_have_their_mean_and_hide_the_panels_left_over(ax):
     assert not axes[2].axison and axes[0].get_ylabel() == "f(x)" and axes[1].get_ylabel() == ""
 
 
-def test_a_table_writes_every_cell_and_shades_the_best(ax):
-    pictures.table(ax, ["a", "b"], ["p", "q"], [["1", "2"], ["3", "4"]], np.array([[0, 1], [1, 0.0]]))
+def test_a_table_writes_every_cell_and_colours_better_and_worse(ax):
+    pictures.table(ax, ["a", "b"], ["p", "q"], [["1", "2"], ["3", "4"]], np.array([[1, -1], [0, np.nan]]))
     assert [text.get_text() for text in ax.texts] == ["1", "2", "3", "4"]
-    shades = np.asarray(ax.images[0].get_array())
-    assert shades[0, 0] > shades[1, 0] and shades[1, 1] > shades[0, 1]
+    (better, worse), (level, unknown) = np.asarray(ax.images[0].get_array())
+    assert better[2] > better[0] and worse[0] > worse[2]  # blue, orange
+    np.testing.assert_allclose([level, unknown], 1)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["p", "q"]
-
-
-def test_a_cell_without_a_rank_stays_white(ax):
-    pictures.table(ax, ["a", "b"], ["p"], [["1"], ["-"]], np.array([[0], [np.nan]]))
-    assert np.asarray(ax.images[0].get_array())[1, 0] == 0
 
 
 def test_differences_put_their_means_beside_zero():
@@ -48,12 +44,8 @@ def test_differences_put_their_means_beside_zero():
     plt.close("all")
 
 
-def test_price_names_every_method_at_its_cost(ax):
-    pictures.price(ax, {"a": 1, "b": 50}, {"a": np.array([0.1, 0.3]), "b": np.array([0.2, 0.2])})
-    assert ax.get_xscale() == "log" and [text.get_text() for text in ax.texts] == ["a", "b"]
-    np.testing.assert_allclose([text.xy for text in ax.texts], [(1, 0.2), (50, 0.2)])
-
-
-def test_agreement_writes_each_correlation(ax):
-    pictures.agreement(ax, ["a", "b"], np.array([[1, 0.25], [0.25, 1]]))
-    assert [text.get_text() for text in ax.texts] == ["1.00", "0.25", "0.25", "1.00"]
+def test_sweeps_ring_the_lowest_place_of_each(ax):
+    pictures.sweeps(ax, [0, 0.1, 0.2], {"a": [3, 1, 2], "b": [1, 2, 3]})
+    rings = [tuple(line.get_xydata()[0]) for line in ax.lines if line.get_label() == "_best"]
+    assert rings == [(1, 1), (0, 1)]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1", "0.2"]
