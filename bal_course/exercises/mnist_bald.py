@@ -136,7 +136,9 @@ exercise_1 = Exercise(
     name="mnist_bald.exercise_1",
     title="Find the bug",
     answer=mean_std,
-    explanation="The loop must use its index: `predict(k)`, not `predict(0)`. One character, and a row of a famous table.",
+    explanation=(
+        "The loop must use its index: `predict(k)`, not `predict(0)`. One character, and very probably a row of a famous table."
+    ),
     hints=(
         "Run it in your head for two passes. What are the two entries of `collected`?",
         "Which line should depend on k, and does not?",
@@ -188,11 +190,14 @@ exercise_3 = Exercise(
     explanation="One digit fills almost half of it, and ones are missing: about a one the masks seldom contradict each other.",
     hints=(
         "Which batch could be a random draw from the pool?",
-        "Two batches have a favourite digit. Which digit did entropy ask for above, and BALD not?",
+        "Two batches have a favourite digit. Which digit did BALD hardly ask for above?",
     ),
     mistakes=(
         Mistake("A", "Every class occurs about as often as in the pool: this is random's."),
-        Mistake("C", "Its favourite is the one. There the masks are unsure, but agree: that is what entropy asks for."),
+        Mistake(
+            "C",
+            "It holds 42 ones. BALD avoids them in all three stored runs: about a one the masks seldom contradict each other.",
+        ),
     ),
 )
 
