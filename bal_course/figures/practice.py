@@ -58,7 +58,7 @@ def groups(ax: Axes, values: Mapping[str, Mapping[str, ndarray]]) -> Axes:
         ax.errorbar(x_G, mean_G, error_2_G, fmt="none", ecolor=colour, elinewidth=2)
         ax.plot(x_G, mean_G, linestyle="none", markersize=8, label=name, **looks[name].mark)
     ax.set_xticks(range(len(values)), list(values))
-    ax.legend(fontsize=10)
+    ax.legend(fontsize=11)
     return ax
 
 
