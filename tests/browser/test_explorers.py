@@ -24,7 +24,7 @@ class Words:
 WORDS = {
     "BestTen": Words("BALD's 10 hold", "nats"),
     "DropoutKL": Words("|m| = 0.2, that is 2.0 σ", "|m| = "),
-    "DropoutLeftOn": Words("T = 30", "cost"),
+    "DropoutLeftOn": Words("K = 30", "cost"),
     "HowManyNetworks": Words("5 networks:", "network"),
     "LabelRace": Words("12 labels left", "12 labels left"),
     "PickTheLabel": Words("A is bought by margin, vote entropy", ""),
