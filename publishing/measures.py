@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from publishing.links import pages
+
 MINUTES = 90
 NO_PROSE = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
 NAMES = ("words", "code", "figures", "cells", "booleans", "play at %", "links", "folded", "words/min")
@@ -63,6 +64,4 @@ def table(paths: list[Path]) -> str:
 
 if __name__ == "__main__":
     named = [Path(name) for name in sys.argv[1:]]
-    folder = ROOT / "notebooks"
-    every = [*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("further/[0-9][0-9]_*.ipynb")]
-    print(table(named or sorted(every, key=lambda path: (path.name[:2], len(path.parts), path.name))))
+    print(table(named or pages()))

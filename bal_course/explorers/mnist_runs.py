@@ -65,7 +65,7 @@ def batch_in_words(labels_B: list[int]) -> str:
 
 def _title_of(group: Group, among: list[Group]) -> str:
     """What a group is called in the controls: its strategy, and what else sets it apart."""
-    words = find_strategy(group.strategy).title + ", one network" * (group.posterior == "deterministic")
+    words = find_strategy(group.strategy).title + group.remark
     several = len({other.batch_size for other in among}) > 1
     return f"{words}, {group.batch_size} a round" if several else words
 

@@ -226,8 +226,8 @@ def _draw_panel(ax: Axes, groups: dict[Group, list[dict]], batch_size: int, post
             name = f"{title} ({plotting.seeds_in_words(runs)})"
             plotting.learning_curve(ax, *stack_runs(runs, "accuracy"), name=name, look=looks[strategy])
     labels = "1 label" if batch_size == 1 else f"{batch_size} labels"
-    network = {"deterministic": ", one network", "mc_dropout_fresh": ", fresh masks"}.get(posterior, "")
-    plotting.label_ends(ax).set_title(f"{labels} a round{network}")
+    remark = Group("", batch_size, posterior).remark
+    plotting.label_ends(ax).set_title(f"{labels} a round{remark}")
 
 
 def _end_as_interrupted(*_: object) -> None:

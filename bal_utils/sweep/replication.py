@@ -16,6 +16,8 @@ from bal_utils.checks import check_whole
 from bal_utils.records import is_complete, labels_to_reach, load_run, record_paths, stack_runs
 from bal_utils.theory.intervals import interval, quartiles
 
+REMARKS = {"deterministic": ", one network", "mc_dropout_fresh": ", fresh masks"}
+
 
 class Group(NamedTuple):
     """What runs that differ only in their seed have in common."""
@@ -23,6 +25,11 @@ class Group(NamedTuple):
     strategy: str
     batch_size: int
     posterior: str = "mc_dropout"
+
+    @property
+    def remark(self) -> str:
+        """What stands behind the strategy's name where the committee is not that of shared masks."""
+        return REMARKS.get(self.posterior, "")
 
 
 def _group(run: dict) -> Group:

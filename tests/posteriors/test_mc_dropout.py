@@ -803,3 +803,16 @@ def test_fresh_masks_leave_the_network_and_the_global_generator_as_they_were():
 def test_fresh_masks_need_dropout():
     with pytest.raises(ValueError, match="model"):
         fresh_log_probs(nn.Sequential(nn.Linear(4, 3)), torch.zeros(2, 4), K)
+
+
+def test_fresh_masks_of_attention_that_drops_by_itself():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(4, 2, dropout=0.4, batch_first=True)
+
+        def forward(self, inputs):
+            return self.attention(inputs, inputs, inputs)[0].mean(dim=1)
+
+    first, second = fresh_log_probs(Attention(), torch.randn(1, 3, 4).expand(2, 3, 4), K)
+    assert not torch.equal(first, second) and len(first.unique(dim=0)) == K

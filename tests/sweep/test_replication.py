@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bal_utils.active_learning import POSTERIORS
 from bal_utils.records import save_run
 from bal_utils.sweep.replication import (
     Group,
@@ -164,3 +165,8 @@ def test_published_rows_are_chosen_by_column(tmp_path):
     assert [row["labels"] for row in published(table, strategy="bald", batch_size=40)] == ["140"]
     with pytest.raises(ValueError, match="size: expected one of the columns strategy, batch_size, labels"):
         published(table, size=40)
+
+
+def test_groups_of_one_strategy_are_told_apart_by_their_committee():
+    kinds = [Group("bald", 10, posterior) for posterior in POSTERIORS]
+    assert len({kind.remark for kind in kinds}) == len(POSTERIORS) and Group("bald", 10).remark == ""

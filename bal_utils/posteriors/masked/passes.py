@@ -67,7 +67,9 @@ def evaluate(
 def split_at_dropout(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
     """The stages before the first dropout layer, whose output all samples share, and the others."""
     stages = _stages(model)
-    first = next(position for position, stage in enumerate(stages) if has_dropout(stage))
+    first = next(
+        (position for position, stage in enumerate(stages) if has_dropout(stage)), 0
+    )  # none: dropout of another kind
     return stages[:first], stages[first:]
 
 

@@ -195,3 +195,13 @@ def test_a_stand_in_is_confessed(folder, tmp_path, monkeypatch):
     digits = load_images("digits")
     assert asked_for(run, 0)[1] == digits.train_labels[[11043 % len(digits.train_labels), 5]].tolist()
     candidates.cache_clear()
+
+
+def test_runs_that_differ_in_their_committee_only_have_a_title_each(tmp_path):
+    """Shared masks and fresh ones in one folder: neither hides the other."""
+    for posterior in ("mc_dropout", "mc_dropout_fresh"):
+        config = replace(CONFIG, strategy="bald", posterior=posterior, labels=30)
+        run_active_learning(
+            config, load_images("digits"), path=tmp_path / f"{posterior}.json", device="cpu", progress=False
+        )
+    assert set(MnistRuns(tmp_path).runs) == {"BALD", "BALD, fresh masks"}
