@@ -249,7 +249,7 @@ class Loop:
                 task = self.fit_task(number)
                 yield task
                 clock.append(time.perf_counter())
-                task.model.to(SCORING_DTYPES.get(self.device.type, torch.float32))
+                task.model.to(self._scoring_dtype)
                 entry = {"labels": len(self.split.labelled), "epochs": task.epochs}
                 entry |= self.measure(task.model, number)
                 clock.append(time.perf_counter())
@@ -277,6 +277,11 @@ class Loop:
             config=self.config.fit,
             seed=stream_seed(seed, "train", number),
         )
+
+    @property
+    def _scoring_dtype(self) -> torch.dtype:
+        rounded = self.config.fit.precision == "bfloat16"
+        return torch.bfloat16 if rounded else SCORING_DTYPES.get(self.device.type, torch.float32)
 
     def fit_network(self, number: int) -> nn.Module:
         """The network of one round, trained on what is labelled now."""

@@ -97,14 +97,33 @@ def fresh_log_probs(
     with torch.no_grad(), evaluation_mode(model), global_randomness(seed, device):
         widest = max(call.numel for call in trace(model, inputs[:1].to(device)))
         enable_dropout(model)
-        trunk, tail = (nn.Sequential(*stages) for stages in split_at_dropout(model))
+        before, after = split_at_dropout(model)
+        if device.type == "cpu":
+            after = [_QuickDropout(stage.p) if type(stage) is nn.Dropout else stage for stage in after]
+        trunk, tail = nn.Sequential(*before), nn.Sequential(*after)
 
         def passes(chunk: Tensor) -> Tensor:
-            hidden = trunk(chunk)
+            hidden = trunk(chunk).contiguous()
             outputs_n_K_C = torch.stack([tail(hidden.clone()) for _ in range(num_samples)], dim=1)
             return class_log_probs(outputs_n_K_C)
 
         return map_chunks(passes, model, inputs, widest, progress=False)
+
+
+class _QuickDropout(nn.Module):
+    """Dropout that compares sixteen random bits with p: a fifth of the time of `nn.Dropout` on a processor.
+
+    So p is rounded to a multiple of 2⁻¹⁶.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.threshold, self.scale = round(p * 2**16) - 2**15, 1 / (1 - p) if p < 1 else 0.0
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        words = torch.empty(hidden.numel() // 4 + 1, dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[: hidden.numel()].view(hidden.shape)
+        return hidden * self.scale * (bits >= self.threshold)
 
 
 def predict_log_probs(

@@ -122,6 +122,9 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--posterior", choices=POSTERIORS, help="what the scores average over")
     group.add_argument("--validation-size", type=int, help="labelled images that decide when to stop training")
     group.add_argument("--stop-on", choices=STOP_ON, help="what the validation images decide by, if anything")
+    group.add_argument(
+        "--precision", choices=("bfloat16",), help="of products; by default that of the weights, float32"
+    )
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -154,8 +157,8 @@ def _configs(options: argparse.Namespace) -> list[LoopConfig]:
         changes["test_samples"] = options.num_samples
     if options.start is not None:
         changes["start"] = KIRSCH_START if options.start == "published" else None
-    if options.stop_on is not None:
-        changes["fit"] = replace(base.fit, stop_on=options.stop_on)
+    fit = {name: getattr(options, name) for name in ("stop_on", "precision") if getattr(options, name) is not None}
+    changes["fit"] = replace(base.fit, **fit)
     runs = product(options.seeds, options.batch_sizes or [base.batch_size], options.strategies)
     return [
         replace(base, strategy=strategy, batch_size=batch_size, seed=seed, **changes)

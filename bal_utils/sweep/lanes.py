@@ -48,6 +48,8 @@ class Lanes:
     def __init__(self, example: FitTask, num_lanes: int, most_labels: int) -> None:
         if example.config.epoch_samples is None:
             raise ValueError("config: expected epoch_samples, so that epochs are equally long in all lanes, got None")
+        if example.config.precision is not None:
+            raise ValueError(f"config: expected precision None in lanes, got {example.config.precision!r}")
         self.config, self.model = example.config, example.model
         self.device = example.inputs.device
         self.lanes: list[_Lane | None] = [None] * num_lanes

@@ -19,6 +19,7 @@ VALIDATION_CHUNK = 1024
 FUSED_ADAM_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 StopOn = Literal["nll", "accuracy", "never"]
+Precision = Literal["bfloat16"]
 STOP_ON: tuple[StopOn, ...] = get_args(StopOn)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -40,6 +41,9 @@ class FitConfig:
     dense_penalty: float | None = (
         None  # adds this / N times the squared weights of the hidden linear layers to the loss
     )
+    precision: Precision | None = (
+        None  # "bfloat16": products are rounded to eight bits, weights are not (arXiv:1710.03740)
+    )
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience"):
@@ -52,6 +56,8 @@ class FitConfig:
             check_number("dense_penalty", self.dense_penalty, above=0)
         if self.stop_on not in STOP_ON:
             raise ValueError(f"stop_on: expected one of {', '.join(STOP_ON)}, got {self.stop_on!r}")
+        if self.precision not in (None, "bfloat16"):
+            raise ValueError(f"precision: expected 'bfloat16' or None, got {self.precision!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +207,8 @@ def _run_epoch(
     order = epoch_order(len(inputs), config, batches).to(inputs.device)
     for batch in order.split(config.batch_size):
         optimizer.zero_grad()
-        batch_loss = loss(model(inputs[batch]), labels[batch])
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            batch_loss = loss(model(inputs[batch]), labels[batch])
         objective = batch_loss
         if penalised:
             objective = objective + config.dense_penalty / len(inputs) * sum(w.square().sum() for w in penalised)

@@ -6,6 +6,7 @@ number a feature (a channel, for channel dropout), kept where it is at least p.
 
 import copy
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from bal_utils.posteriors.masked import linear as thinned_linear
 from bal_utils.posteriors.masked import masks as dropout_masks
 from bal_utils.posteriors.masked import passes as masked_passes
 from bal_utils.posteriors.mc_dropout import (
+    _QuickDropout,
     deterministic_log_probs,
     fresh_log_probs,
     predict_log_probs,
@@ -766,21 +768,43 @@ def test_mixed_precision_gives_normalised_probabilities_near_those_of_float32(na
 
 
 def test_fresh_masks_are_a_loop_of_passes_in_training_mode():
+    """Wrapped, the network runs as a whole, with `nn.Dropout` itself."""
     network, inputs = MLP(4, 3, hidden=(7, 5), dropout=0.3), torch.randn(3, 4)
-    found = fresh_log_probs(network, inputs, K, generator=stream(1, "masks"))
+    found = fresh_log_probs(Wrapped(network), inputs, K, generator=stream(1, "masks"))
     torch.manual_seed(torch.randint(2**62, (), generator=stream(1, "masks")).item())
     with torch.no_grad():
         plain = torch.stack([network.train()(inputs) for _ in range(K)], dim=1).log_softmax(dim=-1)
     torch.testing.assert_close(found, plain, **FLOAT32)
 
 
-def test_fresh_masks_share_what_comes_before_the_first_dropout():
-    """Wrapped, the network runs whole; its convolutions draw nothing, so both use the same random numbers."""
-    network, images = GalCNN(image_size=12), torch.randn(3, 1, 12, 12)
-    found, whole = (
-        fresh_log_probs(model, images, K, generator=stream(1, "masks")) for model in (network, Wrapped(network))
-    )
-    torch.testing.assert_close(found, whole, **FLOAT32)
+def test_fresh_masks_of_a_sequential_network_have_the_mean_over_all_masks():
+    network, inputs, p, num_samples = MLP(4, 3, hidden=(5,), dropout=0.3), torch.randn(3, 4), 0.3, 20_000
+    hidden_n_H = nn.Sequential(*list(network)[:3])(inputs).detach()
+    masks = torch.tensor(list(product([0.0, 1.0], repeat=5)))
+    weights = (masks * (1 - p) + (1 - masks) * p).prod(dim=1)
+    probs_n_M_C = list(network)[-1](hidden_n_H[:, None] * masks / (1 - p)).softmax(dim=-1).detach()
+    expected_n_C = torch.einsum("m,nmc->nc", weights, probs_n_M_C)
+    probs_n_K_C = fresh_log_probs(network, inputs, num_samples, generator=stream(2, "masks")).exp()
+    error_n_C = probs_n_K_C.std(dim=1) / num_samples**0.5
+    assert ((probs_n_K_C.mean(dim=1) - expected_n_C).abs() < 4 * error_n_C).all()
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.25, 0.5, 0.97, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_quick_dropout_keeps_the_right_share_and_neighbours_do_not_know_of_each_other(p, dtype):
+    torch.manual_seed(0)
+    kept = _QuickDropout(p)(torch.ones(1001, 999, dtype=dtype)) != 0
+    size = kept.numel()
+    assert abs(kept.double().mean() - (1 - p)) <= 4 * (p * (1 - p) / size) ** 0.5 + 2**-16
+    flat = kept.flatten().double() - (1 - p)
+    for lag in range(1, 9):  # sixteen bits of one word lie beside each other
+        assert abs((flat[lag:] * flat[:-lag]).mean()) <= 4.5 * p * (1 - p) / size**0.5 + 1e-9
+
+
+def test_quick_dropout_keeps_the_expectation():
+    torch.manual_seed(0)
+    dropped = _QuickDropout(0.25)(torch.full((1000, 1000), 3.0))
+    assert dropped.mean().item() == pytest.approx(3, abs=0.01) and set(dropped.unique().tolist()) == {0.0, 4.0}
 
 
 def test_fresh_masks_differ_between_copies_of_an_input_and_agree_on_average():

@@ -162,6 +162,8 @@ def test_wrong_tasks_are_refused():
     one_pass = FitConfig(max_epochs=2)
     with pytest.raises(ValueError, match="config: expected epoch_samples"):
         Lanes(task(lambda: MLP(64, 10), 0, config=one_pass), 2, 50)
+    with pytest.raises(ValueError, match="config: expected precision None in lanes"):
+        Lanes(task(lambda: MLP(64, 10), 0, config=replace(CONFIG, precision="bfloat16")), 2, 50)
     lanes = Lanes(task(lambda: MLP(64, 10), 0), 2, 50)
     with pytest.raises(ValueError, match="task: expected the configuration of these lanes"):
         lanes.enter(0, task(lambda: MLP(64, 10), 0, config=one_pass))

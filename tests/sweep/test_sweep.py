@@ -356,6 +356,11 @@ def test_what_fails_in_a_lane_does_not_stop_the_others(tmp_path):
 
 
 @pytest.mark.slow
+def test_precision_is_part_of_the_configuration(tmp_path):
+    runs = four_runs(tmp_path, "--precision", "bfloat16", "--labels", "20")
+    assert {run["config"]["fit"]["precision"] for run in runs.values()} == {"bfloat16"}
+
+
 def test_stop_on_is_part_of_the_configuration(tmp_path):
     runs = four_runs(tmp_path, "--stop-on", "accuracy", "--labels", "20")
     assert {run["config"]["fit"]["stop_on"] for run in runs.values()} == {"accuracy"}

@@ -44,6 +44,18 @@ def test_logistic_regression_reaches_scikit_learns_solution():
     np.testing.assert_allclose((linear.bias[1] - linear.bias[0]).item(), expected.intercept_[0], atol=1e-3)
 
 
+def test_bfloat16_rounds_products_and_leaves_weights_and_their_steps_in_float32():
+    """Logistic regression again: the rounded products move the minimum by no more than their eight bits."""
+    inputs, labels = blobs()
+    config = FitConfig(batch_size=120, max_epochs=200, learning_rate=0.1)
+    exact, rounded = (initialised(lambda: MLP(2, 2, hidden=()), 0) for _ in range(2))
+    fit(exact, inputs, labels, config=config, seed=0)
+    fit(rounded, inputs, labels, config=replace(config, precision="bfloat16"), seed=0)
+    assert {parameter.dtype for parameter in rounded.parameters()} == {torch.float32}
+    assert not torch.equal(weights(exact), weights(rounded))
+    torch.testing.assert_close(weights(rounded), weights(exact), rtol=2**-5, atol=2**-5)
+
+
 def test_squared_loss_reaches_least_squares():
     generator = stream(0, "regression")
     inputs = torch.randn(50, 3, generator=generator)
@@ -247,6 +259,7 @@ def test_a_loss_that_is_not_finite_names_the_epoch():
         ("patience", -1),
         ("weight_decay", -1e-3),
         ("stop_on", "loss"),
+        ("precision", "float64"),
     ],
 )
 def test_configurations_out_of_range_are_refused(name, value):
