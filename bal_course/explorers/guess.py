@@ -7,7 +7,7 @@ import numpy as np
 
 from bal_scenes.base import Button, Event, Explorer, Scene
 from bal_scenes.layers import numbers, same_length
-from bal_scenes.scene import Layer, Panel, bar_axis, bars, images, line, panel, points, rects, scene, text
+from bal_scenes.scene import Layer, Panel, bar_axis, images, line, panel, points, rects, scene, text
 from bal_utils.plotting import COLOURS
 
 COLUMNS = 5
@@ -32,24 +32,38 @@ def _number_word(count: int) -> str:
     return NUMBERS[count] if count < len(NUMBERS) else str(count)
 
 
+def _ink(name: str, pixels_N_H_W: Any) -> np.ndarray:
+    pixels_N_H_W = numbers(name, pixels_N_H_W, 3)
+    low, high = pixels_N_H_W.min(), pixels_N_H_W.max()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"{name}: expected ink from 0 to 1, got values from {low:g} to {high:g}")
+    return pixels_N_H_W
+
+
 class GuessTheQuery(Explorer):
     """The learner chooses the images whose labels would teach the model most; *Reveal* shows BALD's choice.
 
-    `images_N_H_W` hold ink in [0, 1]; `scores_N` are the BALD scores in nats. Nothing of the scores is in the scene
-    before *Reveal*. Raises ValueError where sizes do not fit, ink is outside [0, 1], or a score is negative or not
-    finite.
+    `images_N_H_W` hold ink in [0, 1]; `scores_N` are the BALD scores in nats; `known_M_H_W` are the images whose labels
+    the model has seen, to be shown beside them. Nothing of the scores is in the scene before *Reveal*. Raises ValueError
+    where sizes do not fit, ink is outside [0, 1], or a score is negative or not finite.
     """
 
     State = GuessState
     controls: ClassVar = (Button("reveal", label="Reveal", primary=True),)
 
-    def __init__(self, images_N_H_W: Any, scores_N: Any, *, picks: int = 5, state: GuessState | None = None) -> None:
-        self.images_N_H_W = numbers("images_N_H_W", images_N_H_W, 3)
+    def __init__(
+        self,
+        images_N_H_W: Any,
+        scores_N: Any,
+        *,
+        known_M_H_W: Any = None,
+        picks: int = 5,
+        state: GuessState | None = None,
+    ) -> None:
+        self.images_N_H_W = _ink("images_N_H_W", images_N_H_W)
+        self.known_M_H_W = None if known_M_H_W is None else _ink("known_M_H_W", known_M_H_W)
         self.scores_N = numbers("scores_N", scores_N, 1, np.float64)
         same_length(images_N_H_W=self.images_N_H_W, scores_N=self.scores_N)
-        low, high = self.images_N_H_W.min(), self.images_N_H_W.max()
-        if not (low >= 0 and high <= 1):
-            raise ValueError(f"images_N_H_W: expected ink from 0 to 1, got values from {low:g} to {high:g}")
         if not (np.isfinite(self.scores_N).all() and self.scores_N.min() >= 0):
             raise ValueError(f"scores_N: expected finite scores of at least 0, got {self.scores_N.min():g}")
         if not 0 < picks < len(self.scores_N):
@@ -63,9 +77,11 @@ class GuessTheQuery(Explorer):
         return np.argsort(-self.scores_N, kind="stable")[: self.picks].tolist()
 
     def on_click(self, state: GuessState, event: Event) -> GuessState:
-        """Chooses an image, or takes it back."""
+        """Chooses an image, or takes it back; the large button of the picture reveals."""
         if event.point is None:
             return state
+        if event.point == len(self.scores_N):
+            return self.reveal(state)
         if state.revealed:
             raise ValueError("The answer is out. Press Reset to play again.")
         if event.point in state.chosen:
@@ -90,7 +106,7 @@ class GuessTheQuery(Explorer):
 
     def compute(self, state: GuessState) -> Scene:
         """The images with frames around the chosen ones; after *Reveal* BALD's ranks, the scores and the totals."""
-        right = (self._totals(state), self._key()) if state.revealed else (self._question(),)
+        right = (self._totals(state), self._key()) if state.revealed else self._waiting(state)
         alt = f"{len(self.scores_N)} small grey images in a grid; {_number_word(len(state.chosen))} of them chosen"
         return scene(self._pictures(state), *right, width=860, height=450, alt=alt, status=self._status(state))
 
@@ -122,15 +138,42 @@ class GuessTheQuery(Explorer):
         which = list(which)
         return line(x_N[which, None] + CARD * SQUARE_2_5[0], y_N[which, None] + CARD * SQUARE_2_5[1], **style)
 
-    def _question(self) -> Panel:
-        words = (
-            "The model has seen a few labels.",
-            f"Choose {_number_word(self.picks)} images to have labelled,",
-            "then press Reveal to compare",
-            "your choice with BALD's.",
+    def _waiting(self, state: GuessState) -> tuple[Panel, ...]:
+        """What stands beside the images before *Reveal*: what the model has seen, the places to fill, and a button."""
+        if self.known_M_H_W is None:
+            return (self._choice(state, (0.62, 0.1, 0.38, 0.8)),)
+        return self._seen(), self._choice(state, (0.62, 0.52, 0.38, 0.48))
+
+    def _seen(self) -> Panel:
+        count, columns = len(self.known_M_H_W), 7
+        places = {"x": np.arange(count) % columns + 0.5, "y": np.arange(count) // columns + 0.5}
+        layers = images(self.known_M_H_W, **places, width=0.84, height=0.84)
+        edges = {"x": (0, columns), "y": (-(-count // columns), 0), "x_ticks": (), "y_ticks": ()}
+        return panel(layers, **edges, box=(0.62, 0, 0.38, 0.5), title="The model knows these labels", equal=True)
+
+    def _choice(self, state: GuessState, box: tuple[float, ...]) -> Panel:
+        """The chosen images in order, and a large button that lights up when all are chosen."""
+        places = np.arange(self.picks) + 0.5
+        chosen, ready = list(state.chosen), len(state.chosen) == self.picks
+        here = np.arange(len(chosen)) + 0.5
+        frames = line(places[:, None] + 0.84 * SQUARE_2_5[0], 0.5 + 0.84 * np.tile(SQUARE_2_5[1], (self.picks, 1)),
+                      colour="grey", width=1)  # fmt: skip
+        layers = [frames]
+        if chosen:
+            layers.append(images(self.images_N_H_W[chosen], x=here, y=np.full(len(here), 0.5), width=0.7, height=0.7))
+        button = {"ids": [len(self.scores_N)], "names": ["Reveal" if ready else "Reveal, when all are chosen"]}
+        wide = (0.08, self.picks - 0.08)
+        layers.append(
+            rects([wide[0]], [wide[1]], [1.25], [1.95], colour=COLOURS["bald"] if ready else "#e3e8ee", **button)
         )
-        lines = text(np.zeros(len(words)), 0.85 - 0.065 * np.arange(len(words)), words, align="left", halo=False)
-        return panel(lines, x=(0, 1), y=(0, 1), x_ticks=(), y_ticks=(), box=(0.62, 0, 0.38, 1))
+        missing = self.picks - len(chosen)
+        words = (
+            "Reveal" if ready else f"choose {_number_word(missing)} more" if chosen else "click a picture to choose it"
+        )
+        style = {"colour": "#ffffff", "bold": True, "size": 18} if ready else {"colour": "black"}
+        layers.append(text([self.picks / 2], [1.6], words, halo=False, **style))
+        edges = {"x": (0, self.picks), "y": (2, 0), "x_ticks": (), "y_ticks": ()}
+        return panel(*layers, **edges, box=box, title=f"Your {_number_word(self.picks)}", equal=True)
 
     def _sums(self, chosen: tuple[int, ...]) -> tuple[float, float, float]:
         """Information in BALD's choice, in the learner's, and in a random one on average (its size times the mean)."""
@@ -138,10 +181,22 @@ class GuessTheQuery(Explorer):
         return scores_N[self.asked].sum(), scores_N[list(chosen)].sum(), self.picks * scores_N.mean()
 
     def _totals(self, state: GuessState) -> Panel:
-        sums = self._sums(state.chosen)
-        colours = [COLOURS[name] for name in ("bald", "you", "random")]
+        """A bar each for BALD, the learner and chance, built from one piece a label, best first."""
+        sums, scores_N = self._sums(state.chosen), self.scores_N
+        pieces = (
+            scores_N[self.asked],
+            np.sort(scores_N[list(state.chosen)])[::-1],
+            np.full(self.picks, scores_N.mean()),
+        )
+        layers = []
+        for place, (owner, values) in enumerate(zip(("bald", "you", "random"), pieces, strict=True)):
+            ends, across = values.cumsum(), np.full(self.picks, float(place))
+            layers.append(rects(ends - values, ends, across - 0.3, across + 0.3, colour=COLOURS[owner]))
+            edges = ends[:-1, None].repeat(2, axis=1)
+            layers.append(line(edges, [[place - 0.3, place + 0.3]] * len(edges), colour="#ffffff", width=1.5))
+        words = [f"{total:.2f}" for total in sums]
+        layers.append(text(np.array(sums), np.arange(3), words, align="left", offset=(6, 0), bold=True))
         axes = bar_axis(["BALD", "you", "random"]) | {"x": (0, 1.3 * max(*sums, 1e-9)), "x_label": "information (nats)"}
-        layers = bars(np.diag(sums), segments=[""] * 3, colours=colours, totals="{:.2f}")
         return panel(*layers, **axes, box=(0.62, 0, 0.38, 0.7), title=f"In {_number_word(self.picks)} labels")
 
     def _key(self) -> Panel:

@@ -58,6 +58,34 @@ def test_the_answer_waits_for_five(game):
     assert "Reset" in game.status
 
 
+def test_the_large_button_in_the_picture_reveals(game):
+    choose(game, 20)
+    assert game.status == "Choose five more, then press Reveal."
+    choose(game, 1, 2, 3, 4, 5, 20)
+    assert game.state.revealed
+    game.undo()
+    assert game.state.chosen == (1, 2, 3, 4, 5) and not game.state.revealed
+
+
+def test_what_the_model_knows_stands_beside_until_the_answer():
+    game = GuessTheQuery(IMAGES, SCORES, known_M_H_W=IMAGES[:9])
+    titles = [panel["title"] for panel in game.scene["panels"]]
+    assert titles[1:] == ["The model knows these labels", "Your five"]
+    (layer,) = game.scene["panels"][1]["layers"]
+    np.testing.assert_array_equal(layer["pixels"], ((1 - IMAGES[:9]) * 255).round().astype(np.uint8).ravel())
+    choose(game, *BEST, 20)
+    assert "The model knows these labels" not in [panel["title"] for panel in game.scene["panels"]]
+
+
+def test_a_bar_is_built_from_the_scores_of_its_labels(game):
+    choose(game, 0, 1, 2, 3, 4)
+    game.press("reveal")
+    bald, yours, random = (layer for layer in game.scene["panels"][1]["layers"] if layer["kind"] == "rects")
+    np.testing.assert_allclose(bald["x1"] - bald["x0"], SCORES[BEST], atol=1e-6)
+    np.testing.assert_allclose(sorted(yours["x1"] - yours["x0"]), sorted(SCORES[list(game.state.chosen)]), atol=1e-6)
+    np.testing.assert_allclose(random["x1"], SCORES.mean() * np.arange(1, 6), atol=1e-6)
+
+
 def test_bald_itself_scores_everything(game):
     choose(game, *BEST)
     game.press("reveal")
@@ -85,7 +113,8 @@ def test_scores_of_zero_are_no_error():
     [
         ({"images_N_H_W": IMAGES[:19]}, "images_N_H_W 19, scores_N 20"),
         ({"images_N_H_W": IMAGES[None]}, "images_N_H_W: expected 3 dimension"),
-        ({"images_N_H_W": 255 * IMAGES}, "expected ink from 0 to 1"),
+        ({"images_N_H_W": 255 * IMAGES}, "images_N_H_W: expected ink from 0 to 1"),
+        ({"known_M_H_W": 255 * IMAGES}, "known_M_H_W: expected ink from 0 to 1"),
         ({"scores_N": np.where(SCORES > 0.5, np.nan, SCORES)}, "scores_N: expected finite scores"),
         ({"scores_N": SCORES - 2}, "scores_N: expected finite scores of at least 0, got -"),
         ({"picks": 20}, "picks: expected 1 to 19, got 20"),
