@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from bal_utils.acquisition import Candidates, Features, find_strategy
 from bal_utils.checks import check_whole
 from bal_utils.data import ImageData, balanced_start, standardise, unit_pixels
-from bal_utils.models import MLP, GalCNN, KirschCNN, glorot_uniform, penultimate
+from bal_utils.models import MLP, GalCNN, KirschCNN, keras_2016_weights, penultimate
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, fresh_log_probs, sample_log_probs
 from bal_utils.records import as_json, load_run, save_run
 from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
@@ -31,7 +31,7 @@ from bal_utils.training.fit import FitConfig, FitTask, initialised
 MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
     "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes, hidden=(256, 256)),
     "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
-    "gal_cnn_3x3": lambda data: glorot_uniform(
+    "gal_cnn_3x3": lambda data: keras_2016_weights(
         GalCNN(data.num_classes, image_size=data.train_images.shape[-1], kernel_size=3)
     ),
     "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),

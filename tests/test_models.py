@@ -1,12 +1,14 @@
 """The networks: shapes, sizes computed by hand, and the order of layers that the papers give."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from bal_utils import models
-from bal_utils.models import MLP, GalCNN, KirschCNN, last_linear, penultimate
+from bal_utils.models import MLP, GalCNN, KirschCNN, keras_2016_weights, last_linear, penultimate
 from bal_utils.runtime import stream
 
 
@@ -181,3 +183,19 @@ def test_sizes_may_be_whole_numbers_of_numpy():
     assert MLP(np.int64(4), np.int32(3), hidden=np.array([5, 6]), dropout=np.float32(0.25))(
         torch.zeros(2, 4)
     ).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "limit"),
+    [
+        (nn.Conv2d(1, 32, 3), math.sqrt(6 / (9 + 32))),
+        (nn.Conv2d(32, 32, 3), math.sqrt(6 / (288 + 32))),
+        (nn.Linear(4608, 128), math.sqrt(6 / (4608 + 128))),  # as Glorot & Bengio have it
+    ],
+)
+def test_keras_of_2016_counts_the_outputs_of_a_convolution_without_its_kernel(layer, limit):
+    torch.manual_seed(0)
+    weights = keras_2016_weights(nn.Sequential(layer))[0].weight.detach()
+    assert limit * 0.95 < weights.abs().max() <= limit
+    assert weights.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.1)
+    assert not layer.bias.any()
