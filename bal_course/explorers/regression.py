@@ -3,12 +3,15 @@
 Dimensions: N readings, G places of a fine grid, D features, M sizes of a basis.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import torch
 
-from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, Slider, Toggle, stage
+from bal_course.explorers.key import key_of
+from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Preset, Scene, Slider, Toggle, stage
 from bal_scenes.scene import Layer, Panel, band, bar_axis, bars, line, line_style, panel, points, scene, text
 from bal_utils import data
 from bal_utils.plotting import look_of
@@ -18,9 +21,11 @@ from bal_utils.theory.linear_regression import BASES, Belief, Prediction
 
 RANGE = {"low": -4.0, "high": 4.0}  # where the features stand
 PLANE = {"x": (-6.0, 6.0), "y": (-3.0, 4.0)}
-MOST_READINGS, MOST_FEATURES = 100, 14
+MOST_READINGS, MOST_FEATURES, METER_NOISE = 100, 14, 0.2
 PLACES_G = np.linspace(*PLANE["x"], 181)
 ASKABLE_G = np.abs(PLACES_G) <= RANGE["high"]
+LEFTMOST = (0, 2, 8, 10, 14, 15)  # readings of the meter before x = −2.2
+NEXT = -1  # the id of the mark where a reading would teach most
 
 Reading = tuple[int, float, float]  # id, input, target
 
@@ -47,7 +52,7 @@ class RegressionState:
 @stage
 def meter() -> tuple[Reading, ...]:
     """All readings of the meter; the first twenty are those of the lesson."""
-    parts = [data.sine_with_gap(count, 0.2, seed) for count, seed in ((20, 3), (MOST_READINGS - 20, 4))]
+    parts = [data.sine_with_gap(count, METER_NOISE, seed) for count, seed in ((20, 3), (MOST_READINGS - 20, 4))]
     pairs = [
         pair for inputs, targets in parts for pair in zip(inputs[:, 0].tolist(), targets[:, 0].tolist(), strict=True)
     ]
@@ -94,6 +99,11 @@ def number(value: float, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
+def _fresh(state: RegressionState) -> int:
+    """An id for one reading more."""
+    return max([MOST_READINGS - 1, *(edit[0] for edit in state.edits)]) + 1
+
+
 class Regression(Explorer):
     """Readings that can be placed, moved and removed; the posterior's curves, band and MAP curve; the evidence of sizes."""
 
@@ -101,12 +111,18 @@ class Regression(Explorer):
     controls: ClassVar = (
         IntSlider("num_readings", label="Readings", low=0, high=MOST_READINGS),
         Slider("prior_precision", label="Prior precision α", low=0.001, high=1000, step=0.1, log=True),
-        Slider("noise_std", label="Noise σ", low=0.05, high=1.5, step=0.05),
-        Choice("basis", label="Basis", options=tuple(BASES)),
-        IntSlider("num_features", label="Features", low=1, high=MOST_FEATURES),
-        IntSlider("num_draws", label="Curves drawn", low=0, high=60),
-        Toggle("show_mle", label="Most likely curve"),
         Button("draw_again", label="Draw again"),
+        Slider("noise_std", label="Noise σ", low=0.05, high=1.5, step=0.05, more=True),
+        Choice("basis", label="Basis", options=tuple(BASES), more=True),
+        IntSlider("num_features", label="Features", low=1, high=MOST_FEATURES, more=True),
+        IntSlider("num_draws", label="Curves drawn", low=0, high=60, more=True),
+        Toggle("show_mle", label="Most likely curve", more=True),
+    )
+    presets: ClassVar = (
+        Preset("What was believed before any reading?", {"num_readings": 0}),
+        Preset("One reading in the gap: how far does it reach?", {"edits": ((MOST_READINGS, 1.2, 0.93),)}),
+        Preset("What if readings on the left are taken away?", {"removed": LEFTMOST}),
+        Preset("Three readings and a vague prior?", {"num_readings": 3, "prior_precision": 0.01}),
     )
 
     def compute(self, state: RegressionState) -> Scene:
@@ -122,15 +138,15 @@ class Regression(Explorer):
             f"beside them the evidence of 1 to {MOST_FEATURES} features as bars"
         )
         status = self._status(len(used), scores_M, state.num_features, PLACES_G[asked], gain_G[asked])
-        panels = (
-            self._plane(state, used, belief, prediction, PLACES_G[asked]),
-            self._sizes(scores_M, state.num_features),
-        )
+        plane = self._plane(state, used, belief, prediction, asked)
+        panels = plane, self._sizes(scores_M, state.num_features), key_of(plane, (0.7, 0, 0.3, 0.34))
         return scene(*panels, alt=alt, status=status, width=940, height=470)
 
     def on_click(self, state: RegressionState, event: Event) -> RegressionState:
-        """Places a reading; with Shift, takes away the one that was hit."""
-        if event.shift and event.point is None:
+        """Places a reading; with Shift, takes away the one that was hit. On the triangle, the meter is read there."""
+        if event.point == NEXT and not event.shift:
+            return self._read(state, event.x)
+        if event.shift and event.point in (None, NEXT):
             raise ValueError("Shift-click takes a reading away: aim at one of the dots.")
         if event.shift:
             edits = tuple(edit for edit in state.edits if edit[0] != event.point)
@@ -138,23 +154,25 @@ class Regression(Explorer):
             return replace(state, edits=edits, removed=gone)
         if event.point is not None:
             raise ValueError("There is a reading already. Drag it to move it, Shift-click to take it away.")
-        fresh = max((edit[0] for edit in state.edits), default=0)
-        return replace(state, edits=(*state.edits, self._reading(max(fresh + 1, MOST_READINGS), event)))
+        return replace(state, edits=(*state.edits, (_fresh(state), round(event.x, 3), round(event.y, 3))))
 
     def on_drag(self, state: RegressionState, event: Event) -> RegressionState:
         """Moves a reading."""
         others = tuple(edit for edit in state.edits if edit[0] != event.point)
-        return replace(state, edits=(*others, self._reading(event.point, event)))
+        return replace(state, edits=(*others, (event.point, round(event.x, 3), round(event.y, 3))))
 
     def draw_again(self, state: RegressionState) -> RegressionState:
         """Draws other curves from the same posterior."""
         return replace(state, draw=state.draw + 1)
 
-    def _reading(self, index: int, event: Event) -> Reading:
-        return index, round(event.x, 3), round(event.y, 3)
+    def _read(self, state: RegressionState, x: float) -> RegressionState:
+        """The state with what the meter shows at this place: the true level and the meter's noise."""
+        index = _fresh(state)
+        noise = torch.randn(1, generator=stream(index, "regression explorer", "meter")).item()
+        return replace(state, edits=(*state.edits, (index, round(x, 3), round(math.sin(x) + METER_NOISE * noise, 3))))
 
     def _plane(
-        self, state: RegressionState, used: tuple[Reading, ...], belief: Belief, prediction: Prediction, asked: float
+        self, state: RegressionState, used: tuple[Reading, ...], belief: Belief, prediction: Prediction, asked: int
     ) -> Panel:
         mean_G, epistemic_G = prediction.mean_N, np.sqrt(prediction.epistemic_variance_N)
         layers = [
@@ -172,12 +190,15 @@ class Regression(Explorer):
             features_N_D = BASES[state.basis](inputs_N, state.num_features, **RANGE)
             mle_G = features_G_D @ linear_regression.maximum_likelihood(features_N_D, targets_N)
             layers.append(line(PLACES_G, mle_G.clip(-50, 50), label="most likely (MLE)", **line_style(look_of("mle"))))
-        layers += [points([asked], [-2.75], shape="triangle", size=16, colour="vermillion", label="ask here next")]
         names = [f"reading at {number(x, 1)}, {number(y, 1)}" for _, x, y in used]
         ids = [index for index, _, _ in used]
         layers.append(points(inputs_N, targets_N, colour="black", size=11, ids=ids, names=names, drag=True))
+        below = mean_G[asked] - 2 * prediction.std_N[asked] - 0.25  # on the band it would lie on readings
+        at = {"x": [PLACES_G[asked]], "y": [np.clip(below, PLANE["y"][0] + 0.25, PLANE["y"][1])]}
+        style = {"shape": "triangle", "size": 18, "colour": "vermillion", "label": "click: read the meter here"}
+        layers.append(points(**at, **style, ids=[NEXT], names=[f"ask here next, at {number(PLACES_G[asked], 1)}"]))
         words = {"title": "Click: place · Shift-click: remove · drag: move", "x_label": "x (hours)", "y_label": "y (m)"}
-        return panel(*layers, **PLANE, **words, box=(0, 0, 0.7, 1), click_anywhere=True, legend="top left")
+        return panel(*layers, **PLANE, **words, box=(0, 0, 0.7, 1), click_anywhere=True, legend="")
 
     def _band(self, mean_G: np.ndarray, std_G: np.ndarray, **style: float | str) -> Layer:
         return band(PLACES_G, (mean_G - 2 * std_G).clip(-50, 50), (mean_G + 2 * std_G).clip(-50, 50), **style)
@@ -193,14 +214,14 @@ class Regression(Explorer):
             "x_ticks": [(0, "0"), (1, "1")],
         }
         words = {"title": "Evidence by size", "x_label": "relative to the best", "y_label": "number of features"}
-        return panel(*layers, **axes, **words, box=(0.7, 0, 0.3, 1))
+        return panel(*layers, **axes, **words, box=(0.7, 0.34, 0.3, 0.66))
 
     def _status(self, count: int, scores_M: np.ndarray, size: int, asked: float, gain: float) -> str:
         best = int(scores_M.argmax()) + 1
         better = scores_M.max() > scores_M[size - 1] + 0.05  # less would not show in one decimal
         verdict = f"{best} would have {number(scores_M.max(), 1)}" if better else "no size does better"
         return (
+            f"One more reading would teach most at x = {number(asked, 1)}: {number(gain, 2)} nats. "
             f"{count} reading{'s' * (count != 1)}. Log evidence with {size} feature{'s' * (size != 1)}: "
-            f"{number(scores_M[size - 1], 1)} nats, {verdict}. "
-            f"One more reading would teach most at x = {number(asked, 1)}: {number(gain, 2)} nats."
+            f"{number(scores_M[size - 1], 1)} nats, {verdict}."
         )

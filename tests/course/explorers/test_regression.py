@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bal_course.explorers.regression import MOST_FEATURES, MOST_READINGS, PLACES_G, Regression, RegressionState, meter
+from bal_course.explorers.regression import (
+    LEFTMOST,
+    MOST_FEATURES,
+    MOST_READINGS,
+    NEXT,
+    PLACES_G,
+    Regression,
+    RegressionState,
+    meter,
+)
 from bal_scenes.base import Event
 from bal_utils.theory import linear_regression
 from bal_utils.theory.linear_regression import BASES
@@ -23,7 +32,7 @@ def layers(explorer, kind, panel=0):
 
 def dots(explorer):
     """id -> place of every reading that is drawn."""
-    (layer,) = (layer for layer in layers(explorer, "points") if layer["ids"] is not None)
+    (layer,) = (layer for layer in layers(explorer, "points") if layer["drag"])
     return dict(zip(layer["ids"], zip(layer["x"].tolist(), layer["y"].tolist(), strict=True), strict=True))
 
 
@@ -35,7 +44,7 @@ def test_a_click_places_a_reading_and_undo_takes_it_back(explorer):
     click(explorer, 1.25, 0.5)
     click(explorer, -1.5, -2.0)
     assert dots(explorer)[MOST_READINGS] == (1.25, 0.5) and dots(explorer)[MOST_READINGS + 1] == (-1.5, -2.0)
-    assert explorer.status.startswith("22 readings.")
+    assert "22 readings." in explorer.status
     explorer.undo()
     assert len(dots(explorer)) == 21
 
@@ -104,19 +113,44 @@ def test_the_bars_are_ratios_of_marginal_densities(explorer):
 
 
 def test_the_next_reading_is_asked_for_in_the_gap(explorer):
-    (asked,) = (layer for layer in layers(explorer, "points") if layer["ids"] is None)
+    (asked,) = (layer for layer in layers(explorer, "points") if layer["ids"] == [NEXT])
     assert 0.5 < asked["x"][0] < 2.0
     for x in (0.9, 1.2, 1.5):
         click(explorer, x, 1.0)
-    (moved,) = (layer for layer in layers(explorer, "points") if layer["ids"] is None)
+    (moved,) = (layer for layer in layers(explorer, "points") if layer["ids"] == [NEXT])
     assert abs(moved["x"][0] - asked["x"][0]) > 0.5
+
+
+def test_a_click_on_the_triangle_reads_the_meter_there(explorer):
+    places = []
+    for count in range(1, 41):
+        (asked,) = (layer for layer in layers(explorer, "points") if layer["ids"] == [NEXT])
+        click(explorer, float(asked["x"][0]), float(asked["y"][0]), point=NEXT)
+        assert f"{20 + count} readings." in explorer.status
+        places.append(explorer.state.edits[-1][1:])
+    x_N, y_N = np.array(places).T
+    assert (y_N - np.sin(x_N)).std() == pytest.approx(0.2, abs=0.08)  # the truth and the meter's noise, not the mark
+    assert abs((y_N - np.sin(x_N)).mean()) < 4 * 0.2 / 40**0.5
+
+
+def test_the_key_covers_no_data(explorer):
+    plane, _, key = explorer.scene["panels"]
+    assert plane["legend"] == "" and key["legend"] == "top left"
+    words = [layer["label"] for layer in plane["layers"] if layer["label"]]
+    assert [layer["label"] for layer in key["layers"]] == words
+    assert all(layer[axis].size == 0 for layer in key["layers"] for axis in ("x", "y") if axis in layer)
+
+
+def test_the_preset_without_the_left_opens_the_band_there(explorer):
+    inputs = {index: x for index, x, _ in meter()[:20]}
+    assert set(LEFTMOST) == {index for index, x in inputs.items() if x < -2.2}
 
 
 def test_without_readings_the_prior_is_drawn(explorer):
     explorer.set(num_readings=0)
     _, alone = layers(explorer, "band")
     np.testing.assert_allclose(alone["high"] + alone["low"], 0, atol=1e-6)
-    assert explorer.status.startswith("0 readings. Log evidence with 8 features: 0.0 nats, no size does better")
+    assert "0 readings. Log evidence with 8 features: 0.0 nats, no size does better" in explorer.status
 
 
 def test_more_readings_narrow_the_band(explorer):
