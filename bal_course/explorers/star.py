@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from bal_course.figures.classification import CLASS_NAMES, PROBABILITY_MAP
-from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, Slider, stage
+from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Preset, Scene, Slider, stage
 from bal_scenes.scene import (
     Layer,
     Panel,
@@ -32,15 +32,21 @@ PIXELS, CELLS, LOST = 40, 61, 2e-4  # of the map; of the posterior's grid; share
 MOST_DRAWS, BINS = 200, 20
 BEYOND = 40.0  # half the length of a line: it leaves the plane on both sides
 AVERAGE, BEST = "average over all lines", "one best line"
-SIDES = ({"colour": "blue", "dash": "dashed"}, {"colour": "vermillion", "dash": "solid"})
+SIDES = (
+    {"colour": "black", "dash": "dotted"},
+    {"colour": "black", "dash": "solid"},
+)  # the map has the classes' colours
 SURE_ENOUGH_APART = 0.1
+
+
+START = (1.0, 8.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarState:
     """Where the star is, what the prior allows, and which patients were seen."""
 
-    star: tuple[float, float] = (1.0, 8.0)
+    star: tuple[float, float] = START
     prior_width: float = 3.16  # standard deviation of each weight, 1/√α
     draws: int = 40
     num_each: int = 5
@@ -118,11 +124,17 @@ class TheStar(Explorer):
     State = StarState
     controls: ClassVar = (
         Slider("prior_width", label="Prior width 1/√α", low=0.1, high=100.0, step=0.1, log=True),
-        IntSlider("draws", label="Lines drawn", low=1, high=MOST_DRAWS),
-        IntSlider("num_each", label="Patients in each group", low=1, high=100),
-        Slider("distance", label="Distance of the groups", low=0.0, high=6.0, step=0.25),
         Choice("shown", label="Map", options=(AVERAGE, BEST)),
         Button("other_patients", label="Other patients"),
+        IntSlider("draws", label="Lines drawn", low=1, high=MOST_DRAWS, more=True),
+        IntSlider("num_each", label="Patients in each group", low=1, high=100, more=True),
+        Slider("distance", label="Distance of the groups", low=0.0, high=6.0, step=0.25, more=True),
+    )
+    presets: ClassVar = (
+        Preset("What does the best line say alone?", {"shown": BEST}),
+        Preset("And next to the ill patients?", {"star": (3.5, 0.5)}),
+        Preset("With a narrow prior?", {"prior_width": 0.3}),
+        Preset("With a hundred patients a group?", {"num_each": 100}),
     )
 
     def other_patients(self, state: StarState) -> StarState:
@@ -151,11 +163,12 @@ def plane(state: StarState) -> Panel:
     axes = PLANE | {"x_label": "marker A", "y_label": "marker B", "legend": "bottom right"}
     star = {"shape": "star", "size": 26, "colour": "black", "ids": [0], "drag": True, "names": ["the star"]}
     return panel(
-        heat(probs_R_C, **PLANE, low=0, high=1, colours=PROBABILITY_MAP, opacity=0.55, bar="p(ill)"),
+        heat(probs_R_C, **PLANE, low=0, top=1, colours=PROBABILITY_MAP, opacity=0.55, bar="p(ill)"),
         bundle(state),
         contour(probs_R_C, 0.5, **PLANE, colour="black", width=3, label="p = ½ on the map"),
         patients(state),
         points([state.star[0]], [state.star[1]], **star),
+        text([START[0]], [START[1]], "drag me", bold=True, offset=(0, -26)) if state.star == START else [],
         **axes,
         box=(0, 0, 0.6, 1),
         equal=True,
@@ -182,29 +195,28 @@ def bundle(state: StarState) -> list[Layer]:
         x_K, y_K = along_K_2[ill_K == bool(c)].T
         if len(x_K):
             ends = np.stack([-x_K, x_K], axis=1), np.stack([-y_K, y_K], axis=1)
-            layers.append(line(*ends, width=1.2, opacity=0.75, label=f"star is {name}", **SIDES[c]))
+            layers.append(line(*ends, width=1.2, opacity=0.75, label=f"says: star is {name}", **SIDES[c]))
     return layers
 
 
 def _two_bars(said: Verdict) -> Panel:
     """The two predictions."""
     axes = bar_axis(["best line", "average"]) | {"x": (0, 1.25), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
-    layers = bars(
-        np.diag([said.best, said.average]), segments=["", ""], colours=["vermillion", "blue"], totals="{:.3f}"
-    )
+    layers = bars(np.diag([said.best, said.average]), segments=["", ""], colours=["grey", "black"], totals="{:.3f}")
     return panel(*layers, **axes, box=(0.61, 0, 0.39, 0.4), title="How probable is ill?")
 
 
 def _opinions(said: Verdict) -> Panel:
     """A histogram: how much of the posterior gives the star which probability."""
     edges = np.linspace(0, 1, BINS + 1)
-    layer = rects(edges[:-1] + 0.004, edges[1:] - 0.004, np.zeros(BINS), said.shares_B, colour="sky")
-    mark = line([said.average, said.average], [0, 1], colour="blue", dash="dashed")
+    layer = rects(edges[:-1] + 0.004, edges[1:] - 0.004, np.zeros(BINS), said.shares_B, colour="grey")
+    mark = line([said.average, said.average], [0, 1], width=3, colour="black", dash="dashed", label="average")
     axes = {
         "x": (0, 1),
         "y": (0, 1),
         "x_label": "p(ill) of the star by one line",
         "y_label": "share of lines",
+        "legend": "top left",
     }
     return panel(layer, mark, **axes, box=(0.61, 0.4, 0.39, 0.6), title="What do single lines say?")
 
@@ -213,6 +225,6 @@ def _sentence(said: Verdict) -> str:
     """What the numbers mean."""
     numbers = f"The best line says {said.best:.3f}, the average over all lines {said.average:.3f}."
     if abs(said.best - said.average) < SURE_ENOUGH_APART:
-        return f"{numbers} They nearly agree: here it hardly matters which of the plausible lines is right."
+        return f"They nearly agree: here it hardly matters which of the plausible lines is right. {numbers}"
     ill = round(100 * said.side)
-    return f"{numbers} {ill} % of the plausible lines put the star on the ill side, {100 - ill} % on the other."
+    return f"{ill} % of the plausible lines put the star on the ill side, {100 - ill} % on the other. {numbers}"

@@ -9,6 +9,7 @@ import torch
 from bal_course.explorers.star import BEST, PLANE, StarState, TheStar, fitted, probability_map, verdict, where
 from bal_scenes.base import Button, Choice, Event
 from bal_scenes.canvas import packed
+from bal_utils.plotting import CLASS_COLOURS
 from bal_utils.theory.logistic_regression import average_probability, fit_map, grid_posterior, log_joint, two_groups
 
 
@@ -88,12 +89,28 @@ def test_solid_lines_are_those_that_say_ill(explorer):
     lines = {layer["label"]: layer for layer in explorer.scene["panels"][0]["layers"] if layer["kind"] == "line"}
     draws_K_2 = fitted(*where(explorer.state)).draws_K_2[:40]
     says_ill = int((draws_K_2 @ np.array(explorer.state.star) > 0).sum())
-    assert np.isnan(lines["star is ill"]["x"]).sum() == says_ill
-    assert np.isnan(lines["star is well"]["x"]).sum() == 40 - says_ill
-    assert lines["star is ill"]["dash"] != lines["star is well"]["dash"]
-    x, y = lines["star is ill"]["x"][:2], lines["star is ill"]["y"][:2]
+    assert np.isnan(lines["says: star is ill"]["x"]).sum() == says_ill
+    assert np.isnan(lines["says: star is well"]["x"]).sum() == 40 - says_ill
+    assert lines["says: star is ill"]["dash"] != lines["says: star is well"]["dash"]
+    x, y = lines["says: star is ill"]["x"][:2], lines["says: star is ill"]["y"][:2]
     weights_2 = draws_K_2[draws_K_2 @ np.array(explorer.state.star) > 0][0]
     np.testing.assert_allclose(weights_2[0] * x + weights_2[1] * y, 0, atol=1e-3)
+
+
+def test_colours_of_the_classes_are_those_of_the_map_alone(explorer):
+    plane, *beside = explorer.scene["panels"]
+    lines = [layer for layer in plane["layers"] if layer["kind"] == "line"]
+    assert not {layer["colour"] for layer in lines} & set(CLASS_COLOURS)
+    assert not {layer["colour"] for shown in beside for layer in shown["layers"]} & set(CLASS_COLOURS)
+
+
+def test_the_hand_is_told_to_drag_until_it_has(explorer):
+    def words():
+        return [word for layer in explorer.scene["panels"][0]["layers"] for word in layer.get("words", [])]
+
+    assert "drag me" in words()
+    explorer.dispatch(Event(kind="drop", panel=0, x=2.0, y=3.0, point=0))
+    assert "drag me" not in words()
 
 
 def test_more_draws_keep_the_first(explorer):
