@@ -7,8 +7,8 @@ import numpy as np
 from numpy import ndarray
 
 from bal_course.lake import BAY_END, sounding_noise, soundings
-from bal_scenes.base import Event, Explorer, IntSlider, Scene, Slider, stage
-from bal_scenes.scene import Panel, band, bar_axis, bars, line, panel, points, scene, text
+from bal_scenes.base import Event, Explorer, IntSlider, Preset, Scene, Slider, stage
+from bal_scenes.scene import Layer, Panel, band, bar_axis, bars, line, panel, points, rects, scene, text
 from bal_utils.theory.linear_regression import Belief, gaussian_bumps, posterior
 
 LAKE = (0.0, 12.0)
@@ -17,6 +17,12 @@ BUMPS = {"num_features": 23, "low": -1.0, "high": 13.0}
 PLACES_G = np.linspace(*LAKE, 241)
 SEED = 5
 STRANGER = 0.5  # a place that keeps more than this share of its prior variance has learned too little from the data
+REASONS = {
+    "noise": "The sounder shakes more than the depth is unknown.",
+    "ignorance": "The depth here is hardly known.",
+    "a stranger": "The data say next to nothing about this place.",
+    "sure": "Depth and sounder are both good enough.",
+}
 SURE = 0.15  # metres; a smaller standard deviation is good enough to answer
 REMEDIES = {
     "noise": "Buy a better sounder.",
@@ -24,6 +30,12 @@ REMEDIES = {
     "a stranger": "Refuse to answer.",
     "sure": "Answer.",
 }
+ZONES = {
+    "dock": (0.0, 5.0, 2.0),
+    "bay": (5.0, BAY_END, 7.0),
+    "no boat": (BAY_END, 12.0, 11.0),
+}  # from, to, its question
+STAR, FLOOR = 0, -3.2  # the star's id, and its depth: on the curve it would hide soundings
 NEW = {"colour": "orange", "dash": "dashed"}  # the band that holds new soundings
 
 
@@ -33,7 +45,7 @@ class ThreeKindsState:
 
     noise: float = 0.5
     count: int = 40
-    place: float = 7.0
+    place: float = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +102,17 @@ def _lake_curves(noise: float, count: int) -> tuple[ndarray, ndarray, ndarray]:
     return features_G_D @ belief.mean_D, np.sqrt(epistemic_G), np.sqrt(total_G)
 
 
+def _zones() -> list[Layer]:
+    """The names of the lake's parts, on strips that can be clicked."""
+    start_Z, end_Z, _ = np.array(list(ZONES.values())).T
+    ids = range(STAR + 1, STAR + 1 + len(ZONES))
+    edges = (start_Z + 0.06, end_Z - 0.06, np.full(len(ZONES), DEPTHS[0] + 0.05), np.full(len(ZONES), DEPTHS[0] + 0.55))
+    names = [f"go to the {zone}, {place:g} km" for zone, (*_, place) in ZONES.items()]
+    words = [f"{letter} · {zone}" for letter, zone in zip("ABC", ZONES, strict=True)]
+    strips = rects(*edges, colour="#e3e8ee", ids=ids, names=names)
+    return [strips, text((start_Z + end_Z) / 2, [DEPTHS[0] + 0.3] * len(ZONES), words, halo=False)]
+
+
 class ThreeKinds(Explorer):
     """A lake, a boat, a question: move the question and see which kind of doubt it meets."""
 
@@ -98,6 +121,12 @@ class ThreeKinds(Explorer):
         Slider("noise", label="Noise at the dock (m)", low=0.05, high=1.0, step=0.05),
         IntSlider("count", label="Soundings", low=5, high=320, step=5),
         Slider("place", label="Asked about (km)", low=LAKE[0], high=LAKE[1], step=0.1),
+    )
+    presets: ClassVar = (
+        Preset("What would help in the bay?", {"place": 7.0}),
+        Preset("And where no boat has been?", {"place": 11.0}),
+        Preset("With ten soundings, what is B?", {"place": 7.0, "count": 10}),
+        Preset("A better sounder at the dock?", {"noise": 0.1}),
     )
 
     def compute(self, state: ThreeKindsState) -> Scene:
@@ -113,9 +142,11 @@ class ThreeKinds(Explorer):
         return scene(self._lake(state), *right, alt=alt, status=self._status(state, now, more, better), height=430)
 
     def on_click(self, state: ThreeKindsState, event: Event) -> ThreeKindsState:
-        """Asks about the place that was clicked in the lake."""
+        """Asks about the place that was clicked in the lake; on the name of a zone, about that zone's place."""
         if event.panel != 0 or event.x is None:
             return state
+        if event.kind == "click" and event.point not in (None, STAR):
+            return replace(state, place=list(ZONES.values())[event.point - 1][2])
         return replace(state, place=round(float(np.clip(event.x, *LAKE)), 1))
 
     def on_drag(self, state: ThreeKindsState, event: Event) -> ThreeKindsState:
@@ -130,10 +161,11 @@ class ThreeKinds(Explorer):
             band(PLACES_G, mean_G - 2 * epistemic_G, mean_G + 2 * epistemic_G, opacity=0.4, label="±2 sd, depth"),
             line(PLACES_G, mean_G, label="predicted"),
             points(*soundings(state.count, state.noise, SEED), size=6, colour="black"),
-            line([state.place] * 2, DEPTHS, colour="vermillion", dash="dashed"),
-            points([state.place], [mean_G[asked]], shape="star", size=20, colour="vermillion", ids=[0], drag=True,
+            *_zones(),
+            line([state.place] * 2, [FLOOR, mean_G[asked] + 2 * total_G[asked]], colour="vermillion", dash="dashed"),
+            points([state.place], [mean_G[asked]], shape="ring", size=16, colour="vermillion"),
+            points([state.place], [FLOOR], shape="star", size=24, colour="vermillion", ids=[STAR], drag=True,
                    names=[f"the question, at {state.place:.1f} km"]),
-            text([2.5, 6.0, 10.0], [-3.7] * 3, ["dock", "bay", f"no boat beyond {BAY_END:.0f}"]),
         ]  # fmt: skip
         labels = {"x_label": "place (km)", "y_label": "depth (m above or below ten)"}
         return panel(*layers, x=LAKE, y=DEPTHS, box=(0, 0, 0.6, 1), legend="top left", click_anywhere=True, **labels)
@@ -159,7 +191,7 @@ class ThreeKinds(Explorer):
 
     def _status(self, state: ThreeKindsState, now: Doubt, more: Doubt, better: Doubt) -> str:
         return (
-            f"At {state.place:.1f} km a new sounding is known to ±{now.total**0.5:.2f} m (one sd); "
+            f"{REASONS[now.kind]} At {state.place:.1f} km a new sounding is known to ±{now.total**0.5:.2f} m (one sd); "
             f"{100 * now.aleatoric / now.total:.0f} % of the variance is noise. Twice the soundings leave "
             f"{100 * more.total / now.total:.0f} % of it, half the noise {100 * better.total / now.total:.0f} %."
         )

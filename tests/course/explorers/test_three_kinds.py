@@ -51,7 +51,7 @@ def test_each_kind_is_told_from_the_others(place, count, noise, kind):
 
 
 def test_bars_are_now_more_data_and_less_noise():
-    bars = ThreeKinds().scene["panels"][2]["layers"]
+    bars = ThreeKinds(ThreeKindsState(place=7.0)).scene["panels"][2]["layers"]
     noise, ignorance = (layer["x1"] - layer["x0"] for layer in bars if layer["kind"] == "rects")
     doubts = doubt_at(0.5, 40, 7.0), doubt_at(0.5, 80, 7.0), doubt_at(0.25, 40, 7.0)
     np.testing.assert_allclose(noise, [doubt.aleatoric for doubt in doubts], atol=1e-6)
@@ -78,6 +78,22 @@ def test_clicks_and_drags_move_the_question_and_stay_on_the_lake():
     assert explorer.state.place == 0.0 and explorer.error is None
     explorer.undo()
     assert explorer.state.place == 3.1
+
+
+@pytest.mark.parametrize(("zone", "place"), [(1, 2.0), (2, 7.0), (3, 11.0)])
+def test_a_click_on_the_name_of_a_zone_goes_there(zone, place):
+    explorer = ThreeKinds(ThreeKindsState(place=5.0))
+    explorer.dispatch(Event(kind="click", panel=0, x=place + 0.4, y=-3.7, point=zone))
+    assert explorer.state.place == place
+
+
+@pytest.mark.parametrize("place", [0.0, 2.0, 4.3, 7.2])
+def test_the_star_hides_no_sounding(place):
+    lake = ThreeKinds(ThreeKindsState(place=place)).scene["panels"][0]
+    (star,) = (layer for layer in lake["layers"] if layer.get("shape") == "star")
+    places_N, depths_N = soundings(40, 0.5, SEED)
+    away = np.abs(depths_N - star["y"][0])[np.abs(places_N - place) < 0.4]
+    assert (away > 0.6).all()
 
 
 def test_a_state_outside_the_sliders_is_refused():
