@@ -11,7 +11,7 @@ from torch import nn
 
 from bal_utils.data import sine_with_gap, two_moons
 from bal_utils.models import MLP, KirschCNN
-from bal_utils.posteriors.ensemble import fit_ensemble, member_seed, sample_log_probs
+from bal_utils.posteriors.ensemble import fit_anchored, fit_ensemble, member_seed, sample_log_probs
 from bal_utils.posteriors.weights import WeightSamples, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.theory.uncertainty import gaussian_nll
@@ -234,3 +234,55 @@ def test_members_minimise_the_loss():
     ensemble = together(mlp, inputs, labels, config)
     losses = F.nll_loss(sample_log_probs(ensemble, inputs).transpose(1, 2), labels[:, None].expand(-1, M))
     assert losses < 0.35
+
+
+def linear_posterior(inputs_N_2, targets_N, prior_std, noise_std):
+    rows_N_3 = torch.cat([inputs_N_2, torch.ones(len(inputs_N_2), 1).double()], dim=1)
+    precision_3_3 = rows_N_3.mT @ rows_N_3 / noise_std**2 + prior_std.square().reciprocal().diag()
+    covariance_3_3 = precision_3_3.inverse()
+    return covariance_3_3 @ rows_N_3.mT @ targets_N / noise_std**2, covariance_3_3
+
+
+def test_members_of_an_anchored_ensemble_are_draws_from_the_posterior_of_a_line():
+    inputs_N_2 = torch.randn(15, 2, generator=stream(0, "x"), dtype=torch.float64)
+    targets_N_1 = inputs_N_2.sum(dim=1, keepdim=True) + 1
+    prior_std = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    config = FitConfig(learning_rate=0.1, batch_size=15, max_epochs=600, weight_decay=5)  # the anchors replace it
+    found = fit_anchored(
+        lambda: nn.Linear(2, 1).double(), inputs_N_2, targets_N_1,
+        prior_std=prior_std, noise_std=0.7, num_members=2000, config=config, falling=True,
+    ).weights_K_D  # fmt: skip
+    mean_3, covariance_3_3 = linear_posterior(inputs_N_2, targets_N_1[:, 0], prior_std, 0.7)
+    std_3 = covariance_3_3.diagonal().sqrt()
+    assert ((found.mean(dim=0) - mean_3).abs() < 4 * std_3 / 2000**0.5).all()
+    scaled_3_3 = found.mT.cov() / (std_3[:, None] * std_3)
+    torch.testing.assert_close(
+        scaled_3_3, covariance_3_3 / (std_3[:, None] * std_3), rtol=0, atol=4 * (2 / 2000) ** 0.5
+    )
+
+
+def test_an_anchored_member_is_the_maximum_for_its_anchor():
+    """Of a classifier, whose labels stay: L-BFGS from the member does not move."""
+    inputs, labels = data(dtype=torch.float64)
+    config = FitConfig(learning_rate=3e-2, batch_size=40, max_epochs=1500)
+    found = fit_anchored(
+        lambda: nn.Linear(2, 2).double(), inputs, labels, prior_std=0.8, num_members=2, config=config, falling=True
+    )
+    anchors_M_D = 0.8 * torch.randn(2, 6, generator=stream(0, "anchors"), dtype=torch.float64)
+    for weights_D, anchor_D in zip(found.weights_K_D, anchors_M_D, strict=True):
+        weights_D = weights_D.clone().requires_grad_()
+        logits_N_2 = inputs @ weights_D[:4].reshape(2, 2).mT + weights_D[4:]
+        penalty = ((weights_D - anchor_D) / 0.8).square().sum() / 2
+        (F.cross_entropy(logits_N_2, labels, reduction="sum") + penalty).backward()
+        assert weights_D.grad.abs().max() < 1e-3
+
+
+def test_an_anchored_ensemble_names_bad_numbers():
+    inputs, labels = data(dtype=torch.float64)
+    options = {"num_members": 3, "config": CONFIG}
+    with pytest.raises(ValueError, match="prior_std"):
+        fit_anchored(lambda: mlp(torch.float64), inputs, labels, prior_std=0.0, **options)
+    with pytest.raises(ValueError, match="noise_std"):
+        fit_anchored(lambda: mlp(torch.float64), inputs, inputs[:, :1], prior_std=1.0, noise_std=0.0, **options)
+    with pytest.raises(ValueError, match="num_members"):
+        fit_anchored(lambda: mlp(torch.float64), inputs, labels, prior_std=1.0, num_members=0, config=CONFIG)

@@ -8,7 +8,7 @@ from torch.func import functional_call, jacrev
 from bal_utils.models import MLP
 from bal_utils.posteriors import laplace
 from bal_utils.posteriors.laplace import fit_laplace, fit_network
-from bal_utils.posteriors.weights import categorical, log_joint, named_weights, weight_vector
+from bal_utils.posteriors.weights import categorical, gaussian, log_joint, named_weights, weight_vector
 from bal_utils.runtime import stream
 from bal_utils.theory.linear_regression import posterior
 from bal_utils.training.fit import initialised
@@ -39,6 +39,36 @@ def test_a_linear_gaussian_model_is_exact():
     # the error of a covariance entry is below 2 standard errors, about 1.5 %, of the largest variance
     torch.testing.assert_close(draws.mT.cov(), found.covariance_d_d, rtol=0, atol=0.03 * found.covariance_d_d.max())
     torch.testing.assert_close(draws.mean(dim=0), torch.from_numpy(exact.mean_D), rtol=0, atol=0.005)
+
+
+def test_the_evidence_of_a_linear_gaussian_model_is_exact_and_prefers_the_right_prior():
+    inputs, targets = gaussian_problem()
+    found = {}
+    for prior_std in (0.2, PRIOR, 20.0):
+        exact = posterior(inputs, targets, prior_precision=prior_std**-2, noise_precision=NOISE**-2)
+        model = nn.Linear(4, 1, bias=False).double()
+        with torch.no_grad():
+            model.weight.copy_(torch.from_numpy(exact.mean_D))
+        fitted = fit_network(model, inputs, targets, prior_std=prior_std, noise_std=NOISE)
+        options = {"prior_std": prior_std, "log_likelihood": gaussian(NOISE)}
+        found[prior_std] = laplace.log_evidence(fitted, inputs, targets, **options)
+        covariance_N_N = prior_std**2 * inputs @ inputs.mT + NOISE**2 * torch.eye(25, dtype=torch.float64)
+        of_targets = torch.distributions.MultivariateNormal(torch.zeros(25).double(), covariance_N_N)
+        assert found[prior_std] == pytest.approx(of_targets.log_prob(targets).item(), rel=1e-9)
+    assert max(found, key=found.get) == PRIOR
+
+
+def test_the_evidence_of_a_small_classifier_is_near_that_of_a_grid():
+    inputs, labels = class_problem()
+    inputs, labels = inputs[:, :1], (labels > 0).long()
+    model = nn.Linear(1, 2, bias=False).double()
+    density = log_joint(model, inputs, labels, log_likelihood=categorical, prior_std=PRIOR)
+    nn.utils.vector_to_parameters(fit_laplace(density, weight_vector(model))[0], model.parameters())
+    fitted = fit_network(model, inputs, labels, prior_std=PRIOR)
+    side = torch.linspace(-5, 5, 201, dtype=torch.float64)
+    total = torch.func.vmap(density)(torch.cartesian_prod(side, side)).logsumexp(dim=0)
+    by_grid = total + 2 * (side[1] - side[0]).log()
+    assert laplace.log_evidence(fitted, inputs, labels, prior_std=PRIOR) == pytest.approx(by_grid.item(), abs=0.05)
 
 
 def test_a_linear_classifier_has_the_exact_hessian():
