@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from bal_utils.acquisition import Candidates, Features, find_strategy
 from bal_utils.checks import check_whole
 from bal_utils.data import ImageData, balanced_start, standardise, unit_pixels
-from bal_utils.models import MLP, GalCNN, KirschCNN, keras_2016_weights, penultimate
+from bal_utils.models import MLP, GalCNN, KirschCNN, glorot_uniform, penultimate
 from bal_utils.posteriors.mc_dropout import deterministic_log_probs, fresh_log_probs, sample_log_probs
 from bal_utils.records import as_json, load_run, save_run
 from bal_utils.runtime import Scale, choose_device, describe_machine, stream, stream_seed
@@ -28,12 +28,16 @@ from bal_utils.theory import metrics
 from bal_utils.theory.information import log_mean_exp
 from bal_utils.training.fit import FitConfig, FitTask, initialised
 
+
+def _gal_cnn_3x3(data: ImageData) -> GalCNN:
+    return GalCNN(data.num_classes, image_size=data.train_images.shape[-1], kernel_size=3)
+
+
 MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
     "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes, hidden=(256, 256)),
     "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
-    "gal_cnn_3x3": lambda data: keras_2016_weights(
-        GalCNN(data.num_classes, image_size=data.train_images.shape[-1], kernel_size=3)
-    ),
+    "gal_cnn_3x3": lambda data: glorot_uniform(_gal_cnn_3x3(data), as_keras_2016=True),
+    "gal_cnn_3x3_glorot": lambda data: glorot_uniform(_gal_cnn_3x3(data)),
     "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),
 }
 POSTERIORS: dict[str, Callable[..., Tensor]] = {
@@ -127,8 +131,8 @@ PROTOCOLS: dict[str, LoopConfig] = {
     # end of training open: here it is that of 2019
     "gal2017-as-written": loop_config("paper", model="gal_cnn", validation_size=100, labels=1020),
     # The experiment whose mean curves cross 10 % and 5 % error where the table of 2017 says, as its set-up file and scripts
-    # describe it (github.com/Riashat/Active-Learning-Bayesian-Convolutional-Neural-Networks, N=1000, Q=5). There an image
-    # stays in the pool once it is labelled; here it leaves it.
+    # describe it (github.com/Riashat/Active-Learning-Bayesian-Convolutional-Neural-Networks, N=1000, Q=5), with the first
+    # weights of the Keras whose interface they use. There an image stays in the pool once it is labelled; here it leaves it.
     "gal2017-as-found": LoopConfig(
         scale="paper",
         initial_per_class=10,

@@ -72,18 +72,19 @@ class GalCNN(nn.Sequential):
         )
 
 
-def keras_2016_weights(model: nn.Module) -> nn.Module:
-    """The same module with new weights as Keras drew them until May 2016: U(-a, a), a² = 6 / (inputs + outputs), biases of 0.
+def glorot_uniform(model: nn.Module, *, as_keras_2016: bool = False) -> nn.Module:
+    """The same module with new weights, U(-a, a) with a² = 6 / (inputs + outputs) (Glorot & Bengio 2010), and biases of 0.
 
-    That is Glorot & Bengio 2010, but for the outputs of a convolution: its channels were counted, not the places of its
-    kernel (keras-team/keras, pull request 2252). A first layer of 32 kernels of 3×3 so begins 2.7 times as large.
-    Draws from the global generator.
+    A convolution has as many outputs as channels times places of its kernel. `as_keras_2016` counts the channels alone, as
+    Keras did until May 2016 (keras-team/keras, pull request 2252): a first layer of 32 kernels of 3×3 then begins 2.7 times
+    as large. Draws from the global generator.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            inputs, outputs = module.weight[0].numel(), len(module.weight)
-            limit = math.sqrt(6 / (inputs + outputs))
-            nn.init.uniform_(module.weight, -limit, limit)
+            weight = module.weight
+            outputs = len(weight) if as_keras_2016 else len(weight) * weight[0, 0].numel()
+            limit = math.sqrt(6 / (weight[0].numel() + outputs))
+            nn.init.uniform_(weight, -limit, limit)
             nn.init.zeros_(module.bias)
     return model
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bal_utils import models
-from bal_utils.models import MLP, GalCNN, KirschCNN, keras_2016_weights, last_linear, penultimate
+from bal_utils.models import MLP, GalCNN, KirschCNN, glorot_uniform, last_linear, penultimate
 from bal_utils.runtime import stream
 
 
@@ -186,16 +186,17 @@ def test_sizes_may_be_whole_numbers_of_numpy():
 
 
 @pytest.mark.parametrize(
-    ("layer", "limit"),
+    ("layer", "as_keras_2016", "limit"),
     [
-        (nn.Conv2d(1, 32, 3), math.sqrt(6 / (9 + 32))),
-        (nn.Conv2d(32, 32, 3), math.sqrt(6 / (288 + 32))),
-        (nn.Linear(4608, 128), math.sqrt(6 / (4608 + 128))),  # as Glorot & Bengio have it
+        (nn.Conv2d(1, 32, 3), False, math.sqrt(6 / (9 + 32 * 9))),
+        (nn.Conv2d(1, 32, 3), True, math.sqrt(6 / (9 + 32))),
+        (nn.Conv2d(32, 32, 3), True, math.sqrt(6 / (288 + 32))),
+        (nn.Linear(4608, 128), True, math.sqrt(6 / (4608 + 128))),
     ],
 )
-def test_keras_of_2016_counts_the_outputs_of_a_convolution_without_its_kernel(layer, limit):
+def test_glorot_and_how_keras_of_2016_counted_the_outputs_of_a_convolution(layer, as_keras_2016, limit):
     torch.manual_seed(0)
-    weights = keras_2016_weights(nn.Sequential(layer))[0].weight.detach()
+    weights = glorot_uniform(nn.Sequential(layer), as_keras_2016=as_keras_2016)[0].weight.detach()
     assert limit * 0.95 < weights.abs().max() <= limit
     assert weights.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.1)
     assert not layer.bias.any()
