@@ -8,14 +8,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy import ndarray
 from scipy.linalg import expm
 
-from bal_scenes.base import Button, Choice, Event, Explorer, Scene, Toggle, stage
+from bal_scenes.base import Button, Choice, Event, Explorer, Play, Preset, Scene, Toggle, stage
 from bal_scenes.maps import centres
 from bal_scenes.scene import Panel, bar_axis, bars, heat, line, panel, points, rects, scene, text
 from bal_utils.checks import check_number
@@ -27,7 +27,7 @@ Q = tuple[float, float, float, float, float]  # mean x, mean y, std along both a
 
 CENTRE, FIRST, SECOND = range(3)  # ids of the handles
 HANDLES = ("mean of q", "end of the first axis", "end of the second axis")
-LONGEST_PATH, MOST = 30, 5.0  # moves that are kept; nats that the bars show
+LONGEST_PATH, MOST_STEPS, MOST = 30, 40, 5.0  # moves by hand that are kept; steps that ▶ takes; nats that the bars show
 START: Q = (-0.6, 0.7, 1.0, 0.5, 0.0)
 
 
@@ -163,6 +163,15 @@ def one_step(q: Q, name: str, direction: str, mean_field: bool) -> Q:
     return q
 
 
+@lru_cache(maxsize=4096)
+def after_steps(q: Q, name: str, direction: str, mean_field: bool, steps: int) -> Q:
+    """q after so many steps uphill; it stays where the optimiser has arrived."""
+    if steps == 0:
+        return q
+    before = after_steps(q, name, direction, mean_field, steps - 1)
+    return before if arrived(before, name, direction, mean_field) else one_step(before, name, direction, mean_field)
+
+
 def as_q(mean_2: ndarray, scale_2_2: ndarray, rotation: float) -> Q:
     """A Gaussian by mean, axes and rotation, its first axis the one nearest to the present rotation."""
     variances_2, axes_2_2 = np.linalg.eigh(scale_2_2 @ scale_2_2.T)
@@ -180,7 +189,7 @@ def upright(degrees: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class FitQState:
-    """The target, which divergence the optimiser lowers, q itself, and where q has been."""
+    """The target, which divergence the optimiser lowers, where q starts, the optimiser's steps, and where q has been."""
 
     target: str = "correlated"
     direction: str = Q_OVER_P
@@ -189,6 +198,7 @@ class FitQState:
     second: float = START[3]
     rotation: float = START[4]
     mean_field: bool = False
+    steps: int = 0
     path: tuple[Q, ...] = (START,)
 
     def __post_init__(self) -> None:
@@ -197,21 +207,32 @@ class FitQState:
 
     @property
     def q(self) -> Q:
-        """q as it is drawn: without rotation where it is mean-field."""
-        return (*self.mean, self.first, self.second, 0.0 if self.mean_field else self.rotation)
+        """q as it is drawn: after the optimiser's steps."""
+        return self.after(self.steps)
+
+    def after(self, steps: int) -> Q:
+        """q after so many steps from its start, which has no rotation where it is mean-field."""
+        start = (*self.mean, self.first, self.second, 0.0 if self.mean_field else self.rotation)
+        return after_steps(start, self.target, self.direction, self.mean_field, steps)
 
     @property
     def walk(self) -> tuple[Q, ...]:
-        """The path with q at its end."""
-        return self.path if self.path[-1:] == (self.q,) else (*self.path, self.q)
+        """The path, and the optimiser's steps after it."""
+        places = (*self.path, *(self.after(step) for step in range(self.steps + 1)))
+        return tuple(q for q, before in zip(places, (None, *places), strict=False) if q != before)
 
     def at(self, q: Q) -> "FitQState":
-        """The state with another q, and the path as it was."""
-        return replace(self, mean=q[:2], first=q[2], second=q[3], rotation=self.rotation if self.mean_field else q[4])
+        """The state that starts at another q, and the path as it was."""
+        rotation = self.rotation if self.mean_field else q[4]
+        return replace(self, mean=q[:2], first=q[2], second=q[3], rotation=rotation, steps=0)
 
     def remembered(self) -> "FitQState":
-        """The state with q written to the path."""
-        return replace(self, path=self.walk[-LONGEST_PATH:])
+        """The state that starts where q is, with all its moves written to the path."""
+        return replace(self.at(self.q), path=self.walk[-LONGEST_PATH:])
+
+
+def _begun(state: FitQState) -> FitQState:
+    return replace(state, path=(state.q,))
 
 
 def number(value: float) -> str:
@@ -224,17 +245,30 @@ def _gaps_of(state: FitQState) -> dict[str, float]:
     return {name: divergence(state.q, state.target, name) for name in (Q_OVER_P, P_OVER_Q)}
 
 
+def _start(target: str, **changes: Any) -> dict[str, Any]:
+    """What a preset changes; its path begins where its q does."""
+    start = FitQState(target=target, **changes)
+    return {"target": target, **changes, "path": (start.q,)}
+
+
 class FitQ(Explorer):
     """A Gaussian q over a target, its ELBO under the log evidence, and both divergences; by hand or by gradient steps."""
 
     State = FitQState
     controls: ClassVar = (
         Choice("target", label="Target", options=tuple(TARGETS)),
-        Choice("direction", label="Optimiser lowers", options=(Q_OVER_P, P_OVER_Q)),
         Toggle("mean_field", label="Mean field (axes upright)"),
         Button("step", label="Step", primary=True),
         Button("ten_steps", label="10 steps"),
+        Choice("direction", label="Optimiser lowers", options=(Q_OVER_P, P_OVER_Q), more=True),
     )
+    presets: ClassVar = (
+        Preset("Upright axes: where does the gap get stuck?", _start("correlated", mean_field=True)),
+        Preset("Two bumps: which one is taken?", _start("two bumps", mean=(1.2, 0.2), first=0.8, second=0.8)),
+        Preset("The other way round: does q cover both?", _start("two bumps", direction=P_OVER_Q)),
+        Preset("A banana, from a wide q?", _start("banana", mean=(0.0, 0.5), first=2.0, second=2.0)),
+    )
+    play: ClassVar = Play("steps", label="Steps", values=range(MOST_STEPS + 1))
 
     def divergences(self) -> dict[str, float]:
         """Both divergences of the present q, in nats."""
@@ -258,6 +292,7 @@ class FitQ(Explorer):
 
     def on_drag(self, state: FitQState, event: Event) -> FitQState:
         """Moves the mean, or the end of an axis: the first turns q, the second only stretches it."""
+        state = state.remembered() if state.steps else state
         x, y, first, second, rotation = state.q
         if event.point == CENTRE:
             moved = replace(state, mean=(round(event.x, 3), round(event.y, 3)))
@@ -273,10 +308,16 @@ class FitQ(Explorer):
             moved = state.at((x, y, first, second, rotation))
         return moved.remembered() if event.kind == "drop" else moved
 
+    def move(self, field: str, value: Any) -> None:
+        """Moves a control. Another target, direction or family is another walk: its path begins where q is."""
+        with self.lock:
+            self._try(lambda state: _begun(replace(state.at(state.q), **{field: value})), remember=False)
+
     def step(self, state: FitQState) -> FitQState:
         """One step of the optimiser."""
-        q = one_step(state.q, state.target, state.direction, state.mean_field)
-        return state if q == state.q else state.remembered().at(q).remembered()
+        state = state.remembered() if state.steps == MOST_STEPS else state
+        moved = replace(state, steps=state.steps + 1)
+        return state if moved.q == state.q else moved
 
     def ten_steps(self, state: FitQState) -> FitQState:
         """Ten steps, each of them kept in the path."""
@@ -308,7 +349,7 @@ class FitQ(Explorer):
 
     def _bound(self, evidence: float, gap: float) -> Panel:
         left, elbo = evidence - MOST, max(evidence - gap, evidence - MOST)
-        words = f"ELBO {number(evidence - gap)}" + " (off the picture)" * (gap > MOST)
+        words = "← " * (gap > MOST) + f"ELBO {number(evidence - gap)}"
         style = {"align": "right", "offset": (-6, 0)}
         layers = [
             rects([left], [elbo], [-0.35], [0.35], colour="blue"),
@@ -343,9 +384,9 @@ class FitQ(Explorer):
 
     def _status(self, state: FitQState, evidence: float, gaps: dict[str, float]) -> str:
         gap = gaps[Q_OVER_P]
-        words = f"ELBO {number(evidence - gap)} + gap {number(gap)} = log evidence {number(evidence)} nats. "
+        words = f"ELBO {number(evidence - gap)} + gap {number(gap)} = log evidence {number(evidence)} nats."
         if arrived(state.q, state.target, state.direction, state.mean_field):
-            return words + f"The optimiser stops here: no small move lowers {state.direction}."
+            return f"The optimiser stops here: no small move lowers {state.direction}. {words}"
         if state.direction == P_OVER_Q:
-            return words + "Lowering KL(p ‖ q) needs averages over p, which a real posterior does not offer."
-        return words + "The gap is KL(q ‖ p): raise the ELBO and it shrinks by as much."
+            return f"Lowering KL(p ‖ q) needs averages over p, which a real posterior does not offer. {words}"
+        return f"The gap is KL(q ‖ p): raise the ELBO and it shrinks by as much. {words}"

@@ -13,6 +13,7 @@ from bal_course.explorers.fit_q import (
     P_OVER_Q,
     Q_OVER_P,
     SECOND,
+    START,
     TARGETS,
     FitQ,
     FitQState,
@@ -139,7 +140,7 @@ def test_two_bumps_have_three_answers_one_way_and_one_the_other_way():
     for start in starts:
         gaps.append(settled(target="two bumps", mean=start, first=1.0, second=1.0).divergences()[Q_OVER_P])
         covering = settled(target="two bumps", mean=start, first=1.0, second=1.0, direction=P_OVER_Q)
-        np.testing.assert_allclose(covering.state.mean, on_grid("two bumps").mean_2, atol=0.02)
+        np.testing.assert_allclose(covering.state.q[:2], on_grid("two bumps").mean_2, atol=0.02)
     np.testing.assert_allclose(gaps[:2], [-math.log(0.65), -math.log(0.35)], atol=0.01)  # the bump that is left out
     assert gaps[0] < gaps[2] < gaps[1]
 
@@ -204,6 +205,39 @@ def test_long_paths_are_cut_and_the_status_adds_up():
     assert len(explorer.state.path) <= 30
     bound = number(on_grid("banana").log_evidence - explorer.divergences()[Q_OVER_P])
     assert f"ELBO {bound} " in explorer.status
+
+
+@pytest.mark.parametrize(("field", "value"), [("target", "banana"), ("direction", P_OVER_Q), ("mean_field", True)])
+def test_another_target_direction_or_family_begins_another_path(field, value):
+    explorer = FitQ()
+    explorer.press("ten_steps")
+    q = explorer.state.q
+    explorer.move(field, value)
+    expected = (*q[:4], 0.0) if field == "mean_field" else q
+    assert explorer.state.walk == (expected,) and explorer.state.steps == 0
+
+
+def test_the_steps_that_play_are_those_of_the_buttons():
+    pressed, played = FitQ(), FitQ()
+    for _ in range(7):
+        pressed.press("step")
+    played.set(steps=7)
+    by_hand = START
+    for _ in range(7):
+        by_hand = one_step(by_hand, "correlated", Q_OVER_P, mean_field=False)
+    assert played.state.q == pressed.state.q == by_hand
+    assert len(played.state.walk) == 8
+
+
+def test_a_drag_after_steps_starts_where_they_ended():
+    explorer = FitQ()
+    explorer.set(steps=3)
+    second = explorer.state.q[3]
+    drag(explorer, CENTRE, 1.0, 0.5)
+    assert explorer.state.steps == 0 and explorer.state.mean == (1.0, 0.5) and explorer.state.second == second
+    assert len(explorer.state.walk) == 5
+    explorer.undo()
+    assert explorer.state.steps == 3 and len(explorer.state.walk) == 4
 
 
 @pytest.mark.parametrize("field", ["first", "second"])
