@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from bal_scenes.base import Event, Explorer, IntSlider, Scene, Slider, stage
-from bal_scenes.scene import Panel, band, line, panel, points, scene, text
+from bal_scenes.base import Event, Explorer, IntSlider, Preset, Scene, Slider, stage
+from bal_scenes.scene import Layer, Panel, band, line, panel, points, rects, scene, text
 from bal_utils.posteriors.dropout_elbo import coin_entropy, l2_form, overlap
 from bal_utils.runtime import stream
 
 SIZES = (0.001, 2.0)
 DIMS = 2 ** np.arange(9)
 DRAWS, PLACES, DOTS = 1000, 101, 9
+FINE = 0.02  # nats; the L2 form is called fine where it misses less
+WRONG_HERE, FINE_HERE = "L2 is wrong here", "L2 is fine here"
+KEPT, DROPPED = "blue", "orange"  # the two bumps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,21 @@ def sampled(highest: float, keep: float, std: float, dims: int) -> tuple[ndarray
     return norms_P_1[:, 0], ratio_P_K.mean(axis=1), ratio_P_K.std(axis=1, ddof=1) / math.sqrt(DRAWS)
 
 
+def _first_fine(norms_G: ndarray, gap_G: ndarray) -> float:
+    """The length from which on the L2 form is fine; the last length of the picture where it is so nowhere."""
+    wrong = np.flatnonzero(gap_G >= FINE)
+    return float(norms_G[min(wrong[-1] + 1, len(norms_G) - 1)]) if len(wrong) else float(norms_G[0])
+
+
+def _verdicts(border: float, end: float, low: float, high: float) -> list[Layer]:
+    """The words below the curves, each where it holds and has room."""
+    found = []
+    for words, start, stop in ((WRONG_HERE, 0.0, border), (FINE_HERE, border, end)):
+        if stop - start > 0.3 * end:
+            found.append(text([(start + stop) / 2], [low - 0.1 * (high - low)], words, bold=True))
+    return found
+
+
 class DropoutKL(Explorer):
     """One row of dropout's q: where its divergence from the prior is an L2 penalty, and where it is not."""
 
@@ -95,7 +113,13 @@ class DropoutKL(Explorer):
         Slider("drop", label="Drop probability", low=0.05, high=0.95, step=0.05),
         Slider("std", label="σ (in units of 1/l)", low=0.001, high=1.0, step=0.1, log=True),
         IntSlider("dims", label="Weights in the row, D", low=1, high=256),
-        Slider("size", label="Size of each weight", low=SIZES[0], high=SIZES[1], step=0.1, log=True),
+        Slider("size", label="Size of each weight", low=SIZES[0], high=SIZES[1], step=0.1, log=True, more=True),
+    )
+    presets: ClassVar = (
+        Preset("A row of 64 weights: do the bumps part?", {"dims": 64}),
+        Preset("σ ten times smaller: is the gap gone?", {"std": 0.01}),
+        Preset("Half of all units dropped?", {"drop": 0.5}),
+        Preset("One in twenty?", {"drop": 0.05}),
     )
 
     @property
@@ -110,7 +134,7 @@ class DropoutKL(Explorer):
             f"The divergence of a row of {state.dims} weights against its length, beside the L2 parabola; a star marks the "
             f"present row, where they differ by {gap:.2f} nats. Beside it the two bumps of q and the error by dimension"
         )
-        panels = self._bend(state, gap), self._bumps(state), self._by_dimension(state, gap)
+        panels = self._bend(state, gap), self._bumps(state, gap), self._by_dimension(state, gap)
         return scene(*panels, alt=alt, status=self._status(state, gap), width=920, height=460)
 
     def on_click(self, state: DropoutKLState, event: Event) -> DropoutKLState:
@@ -134,7 +158,10 @@ class DropoutKL(Explorer):
             line([x, x], [y - 2 * error, y + 2 * error], colour="black")
             for x, y, error in zip(norms_P, values_P, errors_P, strict=True)
         ]
+        border = _first_fine(norms_G, kl_G - l2_G)
         layers = [
+            rects([norms_G[0]], [border], [low - 1], [high + 2], colour="vermillion", opacity=0.08),
+            _verdicts(border, norms_G[-1], low, high),
             band(norms_G, l2_G, kl_G, colour="grey", label="error of the L2 form"),
             line(norms_G, kl_G, width=3, label="divergence"),
             line(norms_G, l2_G, colour="vermillion", dash="dashed", width=3, label="L2 form"),
@@ -145,24 +172,29 @@ class DropoutKL(Explorer):
                    names=[f"the row, length {state.norm:.3g}"]),
         ]  # fmt: skip
         room = high - low  # the legend stands above the curves
-        axes = {"x": (-0.02 * state.highest, 1.02 * state.highest), "y": (low - 0.08 * room, high + 0.5 * room)}
+        axes = {"x": (-0.02 * state.highest, 1.02 * state.highest), "y": (low - 0.2 * room, high + 0.5 * room)}
         words = {"x_label": "length |m| of the row", "y_label": "nats above the constant"}
         return panel(*layers, **axes, **words, box=(0, 0, 0.57, 1), legend="top right", click_anywhere=True,
                      title="Divergence from the prior")  # fmt: skip
 
-    def _bumps(self, state: DropoutKLState) -> Panel:
+    def _bumps(self, state: DropoutKLState, gap: float) -> Panel:
         r, keep = state.norm / state.std, state.keep
         around = np.linspace(-4, 4, 81)
         place_G = np.unique(np.concatenate([around, around + r]))
         dropped_G, kept_G = (1 - keep) * np.exp(-(place_G**2) / 2), keep * np.exp(-((place_G - r) ** 2) / 2)
+        nothing_G = np.zeros_like(place_G)
         layers = [
-            band(place_G, np.zeros_like(place_G), dropped_G + kept_G, colour="grey", label="q"),
-            line(place_G, dropped_G, colour="orange", dash="dashed", label="dropped"),
-            line(place_G, kept_G, label="kept"),
+            band(place_G, nothing_G, dropped_G, colour=DROPPED, dash="dashed", opacity=0.45),
+            band(place_G, nothing_G, kept_G, colour=KEPT, opacity=0.35),
+            line(place_G, dropped_G + kept_G, colour="black", width=1.5),
         ]
-        axes = {"x": (-4, r + 4), "y": (0, 1.75 * (dropped_G + kept_G).max()), "y_ticks": []}
-        return panel(*layers, **axes, box=(0.57, 0, 0.43, 0.47), legend="top right",
-                     title="q along the row: two bumps", x_label="place along m, in σ")  # fmt: skip
+        beside = 1.2 if r < 4 else 0.0  # where the bumps lie close their names stand beside them, else above
+        for place, peak, words, align in ((-beside, 1 - keep, "dropped", "right"), (r + beside, keep, "kept", "left")):
+            where = {"align": align} if beside else {"offset": (0, 12)}
+            layers.append(text([place], [max(0.6 * peak, 0.2) if beside else peak], words, bold=True, **where))
+        axes = {"x": (-4, r + 4), "y": (0, 1.35 * (dropped_G + kept_G).max()), "y_ticks": []}
+        title = f"The row: two bumps {'that overlap' if gap >= FINE else 'apart'}"
+        return panel(*layers, **axes, box=(0.57, 0, 0.43, 0.47), title=title, x_label="place along m, in σ")
 
     def _by_dimension(self, state: DropoutKLState, gap: float) -> Panel:
         steps_G, ceiling = np.linspace(0, 8, 33), coin_entropy(state.keep)
@@ -189,7 +221,9 @@ class DropoutKL(Explorer):
         pull = state.keep * state.norm + change / state.std
         way = "outwards, against L2" if pull < 0 else "inwards, as L2 does"
         size = f"{gap:.3f}" if gap >= 0.0005 else "less than 0.0005"
+        verdict = f"{WRONG_HERE}: the bumps overlap." if gap >= FINE else f"{FINE_HERE}: the bumps lie apart."
         return (
-            f"|m| = {state.norm:.3g}, that is {r:.1f} σ. The L2 form is too low by {size} nats of at most {ceiling:.3f}; "
+            f"{verdict} |m| = {state.norm:.3g}, that is {r:.1f} σ. "
+            f"The L2 form is too low by {size} nats of at most {ceiling:.3f}; "
             f"the true divergence pushes this row {way}. The constant left out is {constant:.1f} nats."
         )

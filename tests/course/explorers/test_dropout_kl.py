@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from bal_course.explorers.dropout_kl import DropoutKL, DropoutKLState, divergence_curves, sampled
+from bal_course.explorers.dropout_kl import (
+    FINE,
+    FINE_HERE,
+    WRONG_HERE,
+    DropoutKL,
+    DropoutKLState,
+    divergence_curves,
+    sampled,
+)
 from bal_scenes.base import Event
 from bal_utils.posteriors.dropout_elbo import coin_entropy, kl, l2_form, monte_carlo_kl
 from bal_utils.runtime import stream
@@ -62,7 +70,7 @@ def test_smaller_sigma_moves_the_bend_and_raises_the_constant():
 @pytest.mark.parametrize("size", [0.001, 2.0])
 def test_the_corners_of_the_sliders_work(drop, std, dims, size):
     explorer = DropoutKL(DropoutKLState(drop=drop, std=std, dims=dims, size=size))
-    assert explorer.error is None and explorer.status.startswith("|m| = ")
+    assert explorer.error is None and "|m| = " in explorer.status
     for layer in explorer.scene["panels"][0]["layers"]:
         if layer["kind"] == "band":
             assert np.isfinite(layer["high"]).all() and (layer["high"] >= layer["low"] - 1e-5).all()
@@ -83,6 +91,20 @@ def test_clicks_and_drags_set_the_length_or_the_dimension_within_range():
     before = explorer.state
     explorer.dispatch(Event(kind="click", panel=1, x=0.3, y=0.0))
     assert explorer.state == before and explorer.error is None
+
+
+@pytest.mark.parametrize("changes", [{}, {"dims": 64}, {"std": 0.01}, {"drop": 0.5}, {"size": 0.001}])
+def test_the_words_say_where_the_l2_form_is_fine(changes):
+    explorer = DropoutKL(DropoutKLState(**changes))
+    assert explorer.status.startswith(FINE_HERE if explorer.gap < FINE else WRONG_HERE)
+    state = explorer.state
+    layers = explorer.scene["panels"][0]["layers"]
+    (tint,) = (layer for layer in layers if layer["kind"] == "rects")
+    norms_G, kl_G, l2_G = divergence_curves(state.highest, state.keep, state.std)
+    assert ((kl_G - l2_G)[norms_G >= tint["x1"][0] + 1e-6] < FINE).all()
+    assert ((kl_G - l2_G)[norms_G < tint["x1"][0] - 1.01 * norms_G[1]] >= FINE).all()
+    words = {layer["words"][0]: layer["x"][0] for layer in layers if layer["kind"] == "text"}
+    assert words.get(WRONG_HERE, 0.0) <= tint["x1"][0] <= words.get(FINE_HERE, np.inf)
 
 
 def test_a_state_outside_the_sliders_is_refused():
