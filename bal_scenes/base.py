@@ -3,20 +3,24 @@
 The README of this folder has an explorer of thirty lines to copy, and says how costly computations are split into stages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, wraps
 from threading import RLock
 from typing import Any, ClassVar
 
-from bal_scenes.controls import HANDLERS, Button, Choice, Control, Event, IntSlider, Slider, Toggle
+from bal_scenes.controls import HANDLERS, Button, Choice, Control, Event, IntSlider, Play, Preset, Slider, Toggle
 from bal_scenes.scene import Scene
 from bal_scenes.share import check_copyable, from_text, to_text
+from bal_scenes.ticks import with_minus
 
-__all__ = ["Button", "Choice", "Event", "Explorer", "IntSlider", "Scene", "Slider", "Toggle", "stage"]
+__all__ = [
+    "Button", "Choice", "Event", "Explorer", "IntSlider", "Play", "Preset", "Scene", "Slider", "Toggle", "stage",
+]  # fmt: skip
 
 stage = lru_cache(maxsize=64)
 BUSY = "computing…"
+MOST_KEPT = 128  # scenes of a played explorer, so that a replay computes nothing
 
 
 def _one_at_a_time(method: Callable) -> Callable:
@@ -43,6 +47,9 @@ class Explorer:
     keys: ClassVar[tuple[str, ...]] = ()  # those that `on_key` wants, as the browser names them
     slow_fields: ClassVar[frozenset[str]] = frozenset()  # a change of these shows "computing…" first
     beside: ClassVar[bool] = False  # controls beside the picture instead of above it
+    presets: ClassVar[tuple[Preset, ...]] = ()  # chips above the picture
+    play: ClassVar[Play | None] = None  # the field that is time
+    hand: ClassVar[str] = ""  # what the hand can do, such as "drag ★"; found from the picture unless given
 
     def __init__(self, state: Any = None) -> None:
         self.lock = RLock()
@@ -50,9 +57,11 @@ class Explorer:
         self._history: list[dict[str, Any]] = []
         self._dragging: dict[str, Any] | None = None  # the entry of the history that the present drag writes to
         self._view: Any = None
+        self._kept: dict[Any, Scene] = {}  # by state, the oldest first
         self.scene: Scene | None = None
         self.status = ""
         self.error: Exception | None = None
+        self.preset_states = [self._checked(self.State(**preset.changes)) for preset in self.presets]
         self._redraw()
 
     def compute(self, state: Any) -> Scene:
@@ -61,6 +70,15 @@ class Explorer:
 
     def check(self, state: Any) -> None:
         """Raises ValueError for a state that cannot be shown; the ranges of the controls are checked besides."""
+
+    def moments(self, state: Any) -> Sequence[Any]:
+        """The values that ▶ goes through. An explorer whose time has no fixed end overrides this."""
+        if self.play is None:
+            return ()
+        if self.play.values:
+            return self.play.values
+        slider = next(control for control in self.controls if getattr(control, "field", None) == self.play.field)
+        return range(slider.low, slider.high + 1, slider.step)
 
     @property
     def state(self) -> Any:
@@ -113,6 +131,10 @@ class Explorer:
     @_one_at_a_time
     def dispatch(self, event: Event) -> None:
         """Does what the explorer's handler says to an event; a drag is one step of `undo` from start to drop."""
+        if event.kind == "preset":
+            return self._try(lambda _: self.preset_states[event.point], remember=True)
+        if event.kind == "moment":
+            return self._try(self._at_moment(event.point), remember=False, busy=False)
         handler = getattr(self, HANDLERS[event.kind], None)
         if handler is None:
             return
@@ -164,7 +186,10 @@ class Explorer:
         self.check(state)
         return state
 
-    def _try(self, act: Callable[[Any], Any], *, remember: bool, drag: bool = False) -> None:
+    def _at_moment(self, place: int) -> Callable[[Any], Any]:
+        return lambda state: replace(state, **{self.play.field: self.moments(state)[place]})
+
+    def _try(self, act: Callable[[Any], Any], *, remember: bool, drag: bool = False, busy: bool = True) -> None:
         try:
             state = self._checked(act(self._state))
         except Exception as error:  # whatever an author's handler raises must not reach the notebook
@@ -172,9 +197,9 @@ class Explorer:
                 self._view.follow(self._state)  # a slider that was refused goes back
             self._refuse(error)
         else:
-            self._go(state, remember=remember, drag=drag)
+            self._go(state, remember=remember, drag=drag, busy=busy)
 
-    def _go(self, state: Any, *, remember: bool = False, drag: bool = False) -> None:
+    def _go(self, state: Any, *, remember: bool = False, drag: bool = False, busy: bool = True) -> None:
         if not drag:
             self._dragging = None
         before = {name: old for name, old in vars(self._state).items() if getattr(state, name) != old}
@@ -190,19 +215,37 @@ class Explorer:
         self._state = state
         if self._view is not None:
             self._view.follow(state)
-        if self.slow_fields & before.keys():
+        if busy and self.slow_fields & before.keys() and state not in self._kept:
             self._say(BUSY, busy=True)
-        self._redraw()
+        self._redraw(motion=self._is_next(before))
 
-    def _redraw(self) -> None:
+    def _is_next(self, before: dict[str, Any]) -> bool:
+        """Whether time has gone on by one moment, of which `before` holds the value."""
+        if self.play is None or self.play.field not in before:
+            return False
+        moments = list(self.moments(self._state))
+        ends = before[self.play.field], getattr(self._state, self.play.field)
+        return all(end in moments for end in ends) and moments.index(ends[1]) == moments.index(ends[0]) + 1
+
+    def _scene_of(self, state: Any) -> Scene:
+        """The scene of a state; where the explorer plays, it is kept."""
+        if self.play is None:
+            return self.compute(state)
+        if state not in self._kept:
+            self._kept[state] = self.compute(state)
+            while len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[state]
+
+    def _redraw(self, *, motion: bool = False) -> None:
         try:
-            self.scene = self.compute(self._state)
+            self.scene = self._scene_of(self._state)
         except Exception as error:  # the learner's notebook shows a sentence; `error` keeps the rest
             self._refuse(error)
             return
         self.error, self.status = None, self.scene["status"]
         if self._view is not None:
-            self._view.canvas.show(self.scene)
+            self._view.show(self.scene, motion=motion)
 
     def _refuse(self, error: Exception) -> None:
         self.error = error
@@ -210,6 +253,6 @@ class Explorer:
         self._say(told, failed=True)
 
     def _say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:
-        self.status = status
+        self.status = status = with_minus(status)
         if self._view is not None:
             self._view.canvas.say(status, busy=busy, failed=failed)

@@ -34,17 +34,28 @@ class Canvas(anywidget.AnyWidget):
     failed = traitlets.Bool(False).tag(sync=True)
     listens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     wanted_keys = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    hand = traitlets.Unicode().tag(sync=True)
+    presets = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    chosen = traitlets.Int(-1).tag(sync=True)
+    play = traitlets.Dict().tag(sync=True)
+    moment = traitlets.Int(-1).tag(sync=True)
+    motion = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, on_event: Callable[[Event], None], **traits: Any) -> None:
         super().__init__(**traits)
         self._on_event = on_event
         self.on_msg(self._receive)
 
-    def show(self, scene: Scene) -> None:
-        """Draws a scene and its status, sent as one message; a scene that equals the present one is not sent again."""
+    def show(self, scene: Scene, *, motion: bool = False) -> None:
+        """Draws a scene and its status, sent as one message; with `motion` the present picture fades into it."""
         with self.hold_sync():
-            self.scene = packed(scene)
+            self.motion, self.scene = motion, packed(scene)
             self.say(scene["status"])
+
+    def follow(self, presets: list[str], chosen: int, play: dict[str, Any], moment: int) -> None:
+        """Marks the chosen chip and the present moment; see `view`."""
+        with self.hold_sync():
+            self.presets, self.chosen, self.play, self.moment = presets, chosen, play, moment
 
     def say(self, status: str, *, busy: bool = False, failed: bool = False) -> None:
         """Shows a sentence in the status line; a busy one dims the picture."""
@@ -62,4 +73,4 @@ class Canvas(anywidget.AnyWidget):
             self._on_event(Event(**message))
         finally:
             if paced:
-                self.send({"answered": True})
+                self.send({"answered": paced})

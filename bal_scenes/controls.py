@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 WIDE = {"width": "310px"}
@@ -17,7 +17,10 @@ def _check_range(field: str, value: Any, low: float, high: float) -> None:
 
 @dataclass(frozen=True)
 class Slider:
-    """A slider for a real number. With `log` it runs in powers of ten and `step` is a part of such a power."""
+    """A slider for a real number. With `log` it runs in powers of ten and `step` is a part of such a power.
+
+    As for every control, `more` moves it from the first few to those that "More" opens.
+    """
 
     field: str
     _: KW_ONLY
@@ -28,6 +31,7 @@ class Slider:
     log: bool = False
     continuous: bool = True
     format: str = ""
+    more: bool = False
 
     def check(self, value: Any) -> None:
         """Raises ValueError where the value lies outside the slider."""
@@ -61,6 +65,7 @@ class IntSlider:
     high: int
     step: int = 1
     continuous: bool = True
+    more: bool = False
 
     def check(self, value: Any) -> None:
         """Raises ValueError where the value lies outside the slider."""
@@ -86,6 +91,7 @@ class Choice:
     _: KW_ONLY
     label: str
     options: Sequence[Any] | Mapping[str, Any]
+    more: bool = False
 
     def check(self, value: Any) -> None:
         """Raises ValueError where the value is none of the options."""
@@ -112,6 +118,7 @@ class Toggle:
     field: str
     _: KW_ONLY
     label: str
+    more: bool = False
 
     def check(self, value: Any) -> None:
         """Raises ValueError where the value is not a truth value."""
@@ -133,7 +140,8 @@ class Toggle:
 class Button:
     """A button that calls the explorer's method `action(state)`, which returns the next state.
 
-    `slow` says that this takes longer than a glance: the status line shows it at once. `primary` makes it stand out.
+    `slow` says that this takes longer than a glance: the status line shows it at once. `primary` makes it stand out and
+    puts it before all other controls.
     """
 
     action: str
@@ -141,6 +149,7 @@ class Button:
     label: str
     slow: bool = False
     primary: bool = False
+    more: bool = False
 
     def build(self) -> Any:
         """The ipywidgets button."""
@@ -154,12 +163,35 @@ Control = Slider | IntSlider | Choice | Toggle | Button
 HANDLERS = {"click": "on_click", "drag": "on_drag", "drop": "on_drag", "hover": "on_hover", "key": "on_key"}
 
 
+@dataclass(frozen=True)
+class Preset:
+    """A chip above the picture: a short question, and the fields of its state that differ from the defaults."""
+
+    question: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Play:
+    """The field that is time: ▶ goes through its values, in the place of its control.
+
+    `values` are those of the field's control unless given; `seconds` is how long each is shown at the first speed.
+    """
+
+    field: str
+    _: KW_ONLY
+    label: str
+    values: Sequence[Any] = ()
+    seconds: float = 0.4
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One action of the learner on the picture. Places are in the units of the panel's axes.
 
     `kind` is "click", "drag" (under way), "drop" (its end), "hover" or "key"; `panel` is None when the pointer has left.
-    `point` is the id of the mark or image that was hit, or None; `key` is the key that was pressed.
+    `point` is the id of the mark or image that was hit, or None; `key` is the key that was pressed. "preset" and "moment"
+    are the engine's own: `point` is the number of the chip, or of the moment that the scrubber has reached.
     """
 
     kind: str

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bal_scenes.ticks import with_minus
 from bal_utils import plotting
 from bal_utils.plotting import CLASS_MARKERS, PALETTE, Look
 
@@ -81,9 +82,10 @@ def line(
     width: float = 2.0,
     dash: str = "solid",
     opacity: float = 1.0,
+    halo: bool = False,
     label: str = "",
 ) -> Layer:
-    """One line y_P or a bundle y_K_P over x_P (or x_K_P). NaN breaks a line."""
+    """One line y_P or a bundle y_K_P over x_P (or x_K_P). NaN breaks a line; a white `halo` sets it off a map."""
     y_K_P = np.atleast_2d(np.asarray(y, dtype=np.float32))
     x_K_P = np.broadcast_to(np.asarray(x, dtype=np.float32), y_K_P.shape)
     gap_K_1 = np.full((len(y_K_P), 1), np.nan, dtype=np.float32)
@@ -95,6 +97,7 @@ def line(
         "width": width,
         "dash": one_of("dash", dash, DASHES),
         "opacity": opacity,
+        "halo": halo,
         "label": label,
     }
 
@@ -151,8 +154,9 @@ def points(
         "opacity": opacity,
         "ids": None if ids is None else [int(i) for i in ids],
         "drag": drag,
-        "names": None if names is None else list(names),
-        "labels": None if labels is None else list(labels),
+        "names": None if names is None else list(map(with_minus, names)),
+        "labels": None if labels is None else list(map(with_minus, labels)),
+        "offsets": None,  # of the labels: scene() knows the pixels
         "label": label,
     }
 
@@ -234,7 +238,7 @@ def text(
 ) -> Layer:
     """Words at (x, y), or one text a place; `offset` moves them right and up by pixels, `halo` sets them off a map."""
     x_N, y_N = numbers("x", np.atleast_1d(x), 1), numbers("y", np.atleast_1d(y), 1)
-    words_N = [words] if isinstance(words, str) else list(words)
+    words_N = [with_minus(one) for one in ([words] if isinstance(words, str) else words)]
     same_length(x=x_N, y=y_N, words=words_N)
     return {
         "kind": "text",

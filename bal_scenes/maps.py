@@ -16,6 +16,7 @@ from bal_scenes.ticks import tick_labels
 from bal_utils.plotting import HEAT_MAP, centres
 
 Range = tuple[float, float]
+FLAT = 1e-6  # values that differ by less are rounding errors
 
 
 @lru_cache
@@ -36,7 +37,7 @@ def heat(
     x: Range,
     y: Range,
     low: float | None = None,
-    high: float | None = None,
+    top: float | None = None,
     colours: str = HEAT_MAP,
     opacity: float = 1.0,
     smooth: bool = True,
@@ -44,14 +45,17 @@ def heat(
 ) -> Layer:
     """A heat map over the rectangle `x` by `y`. NaN is transparent.
 
-    `low` and `high` are the values of the first and the last colour (by default the extremes of the values).
-    `bar` is the label of a colour bar beside the panel; None leaves the bar out.
+    `low` and `top` are the values of the first and the last colour. By default a scale begins at zero, or at the least
+    value below it, and ends at the largest; a `top` that is fixed lets brightness be compared between pictures.
+    `bar` is the label of a colour bar beside the panel; None leaves the bar out. A flat map has no bar: its panel says
+    that the value is the same everywhere.
     """
     values_R_C = numbers("values_R_C", values_R_C, 2)
     finite = values_R_C[np.isfinite(values_R_C)]
-    low = float(finite.min() if finite.size else 0.0) if low is None else float(low)
-    high = float(finite.max() if finite.size else 1.0) if high is None else float(high)
-    high = high if high > low else low + 1e-6  # a flat map takes the first colour
+    least, largest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    low = min(0.0, least) if low is None else float(low)
+    top = largest if top is None else float(top)
+    top = top if top - low > FLAT else low + 1  # a map of zeros takes the first colour
     return {
         "kind": "heat",
         "values": values_R_C.ravel(),
@@ -60,18 +64,19 @@ def heat(
         "x": list(x),
         "y": list(y),
         "low": low,
-        "high": high,
+        "high": top,
+        "flat": finite.size > 0 and largest - least <= FLAT * max(1.0, abs(largest)),
         "colours": colours,
         "table": colour_table(colours),
         "opacity": opacity,
         "smooth": smooth,
         "bar": bar,
-        "bar_ticks": [] if bar is None else list(tick_labels(low, high)),
+        "bar_ticks": [] if bar is None else list(tick_labels(low, top)),
     }
 
 
 def contour(values_R_C: Any, levels: Sequence[float] | float, *, x: Range, y: Range, **style: Any) -> Layer:
-    """The lines at which a grid of values (as for `heat`) takes one of the `levels`. `style` as for `line`."""
+    """The lines at which a grid of values (as for `heat`) takes one of the `levels`, with a halo. `style` as for `line`."""
     values_R_C = np.pad(numbers("values_R_C", values_R_C, 2, np.float64), 1, mode="edge")  # out to the panel's edges
     values_R_C = np.ma.masked_invalid(values_R_C)
     rows, columns = values_R_C.shape
@@ -82,4 +87,4 @@ def contour(values_R_C: Any, levels: Sequence[float] | float, *, x: Range, y: Ra
     points_P_2 = np.concatenate(
         [part for piece in pieces for part in (piece, [[np.nan, np.nan]])] or [np.empty((0, 2))]
     )
-    return line(points_P_2[:, 0], points_P_2[:, 1], **style)
+    return line(points_P_2[:, 0], points_P_2[:, 1], **{"halo": True} | style)

@@ -31,6 +31,7 @@ from bal_scenes.browser import WIDGET, source
 from bal_scenes.scene import Scene
 from bal_scenes.share import typed
 from bal_scenes.store import SceneStore
+from bal_scenes.ticks import with_minus
 
 MOST_SCENES = 2000  # more would make a page that nobody waits for
 SCENES_WITH_A_BAR = 20  # from so many on, progress is shown
@@ -41,8 +42,9 @@ def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Seq
     """Writes the scenes of every combination of the given field values as one HTML page; gives its path.
 
     Other fields are as in the explorer's state, which is also the page's first scene as far as `fields` hold it. A field
-    with one value gets no control. Raises ValueError, with a sentence, for a field without a control, a value that its
-    control refuses, more than 2,000 combinations, a state of which there is no scene, or a folder that does not exist.
+    with one value gets no control; that of `play` gets ▶. The scenes of the explorer's presets are on the page too.
+    Raises ValueError, with a sentence, for a field without a control, a value that its control refuses, more than 2,000
+    combinations, a state of which there is no scene, or a folder that does not exist.
     """
     path = Path(path)
     if not path.parent.is_dir():  # said before the scenes are computed, not after
@@ -50,6 +52,7 @@ def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Seq
     chosen = _checked(explorer, fields)
     store = SceneStore()
     scenes = [store.add(scene) for scene in _computed(explorer, chosen)]
+    presets = [_preset(explorer, chosen, number, store) for number in range(len(explorer.presets))]
     first, script = scenes[0], source(*WIDGET, "page.js")
     # the page's policy makes the browser refuse whatever is not in the file, and every script but the one of this sum
     page = Template(source("page.html")).substitute(
@@ -57,7 +60,7 @@ def write_page(explorer: Explorer, path: str | Path, *, fields: Mapping[str, Seq
         style=source("canvas.css", "page.css"),
         ratio=f"{first['width'] / first['height']:.3f}",
         count=f"{len(scenes):,} stored scenes" if len(scenes) > 1 else "One stored scene",
-        scenes=store.as_text(scenes=scenes, **_described(explorer, chosen)),
+        scenes=store.as_text(scenes=scenes, presets=presets, **_described(explorer, chosen)),
         script=script,
         sum=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -99,14 +102,35 @@ def _field_controls(explorer: Explorer) -> list[Control]:
 def _computed(explorer: Explorer, chosen: Fields) -> Iterator[Scene]:
     combinations = list(product(*chosen.values()))
     for values in tqdm(combinations, desc="scenes", unit="scene", disable=len(combinations) < SCENES_WITH_A_BAR):
-        named = dict(zip(chosen, values, strict=True))
-        state = replace(explorer.state, **named)
-        try:
-            explorer.check(state)
-            yield explorer.compute(state)
-        except ValueError as error:
-            words = ", ".join(f"{name} {value!r}" for name, value in named.items())
-            raise ValueError(f"fields: there is no scene with {words}: {error}") from error
+        yield _scene(explorer, explorer.state, dict(zip(chosen, values, strict=True)))
+
+
+def _scene(explorer: Explorer, state: Any, named: dict[str, Any]) -> Scene:
+    """The scene of a state in which the named fields have these values."""
+    state = replace(state, **named)
+    try:
+        explorer.check(state)
+        return explorer.compute(state)
+    except ValueError as error:
+        words = ", ".join(f"{name} {value!r}" for name, value in named.items())
+        raise ValueError(f"fields: there is no scene with {words}: {error}") from error
+
+
+def _time_of(explorer: Explorer, chosen: Fields) -> str | None:
+    """The field that ▶ moves on this page."""
+    field = explorer.play.field if explorer.play is not None else None
+    return field if len(chosen.get(field, ())) > 1 else None
+
+
+def _preset(explorer: Explorer, chosen: Fields, number: int, store: SceneStore) -> dict[str, Any]:
+    """A chip of the page: its question, its state, and its scene at every stored moment."""
+    state, time = explorer.preset_states[number], _time_of(explorer, chosen)
+    described = {"question": explorer.presets[number].question, "state": asdict(state), "moment": 0}
+    if time is None:
+        return described | {"scenes": [store.add(_scene(explorer, state, {}))]}
+    moments, now = chosen[time], getattr(state, time)
+    scenes = [store.add(_scene(explorer, state, {time: moment})) for moment in moments]
+    return described | {"moment": moments.index(now) if now in moments else 0, "scenes": scenes}
 
 
 def _described(explorer: Explorer, chosen: Fields) -> dict[str, Any]:
@@ -121,25 +145,39 @@ def _described(explorer: Explorer, chosen: Fields) -> dict[str, Any]:
         strides[name] = stride
         stride *= len(chosen[name])
 
+    time = _time_of(explorer, chosen)
     shown = [control for control in _field_controls(explorer) if len(chosen.get(control.field, ())) > 1]
     return {
         "kind": type(explorer).__name__,
         "state": state,
         "first": [first[control.field] for control in shown],
-        "controls": [_native(control, chosen[control.field]) | {"stride": strides[control.field]} for control in shown],
-    }
+        "controls": [
+            _native(control, chosen[control.field], time) | {"stride": strides[control.field]} for control in shown
+        ],
+    } | _time(explorer, chosen)
 
 
-def _native(control: Control, values: list[Any]) -> dict[str, Any]:
+def _time(explorer: Explorer, chosen: Fields) -> dict[str, Any]:
+    """The field that is time, and what its bar says."""
+    field = _time_of(explorer, chosen)
+    if field is None:
+        return {"time": None, "play": {}}
+    words = [with_minus(str(value)) for value in chosen[field]]
+    return {"time": field, "play": {"label": explorer.play.label, "seconds": explorer.play.seconds, "words": words}}
+
+
+def _native(control: Control, values: list[Any], time: str | None) -> dict[str, Any]:
     """A control for page.js: its type, and the words of each value as the notebook's control shows them."""
-    described = {"field": control.field, "label": control.label, "values": values}
+    described = {"field": control.field, "label": control.label, "values": values, "more": control.more}
+    if control.field == time:
+        return described | {"type": "time", "words": []}
     if isinstance(control, Toggle):
         return described | {"type": "checkbox", "words": []}
     if isinstance(control, Choice):
         words = {value: word for word, value in control.options.items()} if isinstance(control.options, Mapping) else {}
         return described | {"type": "select", "words": [str(words.get(value, value)) for value in values]}
     spec = control.build().readout_format
-    return described | {"type": "range", "words": [_number(value, spec) for value in values]}
+    return described | {"type": "range", "words": [with_minus(_number(value, spec)) for value in values]}
 
 
 def _number(value: float, spec: str) -> str:

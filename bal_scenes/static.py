@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from bal_scenes.layers import SHAPES, Layer
-from bal_scenes.scene import Panel, Scene
+from bal_scenes.scene import Panel, Scene, area_of
 from bal_utils.plotting import in_few_colours, shade
 
 DPI = 100
@@ -22,7 +22,9 @@ INK, SOFT, FRAME = "#222222", "#555555", "#8a8a8a"
 DASH = {"solid": "-", "dashed": (0, (4, 2.5)), "dotted": (0, (1, 2))}
 PALE = 0.5  # areas of less opacity have an edge
 TOP = 1000  # above every layer
+RIM = 4  # pixels of white around a line, half on each side
 HALO = [withStroke(linewidth=4 * POINT, foreground="white", alpha=0.88)]
+RIMMED = [withStroke(linewidth=6 * POINT, foreground="white")]
 
 
 def _heat(ax: Axes, layer: Layer, zorder: float) -> None:
@@ -55,7 +57,9 @@ def _line(ax: Axes, layer: Layer, zorder: float) -> None:
     breaks = np.flatnonzero(np.isnan(points_P_2).any(axis=1))
     pieces = [piece[~np.isnan(piece).any(axis=1)] for piece in np.split(points_P_2, breaks)]
     style = {"colors": layer["colour"], "linewidths": layer["width"] * POINT, "linestyles": [DASH[layer["dash"]]]}
-    ax.add_collection(LineCollection(pieces, alpha=layer["opacity"], zorder=zorder, **style), autolim=False)
+    halo = [withStroke(linewidth=(layer["width"] + RIM) * POINT, foreground="white")] if layer["halo"] else None
+    lines = LineCollection(pieces, alpha=layer["opacity"], zorder=zorder, path_effects=halo, **style)
+    ax.add_collection(lines, autolim=False)
 
 
 def _band(ax: Axes, layer: Layer, zorder: float) -> None:
@@ -79,19 +83,12 @@ def _points(ax: Axes, layer: Layer, zorder: float) -> None:
     (x0, x1), (y0, y1) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     x, y = layer["x"], layer["y"]
     inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-    ax.scatter(x[inside], y[inside], **_mark_style(layer), **style)
-    away = (0.35 * layer["size"] + 4) * POINT
+    rim = {"path_effects": RIMMED} if layer["shape"] == "ring" else {}
+    ax.scatter(x[inside], y[inside], **_mark_style(layer), **style, **rim)
     for i in np.flatnonzero(inside) if layer["labels"] else ():
-        _write(
-            ax,
-            layer["labels"][i],
-            (x[i], y[i]),
-            (away, away),
-            colour=layer["colour"],
-            bold=True,
-            align="left",
-            zorder=zorder,
-        )
+        right, down = layer["offsets"][i]
+        words = {"colour": layer["colour"], "bold": True, "align": "center", "zorder": zorder}
+        _write(ax, layer["labels"][i], (x[i], y[i]), (right * POINT, -down * POINT), **words)
 
 
 def _write(ax: Axes, words: str, place: Any, offset: Any, *, colour: str, bold: bool, align: str, **more: Any) -> None:
@@ -195,13 +192,8 @@ def _axes(ax: Axes, panel: Panel) -> None:
 
 
 def _area(panel: Panel, width: float, height: float) -> tuple[float, float, float, float]:
-    """Left, bottom, width, height of the plotted area as fractions of the figure; as in draw.js."""
-    (x, y, w, h), (left, above, right, below) = panel["box"], panel["margins"]
-    x, y, w, h = x * width + left, y * height + above, w * width - left - right, h * height - above - below
-    if panel["equal"]:
-        across, up = abs(panel["x"][1] - panel["x"][0]), abs(panel["y"][1] - panel["y"][0])
-        unit = min(w / across, h / up)
-        x, y, w, h = x + (w - unit * across) / 2, y + (h - unit * up) / 2, unit * across, unit * up
+    """Left, bottom, width, height of the plotted area as fractions of the figure."""
+    x, y, w, h = area_of(panel, width, height)
     return x / width, 1 - (y + h) / height, w / width, h / height
 
 
@@ -215,7 +207,7 @@ def picture(scene: Scene) -> Figure:
         ax.set(xlim=panel["x"], ylim=panel["y"])
         for place, layer in enumerate(panel["layers"], start=1):
             DRAW[layer["kind"]](ax, layer, place)  # as on the canvas, later layers lie on top, whatever their kind
-            if layer.get("bar") is not None:
+            if layer.get("bar") is not None and not layer["flat"]:
                 _bar(figure, layer, area, size)
         _axes(ax, panel)  # last, because pictures reset the limits
         _legend(ax, panel)

@@ -1,12 +1,19 @@
 """Round numbers for an axis, chosen once for the canvas and for Matplotlib."""
 
 import math
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from matplotlib.ticker import MaxNLocator
 
 Ticks = Sequence[tuple[float, str]]
+MINUS = re.compile(r"(?:^|(?<=[\s(\[=:,±×·]))-(?=\.?[\d∞])")
+
+
+def with_minus(words: str) -> str:
+    """The words with a minus sign before each negative number, in the place of a hyphen."""
+    return MINUS.sub("−", words)
 
 
 @lru_cache(maxsize=256)
@@ -22,4 +29,4 @@ def tick_labels(low: float, high: float, count: int = 6) -> tuple[tuple[float, s
     else:
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         texts = [f"{0.0 if abs(v) < step / 2 else v:.{decimals}f}" for v in values]
-    return tuple((v, t.replace("-", "−")) for v, t in zip(values, texts, strict=True))
+    return tuple((v, with_minus(t)) for v, t in zip(values, texts, strict=True))

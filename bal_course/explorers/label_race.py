@@ -110,7 +110,7 @@ class LabelRace(Explorer):
         rest = [index for index in range(NUM_POOL) if index not in known]
         probs = term_maps(fitted, moons.MEMBERS)[3]
         layers = [
-            heat(score_map(fitted, moons.MEMBERS, "entropy"), **PLANE, low=0, high=float(np.log(2)), bar="doubt (nats)"),
+            heat(score_map(fitted, moons.MEMBERS, "entropy"), **PLANE, low=0, top=float(np.log(2)), bar="doubt (nats)"),
             contour(probs, 0.5, **PLANE, colour="black", width=3),
             points(*data.pool_P_2[rest].T, size=8, colour="grey", filled=False, ids=rest,
                    names=[f"unlabelled point {index}" for index in rest]),

@@ -169,7 +169,7 @@ class PosteriorMaps(Explorer):
         points_N_2, labels_N = data_of(state.num_points, state.noise, state.seed)
         unit = "p(class 1)" if state.shown == PROBABILITY else "nats"
         layers = [
-            heat(maps[state.shown], **PLANE, low=0, high=top, opacity=0.8, bar=unit if index else None, **colours),
+            heat(maps[state.shown], **PLANE, low=0, top=top, opacity=0.8, bar=unit if index else None, **colours),
             contour(maps[PROBABILITY], [0.05, 0.95], **PLANE, colour="black", width=1, dash="dotted"),
             contour(maps[PROBABILITY], 0.5, **PLANE, colour="black", width=2.5),
             *(layer | {"label": ""} for layer in class_points(points_N_2.numpy(), labels_N.numpy(), size=8)),

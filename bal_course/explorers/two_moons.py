@@ -261,7 +261,7 @@ class TwoMoons(Explorer):
     def _terms_shown(self, state: TwoMoonsState, batch: tuple[int, ...]) -> Iterator[MapContents]:
         """The three terms in one scale of colours, whose bar stands at the last."""
         for title, values in zip(TERMS, term_maps(setting(state), state.samples), strict=False):
-            yield title, heat(values, **PLANE, low=0, high=LOG_2, bar="nats" if title == TERMS[-1] else None), batch
+            yield title, heat(values, **PLANE, low=0, top=LOG_2, bar="nats" if title == TERMS[-1] else None), batch
 
     def _scores_shown(self, state: TwoMoonsState, batch: tuple[int, ...]) -> Iterator[MapContents]:
         """Each strategy's scores in a scale of their own, and what it asks for."""
@@ -269,7 +269,7 @@ class TwoMoons(Explorer):
             values = score_map(setting(state), state.samples, name)
             high = max(values.max(), values.min() + FLAT)
             asked = batch if name == state.strategy else batch_of(state, name)
-            yield TITLES[name], heat(values, **PLANE, high=high, bar=None if state.compare else "score"), asked
+            yield TITLES[name], heat(values, **PLANE, top=high, bar=None if state.compare else "score"), asked
 
     def _points(self, state: TwoMoonsState, batch: tuple[int, ...]) -> list[Layer]:
         data, known = moons.moons(state.noise, state.seed), list(labelled(state))

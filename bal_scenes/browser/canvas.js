@@ -1,5 +1,8 @@
 // The widget: keeps the picture up to date and reports what the learner does to it. Follows layers.js and draw.js.
 
+const TWEEN = 200; // milliseconds in which a played moment becomes the next
+const GLYPHS = { star: "★", circle: "●", triangle: "▲", square: "■", diamond: "◆", down: "▼", plus: "✚", ring: "◯", cross: "✕" };
+const THINGS = { points: "a point", images: "an image", rects: "a bar" };
 const BINARY = { values: Float32Array, pixels: Uint8Array, table: Uint8Array };
 
 // Buffers arrive unaligned inside one message; typed arrays need a copy of their own.
@@ -30,18 +33,30 @@ function targetsOf(scene, areas, unit) {
     const place = extent(layer, i, areas[p], unit);
     if (!inside(areas[p], place.x, place.y)) return;
     const name = layer.names ? layer.names[i] : "";
-    found.push({ panel: p, id, ...place, box: layer.kind !== "points", drag: Boolean(layer.drag), name });
+    found.push({ panel: p, id, ...place, box: layer.kind !== "points", drag: Boolean(layer.drag), name, kind: layer.kind, shape: layer.shape });
   })));
   return found;
 }
 
-// Sends the newest of many events and waits for its answer before the next: a slow picture never meets stale drags.
-function paced(send) {
+// Marks by place, shape and filling: what is not among those of the scene before is new.
+function marksOf(scene) {
+  const found = new Set();
+  for (const { layers } of scene.panels) for (const layer of layers) {
+    if (layer.kind === "points") layer.x.forEach((x, i) => found.add(markKey(layer, i)));
+  }
+  return found;
+}
+
+function markKey(layer, i) { return [layer.shape, layer.filled, layer.x[i], layer.y[i]].join(); }
+
+// Sends the newest of many events and waits for its answer, which carries `name`, before the next: a slow picture never
+// meets stale drags.
+function paced(send, name = true) {
   let waiting = false, next = null;
   const go = () => {
     if (waiting || !next) return;
     waiting = true;
-    send({ ...next, paced: true });
+    send({ ...next, paced: name });
     next = null;
   };
   return { offer: (event) => { next = event; go(); }, forget: () => { next = null; }, answered: () => { waiting = false; go(); } };
@@ -70,6 +85,17 @@ function claimKeys(el) {
   return () => window.removeEventListener("keydown", claim, true);
 }
 
+// The number beside a slider with a minus sign; while it is typed it has the hyphen that ipywidgets reads.
+function withMinus(typed) {
+  const swap = (from, to) => { if (typed.textContent.startsWith(from)) typed.textContent = typed.textContent.replace(from, to); };
+  const shown = () => { if (document.activeElement !== typed) swap("-", "−"); };
+  new MutationObserver(shown).observe(typed, { childList: true, characterData: true, subtree: true });
+  typed.addEventListener("focus", () => swap("−", "-"));
+  typed.addEventListener("keydown", (event) => { if (event.key === "Enter") swap("−", "-"); }, true);
+  typed.addEventListener("blur", () => { swap("−", "-"); setTimeout(shown); }, true);
+  shown();
+}
+
 // Tells screen readers and keys what ipywidgets only shows: the names of sliders and of the numbers beside them, and that
 // the line below the picture opens. Does nothing the second time.
 function nameControls(el) {
@@ -77,7 +103,8 @@ function nameControls(el) {
   for (const slider of home.querySelectorAll(".widget-hslider")) {
     const words = slider.querySelector("label"), handle = slider.querySelector(".noUi-handle"), typed = slider.querySelector(".widget-readout");
     if (words && handle) handle.setAttribute("aria-label", words.textContent);
-    if (words && typed) {
+    if (words && typed && !typed.hasAttribute("role")) {
+      withMinus(typed);
       typed.setAttribute("role", "textbox");
       typed.setAttribute("aria-label", `${words.textContent}, as a number`);
     }
@@ -100,9 +127,13 @@ class Picture {
   constructor(model, el) {
     Object.assign(this, elements(el), { model, el, areas: [], targets: [], cursor: null, keyboard: false, drawn: 0, asked: 0 });
     this.unpack();
-    this.model.on("change:scene", this.onScene = () => { this.unpack(); this.ask(); });
+    this.model.on("change:scene", this.onScene = () => {
+      if (this.model.get("motion")) this.animate(); else this.tween = null;
+      this.unpack();
+      this.ask();
+    });
     this.model.on("change:status change:busy change:failed", this.onStatus = () => this.say());
-    this.watcher = new ResizeObserver(() => this.ask());
+    this.watcher = new ResizeObserver(() => this.rest());
     this.watcher.observe(el);
     this.say();
     this.ask();
@@ -112,6 +143,7 @@ class Picture {
 
   say() {
     this.status.textContent = this.model.get("status");
+    this.keepHeight();
     this.status.classList.toggle("bal-failed", this.model.get("failed"));
     this.el.classList.toggle("bal-busy", this.model.get("busy"));
     this.canvas.setAttribute("aria-busy", this.model.get("busy"));
@@ -122,11 +154,49 @@ class Picture {
     if (!this.asked) this.asked = requestAnimationFrame(() => { this.asked = 0; this.draw(); });
   }
 
+  // The status line grows with its sentences and does not shrink again, so that nothing below it moves.
+  keepHeight() {
+    const { status } = this;
+    this.tallest = Math.max(this.tallest || 0, status.offsetHeight);
+    status.style.minHeight = `${this.tallest}px`;
+  }
+
+  // After a change of size: another width has another height of the status line.
+  rest() {
+    if (this.room !== this.el.clientWidth) {
+      Object.assign(this, { room: this.el.clientWidth, tallest: 0 });
+      this.status.style.minHeight = "";
+      this.keepHeight();
+    }
+    this.ask();
+  }
+
+  // The next draws fade from the present picture to the coming one, in which new marks shrink to their size.
+  animate() {
+    if (!this.canvas.width || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const before = new OffscreenCanvas(this.canvas.width, this.canvas.height);
+    before.getContext("2d").drawImage(this.canvas, 0, 0);
+    this.tween = { before, marks: marksOf(this.scene), since: performance.now() };
+  }
+
+  // Width in pixels and size of the letters: of the cell, or in a lecture as large as the screen allows.
+  size() {
+    const room = this.el.clientWidth, { scene } = this;
+    if (!this.el.classList.contains("bal-lecture")) {
+      // in a very narrow cell the picture is scrolled: text must not shrink, and needs its room
+      const width = Math.min(Math.max(room, scene.width * 0.7), scene.width * (this.model.get("grow") || 1.25));
+      return { width, unit: Math.max(1, width / scene.width) };
+    }
+    const others = [...this.el.children].filter((part) => part !== this.canvas && getComputedStyle(part).position === "static");
+    const free = this.el.clientHeight - others.reduce((sum, part) => sum + part.offsetHeight, 0);
+    const width = Math.min(room, (free * scene.width) / scene.height);
+    return { width, unit: Math.max(1.6, width / scene.width) };
+  }
+
   draw() {
-    const room = this.el.clientWidth, ratio = window.devicePixelRatio || 1;
-    if (!(room > 0) || !this.scene.panels.length) return;
-    // in a very narrow cell the picture is scrolled: text must not shrink, and needs its room
-    const width = Math.min(Math.max(room, this.scene.width * 0.7), this.scene.width * (this.model.get("grow") || 1.25));
+    const ratio = window.devicePixelRatio || 1;
+    if (!(this.el.clientWidth > 0) || !this.scene.panels.length) return;
+    const { width, unit } = this.size();
     const height = (width * this.scene.height) / this.scene.width, { canvas } = this;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== w || canvas.height !== h) {
@@ -135,8 +205,16 @@ class Picture {
     }
     const context = canvas.getContext("2d");
     context.setTransform(w / width, 0, 0, h / height, 0, 0);
-    this.unit = Math.max(1, width / this.scene.width);
-    this.areas = drawScene(context, this.scene, width, height);
+    this.unit = unit;
+    const { tween } = this, left = tween ? 1 - (performance.now() - tween.since) / TWEEN : 0;
+    const grown = (layer, i) => (left > 0 && !tween.marks.has(markKey(layer, i)) ? 1 + left : 1);
+    this.areas = drawScene(context, this.scene, width, height, { unit, grown });
+    if (left > 0) {
+      context.globalAlpha = left;
+      context.drawImage(tween.before, 0, 0, width, height);
+      context.globalAlpha = 1;
+      this.ask();
+    } else this.tween = null;
     this.targets = targetsOf(this.scene, this.areas, this.unit);
     this.describe();
     if (this.keyboard) this.drawCursor(context);
@@ -150,13 +228,25 @@ class Picture {
     canvas.setAttribute("role", active ? "application" : "img");
     canvas.setAttribute("aria-label", this.scene.alt);
     canvas.style.touchAction = targets.some((target) => target.drag) ? "none" : "manipulation";
-    const words = [];
+    const words = active ? [this.hand(free)] : [];
     if (free) words.push("arrow keys: move");
     else if (targets.length) words.push("arrow keys: choose");
     if (model.get("listens").includes("click") && words.length) words.push("Enter: click");
     if (targets.some((target) => target.drag)) words.push("Shift + arrow keys: drag");
     if (model.get("wanted_keys").length) words.push(`keys: ${model.get("wanted_keys").join(" ")}`);
-    this.hint.textContent = words.join(" · ");
+    this.hint.textContent = words.filter(Boolean).join(" · ");
+  }
+
+  // What the hand can do, before the keys are told.
+  hand(free) {
+    if (this.model.get("hand")) return this.model.get("hand");
+    const listens = this.model.get("listens"), words = [];
+    const dragged = this.targets.filter((target) => target.drag && listens.includes("drag"));
+    if (dragged.length) words.push(`drag ${[...new Set(dragged.map((target) => GLYPHS[target.shape] || THINGS[target.kind]))].join(" ")}`);
+    const still = this.targets.find((target) => !target.drag);
+    if (listens.includes("click") && still) words.push(`click ${THINGS[still.kind]}`);
+    else if (listens.includes("click") && free) words.push(`click the ${this.scene.panels.some(({ layers }) => layers.some(({ kind }) => kind === "heat")) ? "map" : "picture"}`);
+    return words.join(" · ");
   }
 
   // What the arrow keys have reached: the mark with the remembered id, or the free place, in pixels.

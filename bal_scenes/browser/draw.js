@@ -112,9 +112,8 @@ function drawLegend(context, panel, area, unit) {
   });
 }
 
-// Draws the scene and returns the area of every panel.
-function drawScene(context, scene, width, height) {
-  const unit = Math.max(1, width / scene.width);
+// Draws the scene and returns the area of every panel. `unit` is the size of its letters, `grown` that of new marks.
+function drawScene(context, scene, width, height, { unit = Math.max(1, width / scene.width), grown } = {}) {
   context.globalAlpha = 1; context.fillStyle = PAPER;
   context.fillRect(0, 0, width, height);
   return scene.panels.map((panel) => {
@@ -124,9 +123,9 @@ function drawScene(context, scene, width, height) {
       if (layer.kind !== "text" && layer.kind !== "points") { // marks and words on the edge are drawn whole
         context.beginPath(); context.rect(area.x, area.y, area.w, area.h); context.clip();
       }
-      DRAW[layer.kind](context, layer, area, unit);
+      DRAW[layer.kind](context, layer, area, unit, grown);
       context.restore();
-      if (layer.kind === "heat" && layer.bar !== null) drawBar(context, layer, area, unit);
+      if (layer.kind === "heat" && layer.bar !== null && !layer.flat) drawBar(context, layer, area, unit);
     }
     drawAxes(context, panel, area, unit);
     drawLegend(context, panel, area, unit);

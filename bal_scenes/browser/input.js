@@ -7,7 +7,7 @@ class Input {
     Object.assign(this, { picture, canvas: picture.canvas, model: picture.model, held: null, dragged: null, over: false });
     this.pace = paced((event) => this.model.send(event));
     this.model.on("msg:custom", this.onAnswer = (message) => {
-      if (message.answered) this.pace.answered();
+      if (message.answered === true) this.pace.answered();
       if (message.copy) navigator.clipboard?.writeText(message.copy).catch(() => {}); // the text also stands in its field
     });
     for (const [name, act] of Object.entries({
@@ -20,12 +20,15 @@ class Input {
 
   panelAt(x, y) { return this.picture.areas.findIndex((area) => inside(area, x, y)); }
 
-  // The mark under the pointer: the nearest centre among those whose surface, or a finger's width around it, is hit.
-  targetAt(x, y) {
+  // The mark under the pointer: the nearest centre among those whose surface is hit, or what is around it: at least 24
+  // pixels for a mouse, 44 for a finger.
+  targetAt(x, y, pointer = "mouse") {
     let best = null, least = Infinity;
+    const wide = pointer === "touch" ? 22 : 12;
     for (const target of this.picture.targets) {
       const dx = Math.abs(x - target.x), dy = Math.abs(y - target.y), reach = target.box ? 0 : 8;
-      if (dx > target.w / 2 + reach || dy > target.h / 2 + reach) continue;
+      const around = target.box && pointer !== "touch" ? 0 : wide;
+      if (dx > Math.max(target.w / 2 + reach, around) || dy > Math.max(target.h / 2 + reach, around)) continue;
       if (Math.hypot(dx, dy) <= least) [best, least] = [target, Math.hypot(dx, dy)];
     }
     return best;
@@ -40,7 +43,7 @@ class Input {
   }
 
   down(source) {
-    const { offsetX: x, offsetY: y } = source, target = this.targetAt(x, y), panel = target ? target.panel : this.panelAt(x, y);
+    const { offsetX: x, offsetY: y } = source, target = this.targetAt(x, y, source.pointerType), panel = target ? target.panel : this.panelAt(x, y);
     this.picture.keyboard = false;
     if (source.button || panel < 0) return;
     this.held = { panel, target, x, y, moved: false };
@@ -168,10 +171,10 @@ class Input {
 }
 
 function render({ model, el }) {
-  const picture = new Picture(model, el), input = new Input(picture), release = claimKeys(el);
+  const picture = new Picture(model, el), staging = new Staging(picture), input = new Input(picture), release = claimKeys(el);
   let times = 0; // the controls beside the canvas are built meanwhile, on a busy machine late
   const naming = setInterval(() => { nameControls(el); if (++times > 20) clearInterval(naming); }, 500);
-  return () => { clearInterval(naming); release(); input.close(); picture.close(); };
+  return () => { clearInterval(naming); release(); input.close(); staging.close(); picture.close(); };
 }
 
 export default { render };

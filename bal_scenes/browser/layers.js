@@ -85,12 +85,25 @@ function drawLine(context, layer, area, unit) {
   context.lineWidth = layer.width * unit;
   context.lineJoin = "round";
   context.setLineDash(DASHES[layer.dash].map((length) => length * unit));
-  if (layer.opacity === 1) { trace(context, layer, area); context.stroke(); return; }
+  if (layer.opacity === 1) {
+    trace(context, layer, area);
+    if (layer.halo) haloed(context, unit);
+    context.stroke();
+    return;
+  }
   // the lines of a translucent bundle are stroked one by one, so that they darken where they meet
   for (const [from, to] of pieces(layer)) {
     trace(context, { x: layer.x.subarray(from, to), y: layer.y.subarray(from, to) }, area);
     context.stroke();
   }
+}
+
+// A white rim under the line that is about to be stroked, so that it shows on every map.
+function haloed(context, unit) {
+  context.save();
+  context.setLineDash([]);
+  context.strokeStyle = PAPER; context.lineWidth += 4 * unit; context.stroke();
+  context.restore();
 }
 
 function pieces(layer) {
@@ -154,7 +167,7 @@ function drawMark(context, layer, x, y, unit) {
     context.fillStyle = layer.colour; context.fill();
     return;
   }
-  context.strokeStyle = HALO; context.lineWidth = 5 * unit; context.stroke();
+  context.strokeStyle = PAPER; context.lineWidth = 7 * unit; context.stroke();
   if (!open) { context.fillStyle = PAPER; context.fill(); }
   context.strokeStyle = layer.colour; context.lineWidth = (open ? 3 : 2) * unit; context.stroke();
 }
@@ -163,15 +176,18 @@ function inside(area, x, y) {
   return x > area.x - 1 && x < area.x + area.w + 1 && y > area.y - 1 && y < area.y + area.h + 1;
 }
 
-function drawPoints(context, layer, area, unit) {
+// `grown` is how much larger a mark is drawn while it is new.
+function drawPoints(context, layer, area, unit, grown = () => 1) {
   context.globalAlpha = layer.opacity;
-  const style = { size: 14, align: "left", bold: true, halo: true, colour: layer.colour };
+  const style = { size: 14, align: "center", bold: true, halo: true, colour: layer.colour };
   for (let i = 0; i < layer.x.length; i++) {
-    const x = area.toX(layer.x[i]), y = area.toY(layer.y[i]), away = (0.35 * layer.size + 4) * unit;
-    if (!inside(area, x, y)) continue;
-    drawMark(context, layer, x, y, unit);
-    if (layer.labels) write(context, layer.labels[i], x + away, y - away, style, unit);
+    const x = area.toX(layer.x[i]), y = area.toY(layer.y[i]);
+    if (inside(area, x, y)) drawMark(context, { ...layer, size: layer.size * grown(layer, i) }, x, y, unit);
   }
+  (layer.offsets || []).forEach(([right, down], i) => { // after all marks, so that none hides a label
+    const x = area.toX(layer.x[i]), y = area.toY(layer.y[i]);
+    if (inside(area, x, y)) write(context, layer.labels[i], x + right * unit, y + down * unit, style, unit);
+  });
 }
 
 function write(context, words, x, y, style, unit) {

@@ -11,7 +11,7 @@ async function readStore(text) {
   const arrays = store.arrays.map(([type, start, count]) => new NUMBERS[type](bytes, 4 + length + start, count));
   const filled = (layer) => Object.entries(layer).map(([key, value]) => [key, value?.array === undefined ? value : arrays[value.array]]);
   const layers = store.layers.map((layer) => Object.fromEntries(filled(layer)));
-  for (const scene of store.scenes) for (const panel of scene.panels) panel.layers = panel.layers.map((i) => layers[i]);
+  for (const scene of [...store.scenes, ...store.presets.flatMap((preset) => preset.scenes)]) for (const panel of scene.panels) panel.layers = panel.layers.map((i) => layers[i]);
   return store;
 }
 
@@ -27,7 +27,7 @@ class Values {
   set(values) { Object.assign(this.values, values); this.tell(Object.keys(values).map((name) => `change:${name}`)); }
   send(event) {
     this.sent(event);
-    queueMicrotask(() => this.tell(["msg:custom"], { answered: true })); // later, as from Python: input.js waits for it
+    queueMicrotask(() => this.tell(["msg:custom"], { answered: event.paced })); // later, as from Python: input.js waits for it
   }
 }
 
@@ -53,8 +53,9 @@ function stacked(scene, room) {
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-// The place of each control's value that a copied scene asks for. Throws an Error with a sentence where there is none.
-function placesOf(text, { kind, state, controls, first }) {
+// What a copied scene asks for: the place of each control's value, and the chip whose state it is, or -1. Throws an Error
+// with a sentence where the page has neither.
+function placesOf(text, { kind, state, controls, first, presets, time }) {
   let found = null;
   try { found = JSON.parse(text); } catch { /* not an object either */ }
   if (found === null || typeof found !== "object" || Array.isArray(found)) {
@@ -64,14 +65,20 @@ function placesOf(text, { kind, state, controls, first }) {
   if (explorer !== kind) throw new Error(`This scene belongs to the explorer ${explorer}, this page is ${kind}.`);
   const names = Object.keys(state), unknown = Object.keys(values).filter((name) => !names.includes(name));
   if (unknown.length) throw new Error(`This page has no field ${unknown.join(", ")}; it has ${names.join(", ")}.`);
-  const places = [...first];
+  const places = [...first], whole = { ...state, ...values };
+  const chip = presets.findIndex((preset) => names.every((name) => name === time || same(preset.state[name], whole[name])));
+  if (chip >= 0) {
+    const place = controls.findIndex(({ field }) => field === time);
+    if (place >= 0) places[place] = Math.max(0, controls[place].values.findIndex((one) => same(one, whole[time])));
+    return { places, chip };
+  }
   for (const [name, value] of Object.entries(values)) {
     const k = controls.findIndex((control) => control.field === name), known = k < 0 ? [state[name]] : controls[k].values;
     const place = known.findIndex((one) => same(one, value)), words = (one) => JSON.stringify(one);
     if (place < 0) throw new Error(`This page has no scene with ${name} ${words(value)}; it has ${known.map(words).join(", ")}.`);
     if (k >= 0) places[k] = place;
   }
-  return places;
+  return { places, chip };
 }
 
 const make = (parent, tag, values = {}) => parent.appendChild(Object.assign(document.createElement(tag), values));
@@ -80,6 +87,10 @@ const make = (parent, tag, values = {}) => parent.appendChild(Object.assign(docu
 function controlIn(row, { field, label, type, values, words }, moved) {
   const id = `field-${field}`, box = make(row, "div", { className: "page-control" });
   const name = make(box, "label", { htmlFor: id, textContent: label });
+  if (type === "time") { // ▶ and its scrubber stand under the picture
+    box.remove();
+    return { place: 0 };
+  }
   if (type === "select") {
     const select = make(box, "select", { id, onchange: moved });
     words.forEach((word, i) => make(select, "option", { value: i, textContent: word }));
@@ -106,18 +117,28 @@ class Page {
     this.el = main.querySelector(".page-picture > div");
     this.tip = main.querySelector(".page-tip");
     this.share = main.querySelector(".page-share");
-    const row = main.querySelector(".page-controls"), listens = store.named ? ["hover"] : [];
-    row.onsubmit = (event) => event.preventDefault();
-    this.controls = store.controls.map((control) => controlIn(row, control, () => this.show(this.places)));
-    this.model = new Values({ scene: { panels: [] }, status: "", busy: false, failed: false, listens, wanted_keys: [], grow: 3 });
-    this.model.sent = (event) => this.point(event);
+    const rows = [...main.querySelectorAll(".page-controls")], listens = store.named ? ["hover"] : [];
+    for (const row of rows) row.onsubmit = (event) => event.preventDefault();
+    main.querySelector(".page-more").hidden = !store.controls.some(({ more }) => more);
+    this.controls = store.controls.map((control) => controlIn(rows[control.more ? 1 : 0], control, () => this.show(this.places)));
+    this.time = store.controls.findIndex(({ type }) => type === "time");
+    Object.assign(this, { chip: -1, before: [] });
+    this.model = new Values({
+      scene: { panels: [] }, status: "", busy: false, failed: false, listens, wanted_keys: [], grow: 3, hand: "", motion: false,
+      presets: store.presets.map(({ question }) => question), chosen: -1, moment: -1, play: this.time < 0 ? {} : store.play,
+    });
+    const told = { hover: (event) => this.point(event), preset: ({ point }) => this.take(point), moment: ({ point }) => this.play(point) };
+    this.model.sent = (event) => told[event.kind]?.(event);
     render({ model: this.model, el: this.el });
     this.canvas = this.el.querySelector("canvas");
     if (!store.named) this.canvas.tabIndex = -1; // nothing for keys to choose
     this.open();
     window.addEventListener("hashchange", () => this.open());
     new ResizeObserver(() => this.fit()).observe(this.el);
-    this.share.querySelector("button[type=button]").onclick = () => this.copy();
+    this.share.querySelector(".page-copy").onclick = () => this.copy();
+    this.undo = this.share.querySelector(".page-undo");
+    this.undo.hidden = !store.presets.length;
+    this.undo.onclick = () => { if (this.before.length) this.show(...this.before.pop()); };
     this.share.onsubmit = (event) => { event.preventDefault(); this.paste(); };
   }
 
@@ -127,18 +148,36 @@ class Page {
 
   get text() {
     const { kind, state, controls } = this.store, places = this.places;
-    const values = Object.fromEntries(controls.map(({ field, values }, k) => [field, values[places[k]]]));
-    return JSON.stringify({ explorer: kind, ...state, ...values });
+    const shown = this.chip < 0 ? controls.map((_, k) => k) : this.time < 0 ? [] : [this.time];
+    const values = Object.fromEntries(shown.map((k) => [controls[k].field, controls[k].values[places[k]]]));
+    return JSON.stringify({ explorer: kind, ...(this.chip < 0 ? state : this.store.presets[this.chip].state), ...values });
   }
 
   // Goes to a scene; the address follows when the hand rests, because browsers refuse many changes a second.
-  show(places, { keepAddress = false } = {}) {
-    this.places = places;
-    this.scene = this.store.scenes[places.reduce((sum, place, k) => sum + place * this.store.controls[k].stride, 0)];
+  show(places, chip = -1, { keepAddress = false, motion = false } = {}) {
+    Object.assign(this, { places, chip });
+    const moment = this.time < 0 ? -1 : places[this.time], { controls, presets, scenes } = this.store;
+    this.scene = chip >= 0 ? presets[chip].scenes[Math.max(0, moment)]
+      : scenes[places.reduce((sum, place, k) => sum + place * controls[k].stride, 0)];
     this.tip.hidden = true;
-    this.model.set({ scene: stacked(this.scene, this.el.clientWidth), status: this.scene.status, failed: false });
+    this.model.set({ scene: stacked(this.scene, this.el.clientWidth), status: this.scene.status, failed: false, motion });
+    this.model.set({ chosen: chip, moment });
     clearTimeout(this.resting);
     if (!keepAddress) this.resting = setTimeout(() => history.replaceState(null, "", `#${encodeURIComponent(this.text)}`), 300);
+  }
+
+  // The scene of a chip; Undo goes back from it.
+  take(chip) {
+    this.before.push([this.places, this.chip]);
+    const places = this.places;
+    if (this.time >= 0) places[this.time] = this.store.presets[chip].moment;
+    this.show(places, chip);
+  }
+
+  play(moment) {
+    const places = this.places, motion = moment === places[this.time] + 1;
+    places[this.time] = moment;
+    this.show(places, this.chip, { motion });
   }
 
   fit() { this.model.set({ scene: stacked(this.scene, this.el.clientWidth) }); }
@@ -149,9 +188,10 @@ class Page {
   open() {
     let text = location.hash.slice(1);
     try { text = decodeURIComponent(text); } catch { /* typed by hand, with a bare % */ }
-    if (!text) return this.show(this.store.first, { keepAddress: true });
-    try { this.show(placesOf(text, this.store), { keepAddress: true }); } catch (error) {
-      this.show(this.store.first, { keepAddress: true });
+    const open = ({ places, chip }) => this.show(places, chip, { keepAddress: true });
+    if (!text) return open({ places: this.store.first, chip: -1 });
+    try { open(placesOf(text, this.store)); } catch (error) {
+      open({ places: this.store.first, chip: -1 });
       this.fail(error, " Here is the page’s first scene.");
     }
   }
@@ -163,7 +203,12 @@ class Page {
     this.model.set({ status: "The scene is in the field and, where the browser allows, on the clipboard.", failed: false });
   }
 
-  paste() { try { this.show(placesOf(this.share.querySelector("input").value, this.store)); } catch (error) { this.fail(error); } }
+  paste() {
+    try {
+      const { places, chip } = placesOf(this.share.querySelector("input").value, this.store);
+      this.show(places, chip);
+    } catch (error) { this.fail(error); }
+  }
 
   // The name of the mark under the pointer, beside it; those who come by keyboard have it read to them by input.js.
   point({ panel, point }) {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bal_scenes.scene import bar_axis, bars, class_points, contour, grid, heat, images, line, points, text
+from bal_scenes.scene import bar_axis, bars, class_points, contour, grid, heat, images, line, panel, points, text
 from bal_utils.plotting import CLASS_COLOURS, PALETTE
 
 PLANE = {"x": (-2.0, 2.0), "y": (-1.0, 3.0)}
@@ -54,9 +54,20 @@ def test_tensors_are_arrays_too():
 
 def test_the_range_of_a_heat_map_is_that_of_its_finite_values():
     layer = heat([[1.0, np.nan], [5.0, np.inf]], **PLANE)
-    assert (layer["low"], layer["high"]) == (1.0, 5.0)
-    flat = heat(np.ones((2, 2)), **PLANE)
-    assert flat["high"] > flat["low"]
+    assert (layer["low"], layer["high"]) == (0.0, 5.0), "a scale begins at zero"
+    assert heat([[-1.0, 5.0]], **PLANE)["low"] == -1.0
+    fixed = heat([[0.1, 0.2]], **PLANE, top=0.7)
+    assert (fixed["low"], fixed["high"]) == (0.0, pytest.approx(0.7))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, -2.0])
+def test_a_flat_map_says_so_and_its_plane_stays_where_it_is(value):
+    flat, varied = heat(np.full((2, 2), value), **PLANE, bar="nats"), heat([[value, value + 0.5]], **PLANE, bar="nats")
+    assert flat["high"] > flat["low"] and flat["flat"] and not varied["flat"]
+    panels = panel(flat, **PLANE), panel(varied, **PLANE)
+    words = [[one["words"] for one in found["layers"] if one["kind"] == "text"] for found in panels]
+    assert words == [[["the same everywhere"]], []]
+    assert panels[0]["margins"] == panels[1]["margins"]
 
 
 def test_a_class_is_a_shape_and_a_colour():

@@ -22,7 +22,7 @@ def colours_of(layer: dict) -> list[int]:
     return [None if share is None else int(255 * share + 0.5) for share in shares]
 
 
-@pytest.mark.parametrize("ends", [{}, {"low": -0.5, "high": 0.7}], ids=["own ends", "given ends"])
+@pytest.mark.parametrize("ends", [{}, {"low": -0.5, "top": 0.7}], ids=["own ends", "given ends"])
 def test_a_stored_map_has_the_colours_and_the_bar_of_the_live_one(ends):
     values_R_C = np.random.default_rng(0).normal(size=(20, 30))
     values_R_C[0, :2] = np.inf, -np.inf
@@ -56,8 +56,10 @@ def test_equal_arrays_and_equal_layers_have_one_place():
 
 def test_values_of_different_types_are_not_taken_for_each_other():
     store = SceneStore()
-    layer = heat(np.zeros((2, 2)), **PLANE)
-    store.add(scene(panel(layer | {"more": np.zeros(1, np.float32), "other": np.zeros(4, np.uint8)}), alt=ALT))
+    layer = heat(np.eye(2), **PLANE)  # its colours are those of `other`
+    store.add(
+        scene(panel(layer | {"more": np.zeros(1, np.float32), "other": np.array([255, 0, 0, 255], np.uint8)}), alt=ALT)
+    )
     assert sorted((kind, count) for kind, _, count in store.places) == [("float32", 1), ("uint8", 4), ("uint8", 768)]
 
 

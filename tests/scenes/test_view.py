@@ -179,7 +179,7 @@ def test_without_anywidget_the_picture_is_still_there(tiny, monkeypatch):
 
 def test_nothing_is_fetched_from_elsewhere():
     files = [path for path in FOLDER.iterdir() if path.suffix in {".js", ".css", ".html"}]
-    assert len(files) == 8
+    assert len(files) == 9
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert not any(word in text for word in ("http:", "https:", "import ", "@import", "url(")), path.name
