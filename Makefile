@@ -87,8 +87,8 @@ THREE := --seeds 0 1 2
 KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
 DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
-FIXED_STEPS := --protocol hundred-a-round-fixed-steps $(SIX) --out figures/query100_fixed_steps
-AS_FOUND := --protocol gal2017-as-found $(THREE) --out figures/gal2017_as_found --jobs 2
+FIXED_STEPS := --protocol hundred-a-round-fixed-steps --precision bfloat16 $(SIX) --out figures/query100_fixed_steps --jobs 2
+AS_FOUND := --protocol gal2017-as-found --precision bfloat16 --jobs 2
 
 figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
@@ -111,8 +111,9 @@ replicate-gal:
 
 # lanes need epochs of one length, and here an epoch is a pass over what is labelled
 replicate-gal-as-found:
-	$(SWEEP) $(AS_FOUND) --strategies random bald variation_ratio entropy mean_std --labels 600
-	$(SWEEP) $(AS_FOUND) --strategies random mean_std
+	$(SWEEP) $(AS_FOUND) $(THREE) --strategies random bald variation_ratio entropy mean_std --labels 600 --out figures/gal2017_as_found
+	$(SWEEP) $(AS_FOUND) $(THREE) --strategies random mean_std --out figures/gal2017_as_found
+	$(SWEEP) $(AS_FOUND) --model gal_cnn_3x3_glorot --strategies random bald --labels 400 --out figures/gal2017_as_found_glorot
 
 replicate-query100:
 	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
@@ -120,8 +121,8 @@ replicate-query100:
 
 # the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:
-	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald --lanes 18
-	$(SWEEP) $(FIXED_STEPS) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald --lanes 24
+	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald
+	$(SWEEP) $(FIXED_STEPS) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald
 
 replicate-ones:
 	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald
