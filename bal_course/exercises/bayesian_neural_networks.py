@@ -104,108 +104,96 @@ exercise_1 = Exercise(
 )
 
 
-def laplace_std(features_N_D, noise_std, prior_std, feature_D):
-    precision_D_D = features_N_D.mT @ features_N_D / noise_std**2 + torch.eye(len(feature_D)) / prior_std**2
-    return (feature_D @ torch.linalg.solve(precision_D_D, feature_D)).sqrt()
+def labels_needed(feature_D, noise_std, prior_std, target_std):
+    before = prior_std**2 * (feature_D @ feature_D).item()
+    return max(0, math.ceil(noise_std**2 * (1 / target_std**2 - 1 / before)))
 
 
-def _laplace_variance(features_N_D, noise_precision, prior_precision, feature_D):
-    """The variance of f from any two precisions, right or wrong."""
-    precision_D_D = noise_precision * features_N_D.mT @ features_N_D + prior_precision * torch.eye(len(feature_D))
-    return feature_D @ torch.linalg.solve(precision_D_D, feature_D)
+def _labels(noise_variance, precision_wanted, precision_before=0.0):
+    """The number of labels from any variance and precisions, right or wrong."""
+    return max(0, math.ceil(noise_variance * (precision_wanted - precision_before)))
 
-
-FEATURES = torch.tensor([[1.0, 0.3, -0.8], [1.0, -0.5, 0.4], [1.0, 0.9, 0.1], [1.0, -0.2, -0.6]])
 
 exercise_2 = Exercise(
     name="bayesian_neural_networks.exercise_2",
-    title="Laplace, for a layer of features",
-    answer=laplace_std,
-    explanation="The Jacobian of a linear layer is its features: Λ = ΦᵀΦ/σ² + I/s², and the variance of f is φᵀ Λ⁻¹ φ.",
+    title="How many labels at one place",
+    answer=labels_needed,
+    explanation="Along φ the precision of f starts at 1/(s²|φ|²), and each label adds 1/σ²: 1/target² = 1/(s²|φ|²) + n/σ².",
     hints=(
-        "For a layer that is linear in its weights, what is the Jacobian of the output by the weights?",
-        "Λ has two terms: the features' outer products over the variance of the noise, and the prior's precision.",
-        "The variance is feature_D @ torch.linalg.solve(precision_D_D, feature_D). Which number is asked for?",
+        "How wide is f = φ·w before any label, if every weight is N(0, s²)?",
+        "A label at the same input measures the same f, with noise σ. What do n such measurements do to the precision of f?",
+        "Solve 1/target² = 1/(s²|φ|²) + n/σ² for n, and round up. It may be below zero: then no label is needed.",
     ),
     cases=(
-        (FEATURES, 0.3, 1.5, torch.tensor([1.0, 2.0, -1.0])),
-        (FEATURES[:2], 2.0, 0.5, torch.tensor([1.0, 0.0, 3.0])),
-        (FEATURES[:, :1], 0.5, 3.0, torch.tensor([1.0])),
+        (torch.tensor([1.0, 2.0, -1.0]), 0.3, 1.5, 0.1),
+        (torch.tensor([1.0, 0.0, 3.0]), 2.0, 0.5, 1.1),
+        (torch.tensor([1.0]), 5.0, 3.0, 4.0),
     ),
-    tolerance=1e-4,
     mistakes=(
         Mistake(
-            lambda phi, noise, prior, at: _laplace_variance(phi, noise**-2, prior**-2, at),
-            "This is the variance. The standard deviation is its square root.",
+            lambda phi, noise, prior, target: _labels(noise**2, target**-2),
+            "You began without a prior. It knows something about f already: its precision is 1/(s²|φ|²).",
         ),
         Mistake(
-            lambda phi, noise, prior, at: _laplace_variance(phi, 1 / noise, 1 / prior, at).sqrt(),
-            "Both standard deviations stand where variances belong: a precision is one over the square.",
+            lambda phi, noise, prior, target: _labels(noise**2, target**-2, prior**-2),
+            "1/s² is the precision of one weight. f is a sum of weights times features: its variance is s²|φ|².",
         ),
         Mistake(
-            lambda phi, noise, prior, at: _laplace_variance(phi, noise**-2, prior**2, at).sqrt(),
-            "The prior's precision is one over its variance; you added the variance.",
+            lambda phi, noise, prior, target: _labels(noise, 1 / target, 1 / (prior * (phi @ phi).sqrt())),
+            "Standard deviations stand where variances belong: precisions add up, one over the squares.",
         ),
         Mistake(
-            lambda phi, noise, prior, at: _laplace_variance(phi, 1, prior**-2, at).sqrt(),
-            "The noise is missing: data with little noise fix the weights better. Divide ΦᵀΦ by its variance.",
+            lambda phi, noise, prior, target: math.ceil(noise**2 * (1 / target**2 - 1 / (prior**2 * (phi @ phi)))),
+            "The number can come out negative. Who is sure enough already needs no label.",
         ),
         Mistake(
-            lambda phi, noise, prior, at: _laplace_variance(phi, noise**-2 / len(phi), prior**-2, at).sqrt(),
-            "You took the mean over the data. Their information adds up: a sum.",
+            lambda phi, noise, prior, target: math.floor(
+                max(0, noise**2 * (target**-2 - 1 / (prior**2 * (phi @ phi))))
+            ),
+            "You rounded down. With so few labels f is still a little wider than was asked.",
         ),
         Mistake(
-            lambda phi, noise, prior, at: (noise**2 + _laplace_variance(phi, noise**-2, prior**-2, at)).sqrt(),
-            "This is the standard deviation of a new observation. Asked for is that of f, without the noise.",
-        ),
-        Mistake(
-            lambda phi, noise, prior, at: (at.square() / ((phi / noise).square().sum(dim=0) + prior**-2)).sum().sqrt(),
-            "You kept only the diagonal of Λ, which is mean field. Laplace keeps the correlations: solve with the matrix.",
+            lambda phi, noise, prior, target: math.ceil(noise**2 / (target**2 * (phi @ phi))),
+            "A label measures f itself and not a weight: its precision for f is 1/σ², whatever the features are.",
         ),
     ),
 )
 
 
-def minibatch_objective(log_lik_K_B, kl, num_data):
-    num_batch = log_lik_K_B.shape[1]
-    return kl - num_data / num_batch * log_lik_K_B.sum(dim=1).mean()
+def temperature(beta, num_data, batch_size):
+    return beta * num_data
 
 
 exercise_3 = Exercise(
     name="bayesian_neural_networks.exercise_3",
-    title="One step of Bayes by Backprop",
-    answer=minibatch_objective,
-    explanation="The batch stands for all N, so its sum counts N/B times; draws are averaged; the KL is there once.",
+    title="The temperature of somebody else's code",
+    answer=temperature,
+    explanation="N times the mean loss is the batch's estimate of the sum, so N times the whole is that plus β·N·KL: T = β·N.",
     hints=(
-        "Sum over the batch, average over the draws.",
-        "A batch of B from N holds B/N of the sum over all the data. What makes up for that?",
-        "The KL belongs to the whole posterior, not to a batch: it stays as it is.",
+        "The mean over a random batch estimates the mean over all data, whatever the size of the batch.",
+        "Multiply the loss by N, so that its first term estimates the sum in the box. What stands in front of the KL?",
     ),
-    cases=(
-        (torch.tensor([[-1.0, -2.0, -0.5], [-0.7, -1.5, -1.1]]), torch.tensor(4.0), 12),
-        (torch.tensor([[-0.2, -0.4], [-0.3, -0.6], [-0.1, -0.9]]), torch.tensor(10.0), 100),
-    ),
-    tolerance=1e-5,
+    cases=((1e-5, 50_000, 100), (0.1, 300, 10), (1.0, 60_000, 60)),
     mistakes=(
         Mistake(
-            lambda log_lik_K_B, kl, num_data: kl - log_lik_K_B.mean(),
-            "A mean over the data with the whole KL: the KL counts N times too much, and the posterior stays at the prior.",
+            lambda beta, num_data, batch_size: beta,
+            "That would be so if the first term were a sum over all data. It is a mean.",
         ),
         Mistake(
-            lambda log_lik_K_B, kl, num_data: kl - log_lik_K_B.sum(dim=1).mean(),
-            "The batch is taken for all the data. Its sum has to count N/B times.",
+            lambda beta, num_data, batch_size: beta * batch_size,
+            "A batch's mean stands for the mean over all N data, not for the batch: its size drops out.",
         ),
         Mistake(
-            lambda log_lik_K_B, kl, num_data: kl - num_data / log_lik_K_B.shape[1] * log_lik_K_B.sum(),
-            "You summed over the draws. They estimate an expectation: average them.",
+            lambda beta, num_data, batch_size: beta * num_data / batch_size,
+            "The number of batches has no part in it: cross_entropy has divided by the size of the batch already.",
         ),
         Mistake(
-            lambda log_lik_K_B, kl, num_data: kl / num_data - log_lik_K_B.mean(),
-            "This is the objective per data point. It has the same minimum; the exercise asks for the one times N.",
+            lambda beta, num_data, batch_size: 1 / (beta * num_data),
+            "This is how many times each label counts. T is what stands in front of the KL.",
         ),
         Mistake(
-            lambda log_lik_K_B, kl, num_data: kl + num_data / log_lik_K_B.shape[1] * log_lik_K_B.sum(dim=1).mean(),
-            "The sign of the likelihood is wrong: this would be made small by explaining the data badly.",
+            lambda beta, num_data, batch_size: beta / num_data,
+            "The mean loss is the sum divided by N. To get the sum back you multiply by N, and the KL with it.",
         ),
     ),
 )

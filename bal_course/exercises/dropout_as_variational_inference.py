@@ -76,46 +76,49 @@ prediction_3 = Exercise(
 )
 
 
-def dropped(hidden_N_H, weights_H_O, mask_N_H, drop):
-    return (hidden_N_H * mask_N_H / (1 - drop)) @ weights_H_O
+def mask_variance(hidden_H, weights_H_O, drop):
+    return drop / (1 - drop) * (hidden_H**2 @ weights_H_O**2)
 
 
-HIDDEN = torch.tensor([[1.0, 2.0, 0.5], [0.0, 1.5, 3.0]])
+HIDDEN = torch.tensor([1.0, 2.0, 0.5])
 WEIGHTS = torch.tensor([[0.5, -1.0], [2.0, 0.3], [-0.7, 1.1]])
-MASKS = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
 
 exercise_1 = Exercise(
     name="dropout_as_variational_inference.exercise_1",
-    title="PyTorch's layer, by hand",
-    answer=dropped,
-    explanation="Mask the units, divide what is kept by the probability of keeping, multiply by the weights.",
+    title="How much the masks shake a layer",
+    answer=mask_variance,
+    explanation="A unit contributes h·w·z/keep. z has variance keep·drop, units fall independently, so variances add: "
+    "Σ h²w² · drop/keep.",
     hints=(
-        "`nn.Dropout` multiplies each unit by 0 or by a number above 1, so that its average stays what it was.",
-        "A unit survives with probability 1 - drop. By what must it be divided?",
-        "`(hidden_N_H * mask_N_H / (1 - drop)) @ weights_H_O`.",
+        "One output is Σ h w z / keep, with an independent coin z for each unit. Variances of independent terms add.",
+        "A coin that is 1 with probability keep has variance keep·drop. What does the division by keep do to it?",
     ),
-    cases=((HIDDEN, WEIGHTS, MASKS, 0.2), (HIDDEN, WEIGHTS, MASKS, 0.6), (HIDDEN, WEIGHTS, 1 - MASKS, 0.1)),
+    cases=((HIDDEN, WEIGHTS, 0.2), (-HIDDEN, WEIGHTS, 0.6), (HIDDEN[:1], WEIGHTS[:1], 0.1)),
     tolerance=1e-5,
     mistakes=(
         Mistake(
-            lambda h, w, z, drop: (h * z) @ w,
-            "This is the paper's layer, for M. PyTorch's weights are keep·M, so it divides what is kept by 1 - drop.",
+            lambda h, w, drop: drop * (1 - drop) * (h**2 @ w**2),
+            "This is right for the paper's M. PyTorch divides what it keeps by keep, and a variance by its square.",
         ),
         Mistake(
-            lambda h, w, z, drop: (h * z / (1 - drop)) @ w / (1 - drop),
-            "The mask is scaled twice: once with the units and once more with the weights.",
+            lambda h, w, drop: (drop / (1 - drop) * (h**2 @ w**2)).sqrt(),
+            "This is the standard deviation. The variance was asked for.",
         ),
         Mistake(
-            lambda h, w, z, drop: (h * z / drop) @ w,
-            "You divided by the drop probability. A unit survives with probability 1 - drop.",
+            lambda h, w, drop: drop / (1 - drop) * (h @ w) ** 2,
+            "That is one coin for all units together. Each unit has its own, so squares are summed, not a sum squared.",
         ),
         Mistake(
-            lambda h, w, z, drop: (h * z * (1 - drop)) @ w,
-            "You multiplied by 1 - drop. That is done at test time by those who do not scale in training.",
+            lambda h, w, drop: drop / (1 - drop) * (h @ w**2),
+            "The units' own values are squared as well: a unit of size 2 shakes four times as much.",
         ),
         Mistake(
-            lambda h, w, z, drop: (h * (1 - z) / (1 - drop)) @ w,
-            "Your mask is upside down: 1 means kept.",
+            lambda h, w, drop: (1 - drop) / drop * (h**2 @ w**2),
+            "Upside down: with nothing dropped nothing may shake.",
+        ),
+        Mistake(
+            lambda h, w, drop: h**2 @ w**2 / (1 - drop),
+            "This is the mean square of the terms, summed. Subtract the squares of their means, (h·w)².",
         ),
     ),
 )
@@ -169,43 +172,45 @@ exercise_2 = Exercise(
 )
 
 
-def batch_loss(nll_B, divergence, num_data):
-    return nll_B.mean() + divergence / num_data
+def decay_later(weight_decay, num_before, num_after, drop_before, drop_after):
+    return weight_decay * num_before * (1 - drop_before) / (num_after * (1 - drop_after))
 
-
-NLL = torch.tensor([0.5, 1.5, 3.0, 0.2])
 
 exercise_3 = Exercise(
     name="dropout_as_variational_inference.exercise_3",
-    title="The loss of a minibatch",
-    answer=batch_loss,
-    explanation="The mean over a random batch estimates the mean over all data; the divergence is paid once for all N.",
+    title="More labels, the same prior",
+    answer=decay_later,
+    explanation="weight_decay = l²/(N·keep·…): for one and the same l its product with N·keep stays what it was.",
     hints=(
-        "Minus the ELBO is Σ over all N data of the negative log-likelihood, plus the divergence, once.",
-        "Divide by N. The sum becomes a mean over all data, which the mean over a random batch estimates.",
+        "Which of the quantities in the table belong to the prior, and which to the data and to the method?",
+        "The prior is l alone. Solve the table's line for l² and ask what must stay the same.",
     ),
-    cases=((NLL, torch.tensor(12.0), 100), (NLL[:3], torch.tensor(7.0), 3), (NLL[:1], torch.tensor(2.0), 50)),
-    tolerance=1e-5,
+    cases=((1e-3, 100, 1000, 0.5, 0.5), (2e-4, 50, 80, 0.1, 0.4), (0.01, 20, 20, 0.6, 0.2)),
+    tolerance=1e-6,
     mistakes=(
         Mistake(
-            lambda nll_B, divergence, num_data: nll_B.mean() + divergence,
-            "The divergence is not divided by N. This counts the prior N times, once for each data point.",
+            lambda decay, before, after, drop_before, drop_after: decay,
+            "A decay that stays while data arrive is a prior that grows with them.",
         ),
         Mistake(
-            lambda nll_B, divergence, num_data: nll_B.mean() + divergence / len(nll_B),
-            "You divided the divergence by the size of the batch. It is shared by all N data.",
+            lambda decay, before, after, drop_before, drop_after: decay * before / after,
+            "The drop probability has changed too, and PyTorch's w is keep·M: keep stands below the line.",
         ),
         Mistake(
-            lambda nll_B, divergence, num_data: nll_B.sum() + divergence / num_data,
-            "You summed over the batch. An estimate of the mean over all data is the mean over the batch.",
+            lambda decay, before, after, drop_before, drop_after: (
+                decay * after * (1 - drop_after) / (before * (1 - drop_before))
+            ),
+            "Upside down. The loss is a mean over the data, so with more of them the prior counts less in it.",
         ),
         Mistake(
-            lambda nll_B, divergence, num_data: num_data * nll_B.mean() + divergence,
-            "This is minus the ELBO itself. The exercise asks for it divided by N.",
+            lambda decay, before, after, drop_before, drop_after: (
+                decay * before * (1 - drop_after) / (after * (1 - drop_before))
+            ),
+            "keep is above the line, as it is for the paper's M. PyTorch stores w = keep·M.",
         ),
         Mistake(
-            lambda nll_B, divergence, num_data: nll_B.mean() - divergence / num_data,
-            "The sign of the divergence: the ELBO subtracts it, so minus the ELBO adds it.",
+            lambda decay, before, after, drop_before, drop_after: decay * before * drop_before / (after * drop_after),
+            "You put drop in place of keep. The paper's p keeps, PyTorch's drops.",
         ),
     ),
 )

@@ -185,7 +185,7 @@ def log_evidence(
 
     log p(targets | m) + log N(m; 0, prior_std²) + d/2 log 2π - ½ log |precision|, for the prior `fitted` was built with; it is
     exact for a linear network with Gaussian noise at its peak. Priors are compared at their own peaks, or all at the
-    weights of one network (arXiv:2104.04975, section 3). Raises ValueError where the standard deviations do not fit.
+    weights of one network (arXiv:2104.04975). Raises ValueError where the standard deviations do not fit.
     """
     places_d = places_of(fitted.model, fitted.names)
     prior_std_d = prior_of(fitted.model, prior_std)[places_d]

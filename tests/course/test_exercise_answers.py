@@ -417,7 +417,6 @@ def minibatch(g):
 
 
 @oracle("variational_inference.exercise_6", "bal_utils.posteriors.dropout_elbo", minibatch)
-@oracle("dropout_as_variational_inference.exercise_3", "bal_utils.posteriors.dropout_elbo", minibatch)
 def _(nll_B, kl, num_data):
     without_kl = dropout_elbo.negative_elbo(-nll_B, [], num_data=num_data, std=1.0, length_scale=1.0)
     return (without_kl + kl) / num_data
@@ -427,18 +426,37 @@ def _(nll_B, kl, num_data):
 
 
 def layer(g):
-    inputs, hidden, outputs = sizes(g, 4, 5, 3)
-    mask_N_H = tensor(g.integers(0, 2, (inputs, hidden)))
-    return normal(g, inputs, hidden), normal(g, hidden, outputs), mask_N_H, g.uniform(0, 0.9)
+    hidden, outputs = sizes(g, 6, 3)
+    return normal(g, hidden), normal(g, hidden, outputs), g.uniform(0.05, 0.9)
 
 
 @oracle("dropout_as_variational_inference.exercise_1", "counting", layer)
-def _(hidden_N_H, weights_H_O, mask_N_H, drop):
-    """Unit by unit, and only those that are kept."""
-    out_N_O = np.zeros((len(hidden_N_H), weights_H_O.shape[1]))
-    for n, h in zip(*np.nonzero(mask_N_H.numpy()), strict=True):
-        out_N_O[n] += hidden_N_H[n, h].item() * weights_H_O[h].numpy() / (1 - drop)
-    return out_N_O
+def _(hidden_H, weights_H_O, drop):
+    """All masks, each with its probability."""
+    masks_M_H = np.array(list(itertools.product([0, 1], repeat=len(hidden_H))))
+    share_M = np.prod(np.where(masks_M_H, 1 - drop, drop), axis=1)
+    outputs_M_O = (masks_M_H * hidden_H.numpy() / (1 - drop)) @ weights_H_O.numpy()
+    mean_O = share_M @ outputs_M_O
+    return share_M @ (outputs_M_O - mean_O) ** 2
+
+
+def prior_kept(g):
+    return (10 ** g.uniform(-5, -1), *(int(n) for n in g.integers(1, 1000, 2)), *g.uniform(0.05, 0.9, 2))
+
+
+@oracle("dropout_as_variational_inference.exercise_3", "bal_utils.posteriors.dropout_elbo", prior_kept)
+def _(decay, num_before, num_after, drop_before, drop_after):
+    """The length-scale that the first decay stands for, found by bisection, and its decay later."""
+
+    def decay_of(log_scale, num_data, drop):
+        rest = {"noise_precision": 2.5, "loss": "squared error"}  # any noise and any loss, before and after
+        return dropout_elbo.weight_decay(length_scale=math.exp(log_scale), num_data=num_data, drop=drop, **rest)
+
+    def too_much(log_scale):
+        return math.log(decay_of(log_scale, num_before, drop_before) / decay)
+
+    log_scale = scipy.optimize.brentq(too_much, -30, 30, xtol=1e-13)
+    return decay_of(log_scale, num_after, drop_after)
 
 
 @oracle(
@@ -571,28 +589,38 @@ def _(weight_decay, num_data):
     return math.exp(scipy.optimize.brentq(difference, -20, 20, xtol=1e-14))
 
 
-def layer_of_features(g):
-    size, features = int(g.integers(1, 8)), int(g.integers(1, 5))
-    return normal(g, size, features), g.uniform(0.1, 2), g.uniform(0.2, 3), normal(g, features)
+def place_and_target(g):
+    return normal(g, int(g.integers(1, 5))) + 0.1, g.uniform(0.1, 2), g.uniform(0.2, 3), g.uniform(0.1, 3)
 
 
-@oracle("bayesian_neural_networks.exercise_2", "bal_utils.theory.linear_regression", layer_of_features)
-def _(features_N_D, noise_std, prior_std, feature_D):
-    """A layer that is linear in its weights has an exact posterior, whatever its targets are."""
+@oracle("bayesian_neural_networks.exercise_2", "bal_utils.theory.linear_regression", place_and_target)
+def _(feature_D, noise_std, prior_std, target_std):
+    """One label more at a time, until the exact posterior of the layer is narrow enough."""
+    at_D, count = feature_D.double().numpy(), 0
     precisions = {"prior_precision": prior_std**-2, "noise_precision": noise_std**-2}
-    belief = linear_regression.posterior(features_N_D.double().numpy(), np.zeros(len(features_N_D)), **precisions)
-    return np.sqrt(feature_D.double().numpy() @ belief.covariance_D_D @ feature_D.double().numpy())
+    std = prior_std * np.linalg.norm(at_D)
+    while std > target_std:
+        count += 1
+        belief = linear_regression.posterior(np.tile(at_D, (count, 1)), np.zeros(count), **precisions)
+        std = np.sqrt(at_D @ belief.covariance_D_D @ at_D)
+    return count
 
 
-def draws_of_a_batch(g):
-    draws, size = sizes(g, 4, 6)
-    return -tensor(g.exponential(size=(draws, size))), tensor(g.exponential(5)), int(g.integers(size, 1000))
+def code_of_a_colleague(g):
+    size = int(g.integers(1, 4))
+    return 10 ** g.uniform(-4, 1), size * int(g.integers(1, 4)), size
 
 
-@oracle("bayesian_neural_networks.exercise_3", "bal_utils.posteriors.dropout_elbo", draws_of_a_batch)
-def _(log_lik_K_B, kl, num_data):
-    rest = {"num_data": num_data, "std": 1.0, "length_scale": 1.0}
-    return kl + torch.stack([dropout_elbo.negative_elbo(row_B, [], **rest) for row_B in log_lik_K_B]).mean()
+@oracle("bayesian_neural_networks.exercise_3", "counting", code_of_a_colleague)
+def _(beta, num_data, batch_size):
+    """The mean over all batches of one epoch against the box, T·KL + the sum: the slopes by each of the two terms."""
+    nll_N = np.random.default_rng(0).exponential(size=(2, num_data))
+
+    def colleague(nll_N, kl):
+        return np.mean([batch_B.mean() + beta * kl for batch_B in nll_N.reshape(-1, batch_size)])
+
+    for_data = (colleague(nll_N[0], 1.0) - colleague(nll_N[1], 1.0)) / (nll_N[0].sum() - nll_N[1].sum())
+    return (colleague(nll_N[0], 3.0) - colleague(nll_N[0], 1.0)) / 2 / for_data
 
 
 @oracle(
