@@ -4,7 +4,7 @@ Dimensions: N data points, G places of a fine grid, K passes.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy import ndarray
 
-from bal_scenes.base import Explorer, IntSlider, Scene, Slider, Toggle, stage
+from bal_scenes.base import Event, Explorer, IntSlider, Play, Preset, Scene, Slider, Toggle, stage
 from bal_scenes.scene import Panel, band, line, line_style, panel, points, rects, scene, text
 from bal_utils.data import sine_with_gap
 from bal_utils.models import MLP
@@ -24,6 +24,8 @@ NUM_POINTS, NOISE, SEED = 60, 0.2, 0
 HIDDEN = (64, 64)
 SCHEDULE = FitConfig(learning_rate=1e-2, batch_size=NUM_POINTS, max_epochs=500)
 MOST_PASSES = 200
+COUNTED = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100, 140, 200)  # the passes that ▶ goes through
+WIDEST, WIDTH_STEP, NOT_HELD = 5.0, 0.5, -1.0  # of the gap
 CENTRE = 1.25  # of the gap
 PLANE = {"x": (-6.0, 6.0), "y": (-3.0, 5.0)}
 PLACES_G = np.linspace(*PLANE["x"], 121)
@@ -33,12 +35,22 @@ AMPLITUDE, LENGTH = 1.2, 1.9  # of the Gaussian process: what scikit-learn finds
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutLeftOnState:
-    """How many passes K, the probability of dropping a unit, the width of the gap, and whether a reference is shown."""
+    """How many passes K, the probability of dropping a unit, the width of the gap, and whether a reference is shown.
+
+    `held` is the width under the learner's hand, for which there is no network yet, or -1.
+    """
 
     passes: int = 30
     dropout: float = 0.1
     gap: float = 2.5
     reference: bool = True
+    held: float = NOT_HELD
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """The ends of the gap that is drawn."""
+        half = (self.gap if self.held == NOT_HELD else self.held) / 2
+        return CENTRE - half, CENTRE + half
 
 
 @stage
@@ -83,10 +95,28 @@ class DropoutLeftOn(Explorer):
     controls: ClassVar = (
         IntSlider("passes", label="Passes K", low=1, high=MOST_PASSES),
         Slider("dropout", label="Dropout", low=0.02, high=0.6, step=0.02, continuous=False),
-        Slider("gap", label="Width of the gap", low=0.0, high=5.0, step=0.5, continuous=False),
+        Slider("gap", label="Width of the gap", low=0.0, high=WIDEST, step=WIDTH_STEP, continuous=False),
         Toggle("reference", label="Show the Gaussian process"),
     )
     slow_fields = frozenset({"dropout", "gap"})
+    presets: ClassVar = (
+        Preset("What does one pass say?", {"passes": 1}),
+        Preset("No gap at all?", {"gap": 0.0}),
+        Preset("The widest gap?", {"gap": WIDEST}),
+        Preset("Six times the dropout?", {"dropout": 0.6}),
+    )
+    play: ClassVar = Play("passes", label="Passes K", values=COUNTED)
+
+    def on_drag(self, state: DropoutLeftOnState, event: Event) -> DropoutLeftOnState:
+        """Drags an edge of the gap, and the other one with it; a new network is trained where it is dropped."""
+        steps = round(2 * abs(event.x - CENTRE) / WIDTH_STEP)
+        width = min(WIDTH_STEP * steps, WIDEST)
+        return replace(state, gap=width, held=NOT_HELD) if event.kind == "drop" else replace(state, held=width)
+
+    def check(self, state: DropoutLeftOnState) -> None:
+        """Raises ValueError for a width under the hand that no gap has."""
+        if state.held != NOT_HELD and not 0 <= state.held <= WIDEST:
+            raise ValueError(f"held: expected a width from 0 to {WIDEST:g}, or {NOT_HELD:g}, got {state.held!r}")
 
     def compute(self, state: DropoutLeftOnState) -> Scene:
         """The fan on the left, what is computed from it on the right."""
@@ -102,9 +132,16 @@ class DropoutLeftOn(Explorer):
     def _fan(self, state: DropoutLeftOnState, outputs_K_G: ndarray) -> Panel:
         opacity = float(np.clip(6 / state.passes, 0.12, 0.9))
         words = "1 pass" if state.passes == 1 else f"{state.passes} passes"
-        layers = [*self._data(state), line(PLACES_G, outputs_K_G, width=1.5, opacity=opacity, colour="blue")]
+        layers = [
+            *self._data(state),
+            line(PLACES_G, outputs_K_G, width=1.5, opacity=opacity, colour="blue"),
+            line(PLACES_G, outputs_K_G[-1], width=2.5, colour="vermillion", label=f"pass {state.passes}"),
+            points(state.edges, [PLANE["y"][1] - 0.35] * 2, shape="square", size=16, colour="grey", ids=[0, 1], drag=True,
+                   names=[f"{side} edge of the gap" for side in ("left", "right")]),
+        ]  # fmt: skip
         title = f"Dropout left on: {words}"
-        return panel(*layers, **PLANE, box=(0, 0, 0.5, 1), title=title, x_label="input x", y_label="target y")
+        labels = {"x_label": "input x", "y_label": "target y", "legend": "top left"}
+        return panel(*layers, **PLANE, box=(0, 0, 0.5, 1), title=title, **labels)
 
     def _band(self, state: DropoutLeftOnState, mean_G: ndarray, std_G: ndarray) -> Panel:
         total_G = np.sqrt(std_G**2 + NOISE**2)
@@ -130,21 +167,22 @@ class DropoutLeftOn(Explorer):
         return panel(*layers, *self._data(state), **PLANE, box=(0.5, 0, 0.5, 1), legend="top left", **labels)
 
     def _data(self, state: DropoutLeftOnState) -> list:
-        low, high = CENTRE - state.gap / 2, CENTRE + state.gap / 2
+        low, high = state.edges
         shade = (
-            [rects([low], [high], [PLANE["y"][0]], [PLANE["y"][1]], colour="grey", opacity=0.15)] if state.gap else []
+            rects([low], [high], [PLANE["y"][0]], [PLANE["y"][1]], colour="grey", opacity=0.15) if high > low else []
         )
-        words = [text([CENTRE], [-2.75], ["no data"])] if state.gap >= 1.5 else []  # else the words do not fit
-        return [*shade, points(*data(state.gap), size=6, colour="black"), *words]
+        words = [text([CENTRE], [-2.75], ["no data"])] if high - low >= 1.5 else []  # else the words do not fit
+        return [shade, points(*data(state.gap), size=6, colour="black"), *words]
 
     def _status(self, state: DropoutLeftOnState, std_G: ndarray) -> str:
+        if state.held != NOT_HELD:
+            return f"Let go to train a network on data with a gap {state.held:g} wide."
         cost = f"{state.passes} × {multiply_adds():,} multiplications an input"
         if state.passes == 1:
             return f"One pass costs {cost.removeprefix('1 × ')} and shows no spread: the blue band has no width."
         inside, outside = std_G[GAP_PLACE], std_G[DATA_PLACE]
-        said = f"K = {state.passes} passes cost {cost}. The functions spread by {inside:.2f} at {CENTRE} (the gap's centre)"
-        said += f" and by {outside:.2f} at -2, among data"
-        if not state.reference:
-            return said + "."
-        doubt_G = process(state.gap)[1]
-        return said + f"; the Gaussian process says {doubt_G[GAP_PLACE]:.2f} and {doubt_G[DATA_PLACE]:.2f}."
+        said = f"The functions spread by {inside:.2f} at {CENTRE} (the gap's centre) and by {outside:.2f} at -2, among data"
+        if state.reference:
+            doubt_G = process(state.gap)[1]
+            said += f"; the Gaussian process says {doubt_G[GAP_PLACE]:.2f} and {doubt_G[DATA_PLACE]:.2f}"
+        return f"{said}. K = {state.passes} passes cost {cost}."

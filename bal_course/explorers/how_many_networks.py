@@ -1,5 +1,6 @@
 """How many networks: members of an ensemble on a line with a gap, their mixture, and how often its 95 % interval is right."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,9 +10,10 @@ from numpy import ndarray
 from scipy.special import ndtr
 from torch import nn
 
+from bal_course.explorers.key import key_of
 from bal_course.figures.ensembles import HALF_WIDTH
-from bal_scenes.base import Event, Explorer, IntSlider, Scene, Slider, stage
-from bal_scenes.scene import Panel, band, line, panel, points, scene
+from bal_scenes.base import Event, Explorer, IntSlider, Play, Preset, Scene, Slider, stage
+from bal_scenes.scene import Panel, band, line, panel, points, scene, text
 from bal_utils.data import sine_with_gap
 from bal_utils.models import MLP
 from bal_utils.posteriors.ensemble import fit_ensemble
@@ -95,6 +97,13 @@ class HowManyNetworks(Explorer):
         IntSlider("seed", label="Seed", low=0, high=9, continuous=False),
     )
     slow_fields: ClassVar = frozenset({"scale", "seed"})
+    presets: ClassVar = (
+        Preset("Is one network enough?", {"members": 1}),
+        Preset("What do twenty add?", {"members": MOST}),
+        Preset("Wild initial weights: is 100 % good news?", {"scale": 4.0}),
+        Preset("Small ones: do the members agree more?", {"scale": 0.25}),
+    )
+    play: ClassVar = Play("members", label="Networks M")
 
     def compute(self, state: HowManyNetworksState) -> Scene:
         """The members and their mixture on the left, the coverage against the number of members on the right."""
@@ -104,10 +113,12 @@ class HowManyNetworks(Explorer):
         status = (
             f"{networks}: the 95 % interval holds {holds}. In the gap the means spread by {self._spread(state):.2f}."
         )
+        coverages = self._coverage(state, seen_M, gap_M)
         alt = (
             f"The curves of {networks} on a sine with a gap, with the band of their mixture, and its coverage: {holds}"
         )
-        return scene(self._curves(state), self._coverage(state, seen_M, gap_M), alt=alt, status=status)
+        key = key_of(coverages, (0.58, 0.7, 0.42, 0.3))
+        return scene(self._curves(state), coverages, key, alt=alt, status=status)
 
     def on_click(self, state: HowManyNetworksState, event: Event) -> HowManyNetworksState:
         """Takes as many networks as the place that was clicked in the picture of the coverage says."""
@@ -141,11 +152,23 @@ class HowManyNetworks(Explorer):
             line([0.5, MOST + 0.5], [0.95, 0.95], colour="grey", dash="dotted", label="promised: 95 %"),
             line(count_M, seen_M, label="where data were"),
             line(count_M, gap_M, colour="vermillion", dash="dashed", label="in the gap"),
-            line([here, here], [0, 1], colour="black", width=1),
-            points([here], [seen_M[here - 1]], size=13),
+            line([here, here], [0, 1.1], colour="black", width=1),
+            points([here], [seen_M[here - 1]], size=15),
             points([here], [gap_M[here - 1]], size=13, shape="triangle", colour="vermillion"),
+            *_numbers(here, seen_M[here - 1], gap_M[here - 1]),
         ]
+        low = min(0.8, math.floor(10 * min(seen_M.min(), gap_M.min()) - 0.2) / 10)  # of all M: the axis stays
         labels = {"x_label": "networks M", "y_label": "share inside", "title": "New data inside the interval"}
         ticks = [(count, str(count)) for count in (1, 5, 10, 15, 20)]
-        return panel(*layers, x=(0.5, MOST + 0.5), y=(0, 1.02), x_ticks=ticks, box=(0.58, 0, 0.42, 1),
-                     legend="bottom right", click_anywhere=True, **labels)  # fmt: skip
+        return panel(*layers, x=(0.5, MOST + 0.5), y=(low, 1.04), x_ticks=ticks, box=(0.58, 0, 0.42, 0.72),
+                     legend="", click_anywhere=True, **labels)  # fmt: skip
+
+
+def _numbers(here: int, seen: float, gap: float) -> list:
+    """Both shares beside their marks, the larger one above, on the side where there is room."""
+    style = {"align": "right" if here > MOST / 2 else "left", "bold": True}
+    across, up = (-14 if here > MOST / 2 else 14), (14 if seen >= gap else -14)
+    return [
+        text([here], [seen], f"{100 * seen:.0f} %", colour="blue", offset=(across, up), **style),
+        text([here], [gap], f"{100 * gap:.0f} %", colour="vermillion", offset=(across, -up), **style),
+    ]

@@ -6,6 +6,7 @@ weight λ on the KL, the data count as if their noise were √λ times as large.
 Dimensions: N data, G places of the line, K draws, H units, D = 3 H + 1 weights in the order u, c, v, b.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -13,8 +14,8 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from bal_scenes.base import Choice, Explorer, Scene, Slider, stage
-from bal_scenes.scene import Panel, band, bar_axis, bars, line, panel, points, rects, scene, tick_labels
+from bal_scenes.base import Choice, Explorer, Preset, Scene, Slider, stage
+from bal_scenes.scene import Panel, band, bar_axis, line, panel, points, rects, scene, text
 from bal_utils.data import sine_with_gap
 from bal_utils.runtime import stream
 
@@ -25,6 +26,7 @@ DRAWS, STARTS, FIRST_STEPS, LAST_STEPS = 200, 3, 40, 300
 STEPS, STEP_DRAWS, LEARNING_RATE = 500, 6, 0.05
 LAPLACE, MEAN_FIELD = "Laplace, linearised", "Bayes by Backprop"
 VALUES = (-4.0, 4.0)
+WIDTHS = (math.log10(0.02), math.log10(12.0))  # decades in which every width lies
 SHOWN = 12  # functions drawn of those that the band is made of
 IN_GAP_G = (GAP[0] < PLACES_G) & (GAP[1] > PLACES_G)
 AT_DATA_G = (abs(PLACES_G) <= 4.0) & ~IN_GAP_G
@@ -193,6 +195,12 @@ class PriorToPosterior(Explorer):
         Slider("kl_weight", label="KL weight", low=0.1, high=100.0, step=0.1, log=True),
         Choice("method", label="Posterior", options=(LAPLACE, MEAN_FIELD)),
     )
+    presets: ClassVar = (
+        Preset("A narrow prior: is the gap filled?", {"scale": 0.5}),
+        Preset("A wide prior?", {"scale": 4.0}),
+        Preset("Independent weights: where does the gap go?", {"method": MEAN_FIELD}),
+        Preset("A hundred times the KL?", {"kl_weight": 100.0}),
+    )
 
     def compute(self, state: PriorToPosteriorState) -> Scene:
         """Draws before and after, and how wide both are in the gap and at the data."""
@@ -244,9 +252,15 @@ def _functions(outputs_K_G: ndarray, title: str, box: tuple[float, ...], *, with
 
 
 def _width_bars(widths: dict[str, float]) -> Panel:
-    """One bar a width, with its number."""
-    layers = bars(np.array([[width] for width in widths.values()]), totals="{:.2f}", thickness=0.5)
-    longest = max(widths.values())
-    ticks = tick_labels(0, longest)[::2]
-    axes = bar_axis(list(widths)) | {"x": (0, 1.5 * longest), "x_ticks": ticks}
-    return panel(*layers, **axes, box=(0.69, 0.1, 0.31, 0.7), title="How wide", x_label="sd of f(x)")
+    """The widths on one axis, in decades, that is the same for all states: twice as wide is always as far."""
+    places = np.arange(len(widths))
+    decades = np.log10(list(widths.values()))
+    low, high = WIDTHS
+    layers = [
+        line(np.stack([np.full(len(places), low), decades], axis=1), np.stack([places, places], axis=1), width=4),
+        points(decades, places, size=16),
+        text(decades, places, [f"{width:.2f}" for width in widths.values()], bold=True, offset=(0, 20)),
+    ]
+    ticks = [(math.log10(value), f"{value:g}") for value in (0.03, 0.1, 0.3, 1, 3)]
+    axes = bar_axis(list(widths)) | {"x": (low, high), "x_ticks": ticks}
+    return panel(*layers, **axes, box=(0.69, 0, 0.31, 1), title="How wide", x_label="sd of f(x), in decades")

@@ -8,6 +8,7 @@ from torch import nn
 from bal_course.explorers import dropout_left_on
 from bal_course.explorers.dropout_left_on import (
     CENTRE,
+    COUNTED,
     MOST_PASSES,
     NOISE,
     PLACES_G,
@@ -18,6 +19,7 @@ from bal_course.explorers.dropout_left_on import (
     multiply_adds,
     process,
 )
+from bal_scenes.base import Event
 from bal_utils.models import MLP
 
 
@@ -87,6 +89,36 @@ def test_the_corners_of_the_controls_work(passes, dropout, gap, reference):
     assert ("Gaussian process" in explorer.scene["alt"]) == reference
     dashed = [layer for layer in layers(explorer, 1, "line") if layer["dash"] == "dashed"]
     assert len(dashed) == reference
+
+
+def test_a_dragged_edge_trains_only_where_it_is_dropped(monkeypatch):
+    explorer = DropoutLeftOn()
+    left, right = (CENTRE - 1.25, CENTRE + 1.25)
+    (edges,) = (layer for layer in layers(explorer, 0, "points") if layer["drag"])
+    assert edges["x"].tolist() == [left, right]
+    with monkeypatch.context() as patch:
+        patch.setattr(dropout_left_on, "fit", lambda *_, **__: pytest.fail("it trained"))
+        explorer.dispatch(Event(kind="drag", panel=0, point=0, x=left - 0.6, y=4.0))
+        assert explorer.error is None and "Let go" in explorer.status and "3.5 wide" in explorer.status
+    explorer.dispatch(Event(kind="drop", panel=0, point=1, x=right + 0.26, y=4.0))
+    assert explorer.state == DropoutLeftOnState(gap=3.0)
+    explorer.undo()
+    assert explorer.state == DropoutLeftOnState()
+    explorer.dispatch(Event(kind="drop", panel=0, point=1, x=6.0, y=4.0))
+    assert explorer.state.gap == 5.0
+
+
+def test_the_last_pass_is_drawn_over_the_others():
+    explorer = DropoutLeftOn(DropoutLeftOnState(passes=7))
+    fan, last = layers(explorer, 0, "line")
+    np.testing.assert_array_equal(last["y"], fan["y"].reshape(7, -1)[-1])
+    assert last["label"] == "pass 7" and last["colour"] != fan["colour"]
+
+
+def test_play_adds_passes_from_the_first_to_the_last():
+    explorer = DropoutLeftOn()
+    assert list(explorer.moments(explorer.state)) == sorted(set(COUNTED)) and COUNTED[0] == 1
+    assert COUNTED[-1] == MOST_PASSES and explorer.state.passes in COUNTED
 
 
 def test_a_state_outside_the_controls_is_refused():

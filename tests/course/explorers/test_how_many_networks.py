@@ -120,6 +120,18 @@ def test_computing_is_pure():
             np.testing.assert_array_equal(before[key], after[key])
 
 
+@pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
+def test_the_axis_of_the_coverage_is_narrow_and_stays_while_networks_are_added(scale):
+    ends = set()
+    for members in (1, 5, MOST):
+        panel = HowManyNetworks(HowManyNetworksState(members=members, scale=scale)).scene["panels"][1]
+        ends.add(tuple(panel["y"]))
+    assert len(ends) == 1
+    lowest = min(share_M.min() for share_M in coverage(scale, 0))
+    (low, _), *_ = ends
+    assert low < lowest and (low == 0.8 or low > lowest - 0.13)
+
+
 def test_states_outside_the_sliders_are_refused():
     for bad in ({"members": 0}, {"members": 21}, {"scale": 5.0}, {"seed": 10}):
         with pytest.raises(ValueError, match=next(iter(bad))):

@@ -162,6 +162,18 @@ def test_the_corners_of_the_controls_work(method, scale, kl_weight):
         assert all(np.isfinite(layer[side]).all() for side in ("low", "high") if side in layer)
 
 
+@pytest.mark.parametrize("scale", [0.3, 1.5, 4.0])
+@pytest.mark.parametrize("kl_weight", [0.1, 100.0])
+def test_every_width_lies_on_the_one_axis(scale, kl_weight):
+    explorer = PriorToPosterior(PriorToPosteriorState(scale=scale, kl_weight=kl_weight))
+    panel = explorer.scene["panels"][2]
+    (marks,) = (layer for layer in panel["layers"] if layer["kind"] == "points")
+    (words,) = (layer for layer in panel["layers"] if layer["kind"] == "text")
+    assert panel["x"] == list(network.WIDTHS)
+    assert (network.WIDTHS[0] < marks["x"]).all() and (marks["x"] < network.WIDTHS[1]).all()
+    np.testing.assert_allclose(10 ** marks["x"], [float(word) for word in words["words"]], atol=0.006)
+
+
 def test_the_scene_depends_on_the_state_alone():
     state = PriorToPosteriorState(scale=2.0, method=MEAN_FIELD)
     first = PriorToPosterior(state).scene
