@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy import ndarray
 
-from bal_scenes.base import Button, Event, Explorer, IntSlider, Scene, Slider, stage
+from bal_course.explorers.key import key_of
+from bal_scenes.base import Button, Event, Explorer, IntSlider, Preset, Scene, Slider, stage
 from bal_scenes.scene import Panel, bar_axis, line, panel, points, rects, scene, text
 from bal_utils import acquisition
 from bal_utils.acquisition import expected_error_reduction_scores, expected_gradient_length_scores
@@ -17,7 +18,8 @@ from bal_utils.acquisition import expected_error_reduction_scores, expected_grad
 CLASSES = ("cat", "fox", "owl")
 CORNERS_C_2 = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])
 MEMBERS = 3
-MEMBER_SHAPES = ("circle", "triangle", "square")
+# and sizes: where all agree, each mark is seen within the one before
+MEMBER_SHAPES = {"circle": 30, "triangle": 19, "square": 11}
 INPUTS = ("A", "B")
 STYLES = {"A": {"colour": "blue", "hatch": ""}, "B": {"colour": "orange", "hatch": "/"}}
 TIE = 1e-9  # scores that differ by less than this differ by rounding
@@ -27,12 +29,27 @@ Opinion = tuple[float, float]  # the probabilities of the first two classes; the
 
 @dataclass(frozen=True, kw_only=True)
 class PickTheLabelState:
-    """What each member says about A and about B, how many members there are, and how long B's features are (A's: 1)."""
+    """What each member says about A and about B, how many members there are, and how long B's features are (A's: 1).
+
+    `flipped` are the strategies that changed their mind at the last change of mind, by their place in the picture.
+    """
 
     a: tuple[Opinion, ...] = ((0.92, 0.06), (0.06, 0.92), (0.52, 0.46))
     b: tuple[Opinion, ...] = ((0.44, 0.16), (0.44, 0.40), (0.38, 0.30))
     members: int = MEMBERS
     length: float = 1.0
+    flipped: tuple[int, ...] = ()
+
+    @property
+    def scores(self) -> dict[str, "Score"]:
+        """Each strategy's scores."""
+        return scores(self.a[: self.members], self.b[: self.members], self.length)
+
+    def after(self, before: "PickTheLabelState") -> "PickTheLabelState":
+        """The state with those strategies marked that choose another input than in the state before."""
+        pairs = zip(self.scores.values(), before.scores.values(), strict=True)
+        flipped = tuple(row for row, (now, then) in enumerate(pairs) if now.pick != then.pick)
+        return replace(self, flipped=flipped) if flipped else self
 
 
 class Score(NamedTuple):
@@ -90,14 +107,22 @@ class PickTheLabel(Explorer):
 
     State = PickTheLabelState
     controls: ClassVar = (
-        IntSlider("members", label="Members", low=1, high=MEMBERS),
-        Slider("length", label="B's features (A's: 1)", low=0.0, high=4.0, step=0.1),
         Button("unite_a", label="A: all agree on the mean"),
         Button("unite_b", label="B: all agree on the mean"),
+        IntSlider("members", label="Members", low=1, high=MEMBERS),
+        Slider("length", label="B's features (A's: 1)", low=0.0, high=4.0, step=0.1),
+    )
+    presets: ClassVar = (
+        Preset(
+            "Sure and opposed, or a coin toss?", {"a": ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0)), "b": ((0.5, 0.5),) * 3}
+        ),
+        Preset("All agree about A: who still wants it?", {"a": ((0.5, 0.48),) * 3, "flipped": (3, 4, 6)}),
+        Preset("Who is bribed by short features?", {"length": 0.5, "flipped": (5,)}),
+        Preset("A committee of one?", {"members": 1}),
     )
 
     def check(self, state: PickTheLabelState) -> None:
-        """Raises ValueError where an input has not three opinions, or an opinion is no probability."""
+        """Raises ValueError where an input has not three opinions, or an opinion or a changed mind is none."""
         for name, opinions in (("a", state.a), ("b", state.b)):
             if len(opinions) != MEMBERS:
                 raise ValueError(f"{name}: expected {MEMBERS} opinions, got {len(opinions)}")
@@ -105,15 +130,24 @@ class PickTheLabel(Explorer):
                 if not (min(opinion) >= 0 and sum(opinion) <= 1 + 1e-6):  # written so that NaN fails
                     raise ValueError(f"{name}: expected probabilities of {CLASSES[:2]}, got {opinion}")
 
+        if not set(state.flipped) <= set(range(len(state.scores))):
+            raise ValueError(f"flipped: expected numbers below {len(state.scores)}, got {state.flipped}")
+
+    def move(self, field: str, value: Any) -> None:
+        """Moves a slider, and marks the strategies that change their mind."""
+        with self.lock:
+            self._try(lambda state: replace(state, **{field: value}).after(state), remember=False)
+
     def compute(self, state: PickTheLabelState) -> Scene:
         """Two triangles of opinions and, on the right, a pair of bars for each strategy."""
-        found = scores(state.a[: state.members], state.b[: state.members], state.length)
+        found = state.scores
         alt = (
             f"Two triangles with the opinions of {state.members} committee members about the inputs A and B, and bars: "
             + ", ".join(f"{name} picks {score.pick}" for name, score in found.items())
         )
-        panels = _triangle(state, 0), _triangle(state, 1), _pairs_of_bars(found)
-        return scene(*panels, alt=alt, status=_sentence(found), width=1000, height=430)
+        bars = _pairs_of_bars(found, state.flipped)
+        panels = _triangle(state, 0), _triangle(state, 1), bars, key_of(bars, (0.61, 0, 0.3, 0.15))
+        return scene(*panels, alt=alt, status=_sentence(found, state.flipped), width=1000, height=390)
 
     def on_drag(self, state: PickTheLabelState, event: Event) -> PickTheLabelState:
         """Changes one member's opinion about one input."""
@@ -121,15 +155,15 @@ class PickTheLabel(Explorer):
         name = ("a", "b")[place]
         opinions = list(getattr(state, name))
         opinions[member] = nearest_opinion(event.x, event.y)
-        return replace(state, **{name: tuple(opinions)})
+        return replace(state, **{name: tuple(opinions)}).after(state)
 
     def unite_a(self, state: PickTheLabelState) -> PickTheLabelState:
         """Every member takes the committee's mean opinion about A."""
-        return replace(state, a=_united(state.a, state.members))
+        return replace(state, a=_united(state.a, state.members)).after(state)
 
     def unite_b(self, state: PickTheLabelState) -> PickTheLabelState:
         """Every member takes the committee's mean opinion about B."""
-        return replace(state, b=_united(state.b, state.members))
+        return replace(state, b=_united(state.b, state.members)).after(state)
 
 
 def _united(opinions: tuple[Opinion, ...], members: int) -> tuple[Opinion, ...]:
@@ -149,43 +183,42 @@ def _triangle(state: PickTheLabelState, place: int) -> Panel:
     for corner in range(3):  # where the vote changes: from the middle to the middle of each edge
         edge_2 = (CORNERS_C_2[corner] + CORNERS_C_2[(corner + 1) % 3]) / 2
         layers.append(line(*np.stack([middle_2, edge_2]).T, colour="grey", width=1, dash="dotted"))
-    layers.append(points(*mean_2[:, None], shape="star", size=26, colour="black", label="mean"))
+    layers.append(points(*mean_2[:, None], shape="star", size=44, colour="black"))
     colour = STYLES[INPUTS[place]]["colour"]
-    for member in range(state.members):
+    for member, (shape, size) in enumerate(list(MEMBER_SHAPES.items())[: state.members]):
         said = ", ".join(f"{name} {p:.2f}" for name, p in zip(CLASSES, probs_K_3[member], strict=True))
         layers.append(
-            points(*places_K_2[member : member + 1].T, shape=MEMBER_SHAPES[member], colour=colour, size=16, drag=True,
+            points(*places_K_2[member : member + 1].T, shape=shape, colour=colour, size=size, drag=True,
                    ids=[MEMBERS * place + member], names=[f"member {member + 1} on {INPUTS[place]}: {said}"])
         )  # fmt: skip
-    words = [text(*CORNERS_C_2[c], CLASSES[c], offset=(0, 14 if c == 2 else -16), bold=True) for c in range(3)]
-    box = (0.3 * place, 0, 0.3, 1)
+    words = [text(*CORNERS_C_2[c], CLASSES[c], offset=(0, 16 if c == 2 else -24), bold=True) for c in range(3)]
     title = f"Drag the opinions about {INPUTS[place]}"
     bare = {"x_ticks": (), "y_ticks": ()}
-    return panel(
-        *layers, *words, x=(-0.12, 1.12), y=(-0.16, 1.2), box=box, title=title, equal=True, legend="top left", **bare
-    )
+    plane = {"x": (-0.06, 1.06), "y": (-0.12, 0.98)}
+    return panel(*layers, *words, **plane, box=(0.305 * place, 0, 0.305, 1), title=title, equal=True, **bare)
 
 
-def _pairs_of_bars(found: dict[str, Score]) -> Panel:
-    """For each strategy the score of A above that of B, and what it would buy."""
-    rows_R = np.arange(len(found))
-    layers = []
+def _pairs_of_bars(found: dict[str, Score], flipped: tuple[int, ...]) -> Panel:
+    """For each strategy the score of A above that of B, and what it would buy; a row that flipped is tinted."""
+    rows_R, flips = np.arange(len(found)), np.array(flipped, dtype=float)
+    layers = [rects(0 * flips, 0 * flips + 1.6, flips - 0.46, flips + 0.46, colour="green", opacity=0.2)]
     for index, name in enumerate(INPUTS):
         top_R = rows_R - 0.36 + 0.36 * index
         shares_R = np.array([score[index] for score in found.values()])
         layers.append(rects(np.zeros(len(found)), shares_R, top_R, top_R + 0.34, label=name, **STYLES[name]))
     picks = ["tie" if score.pick == "tie" else f"buys {score.pick}" for score in found.values()]
     layers.append(text(np.full(len(found), 1.05), rows_R, picks, align="left", bold=True, halo=False))
-    axes = bar_axis(list(found)) | {"x": (0, 1.5), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
-    axes["y"] = (len(found) - 0.4, -1.9)  # room for the legend above the bars
-    words = {"title": "Who buys which label?", "x_label": "score, as a share of its largest value"}
-    return panel(*layers, **axes, **words, box=(0.6, 0, 0.4, 1), legend="top right")
+    axes = bar_axis(list(found)) | {"x": (0, 1.6), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
+    words = {"title": "Who buys which label?", "x_label": "score, as a share of the largest"}
+    return panel(*layers, **axes, **words, box=(0.61, 0.13, 0.39, 0.87), legend="")
 
 
-def _sentence(found: dict[str, Score]) -> str:
-    """Who would buy what."""
+def _sentence(found: dict[str, Score], flipped: tuple[int, ...]) -> str:
+    """Who changed their mind, and who would buy what."""
     groups = {pick: [name for name, score in found.items() if score.pick == pick] for pick in (*INPUTS, "tie")}
     parts = [f"{pick} is bought by {', '.join(groups[pick])}." for pick in INPUTS if groups[pick]]
     if groups["tie"]:
         parts.append(f"Cannot choose: {', '.join(groups['tie'])}.")
+    if flipped:
+        parts.insert(0, f"Changed their mind: {', '.join(name for row, name in enumerate(found) if row in flipped)}.")
     return " ".join(parts)

@@ -1,5 +1,6 @@
 """Posterior maps: two methods look at the same two moons, side by side; a star asks both about one place."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
@@ -22,7 +23,7 @@ from bal_course.comparison import (
     fit_networks,
 )
 from bal_course.figures.classification import PROBABILITY_MAP
-from bal_scenes.base import Choice, Event, Explorer, IntSlider, Scene, Slider, stage
+from bal_scenes.base import Choice, Event, Explorer, IntSlider, Preset, Scene, Slider, stage
 from bal_scenes.scene import Panel, class_points, contour, grid, heat, panel, points, scene
 from bal_utils.acquisition import bald_scores
 from bal_utils.data import two_moons
@@ -33,6 +34,8 @@ PLANE = {"x": (-3.0, 4.0), "y": (-3.0, 3.5)}
 PIXELS, MOST_SAMPLES, HIDDEN = 36, 100, 10
 METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL)  # HMC takes too long to answer a hand
 PROBABILITY, DOUBT, BALD = "probability of class 1", "all doubt (entropy)", "BALD"
+TOPS = {PROBABILITY: 1.0, DOUBT: math.log(2), BALD: math.log(2)}  # the most there can be, so that maps can be compared
+APART = 0.1  # probabilities at the star that differ by less are said to agree
 SHORT = Recipe(
     network=lambda dropout: network(dropout),
     epochs=200,
@@ -118,12 +121,18 @@ class PosteriorMaps(Explorer):
         Choice("left", label="Left", options=METHODS),
         Choice("right", label="Right", options=METHODS),
         Choice("shown", label="Map", options=(PROBABILITY, DOUBT, BALD)),
-        IntSlider("samples", label="Samples K", low=1, high=MOST_SAMPLES),
-        IntSlider("num_points", label="Points", low=10, high=200, step=10, continuous=False),
-        Slider("noise", label="Noise", low=0.0, high=0.5, step=0.05, continuous=False),
-        Slider("prior_std", label="Prior width s", low=0.3, high=10.0, step=0.1, log=True, continuous=False),
-        Slider("dropout", label="Dropout, drop", low=0.05, high=0.8, step=0.05, continuous=False),
-        IntSlider("seed", label="Seed", low=0, high=9, continuous=False),
+        IntSlider("samples", label="Samples K", low=1, high=MOST_SAMPLES, more=True),
+        IntSlider("num_points", label="Points", low=10, high=200, step=10, continuous=False, more=True),
+        Slider("noise", label="Noise", low=0.0, high=0.5, step=0.05, continuous=False, more=True),
+        Slider("prior_std", label="Prior width s", low=0.3, high=10.0, step=0.1, log=True, continuous=False, more=True),
+        Slider("dropout", label="Dropout, drop", low=0.05, high=0.8, step=0.05, continuous=False, more=True),
+        IntSlider("seed", label="Seed", low=0, high=9, continuous=False, more=True),
+    )
+    presets: ClassVar = (
+        Preset("Where would each buy?", {"shown": BALD}),
+        Preset("Five networks: do they doubt far away?", {"left": ENSEMBLE, "shown": BALD}),
+        Preset("A narrow prior: do five agree?", {"left": ENSEMBLE, "shown": BALD, "prior_std": 0.3}),
+        Preset("Ten points?", {"num_points": 10}),
     )
     slow_fields: ClassVar = frozenset({"left", "right", "num_points", "noise", "prior_std", "dropout", "seed"})
 
@@ -131,16 +140,17 @@ class PosteriorMaps(Explorer):
         """Both maps on one scale of colours, the data, and the star."""
         task = (state.samples, state.num_points, state.noise, state.seed, state.prior_std, state.dropout)
         left, right = (maps_of(method, *task) for method in (state.left, state.right))
-        top = 1.0 if state.shown == PROBABILITY else max(left[state.shown].max(), right[state.shown].max(), 0.05)
-        place = partial(self._panel, state, top=float(top))
+        place = partial(self._panel, state)
         here = [self._at_star(state, found) for found in (left, right)]
         widest = np.abs(left[PROBABILITY] - right[PROBABILITY]).max()
+        agree = "agree" if abs(here[0][0] - here[1][0]) < APART else "disagree"
         status = (
-            f"At the star: {state.left} {self._words(here[0])}; {state.right} {self._words(here[1])}. "
+            f"At the star they {agree}: {state.left} {self._words(here[0])}; {state.right} {self._words(here[1])}. "
             f"On this map their probabilities differ by up to {widest:.2f}."
         )
         alt = f"Two maps of two moons, {state.shown}, by {state.left} and by {state.right}. {status}"
-        return scene(place(0, state.left, left), place(1, state.right, right), alt=alt, status=status, height=430)
+        maps = place(0, state.left, left), place(1, state.right, right)
+        return scene(*maps, alt=alt, status=status, width=980, height=430)
 
     def on_click(self, state: PosteriorMapsState, event: Event) -> PosteriorMapsState:
         """Moves the star to the place that was clicked in either map."""
@@ -162,20 +172,17 @@ class PosteriorMaps(Explorer):
     def _words(self, here: tuple[float, float]) -> str:
         return f"says {here[0]:.2f} for class 1, BALD {abs(here[1]):.2f} nats"
 
-    def _panel(
-        self, state: PosteriorMapsState, index: int, method: str, maps: dict[str, ndarray], *, top: float
-    ) -> Panel:
+    def _panel(self, state: PosteriorMapsState, index: int, method: str, maps: dict[str, ndarray]) -> Panel:
         colours = {"colours": PROBABILITY_MAP} if state.shown == PROBABILITY else {}
         points_N_2, labels_N = data_of(state.num_points, state.noise, state.seed)
         unit = "p(class 1)" if state.shown == PROBABILITY else "nats"
         layers = [
-            heat(maps[state.shown], **PLANE, low=0, top=top, opacity=0.8, bar=unit if index else None, **colours),
+            heat(maps[state.shown], **PLANE, low=0, top=TOPS[state.shown], opacity=0.8, bar=unit, **colours),
             contour(maps[PROBABILITY], [0.05, 0.95], **PLANE, colour="black", width=1, dash="dotted"),
             contour(maps[PROBABILITY], 0.5, **PLANE, colour="black", width=2.5),
             *(layer | {"label": ""} for layer in class_points(points_N_2.numpy(), labels_N.numpy(), size=8)),
             points([state.star[0]], [state.star[1]], shape="star", size=20, colour="black", ids=[index], drag=True,
                    names=[f"the star, at {state.star[0]:.1f}, {state.star[1]:.1f}"]),
         ]  # fmt: skip
-        box = (0, 0, 0.465, 1) if index == 0 else (0.465, 0, 0.535, 1)
-        return panel(*layers, **PLANE, box=box, title=method, x_label="x₁", y_label="x₂" if index == 0 else "",
+        return panel(*layers, **PLANE, box=(0.5 * index, 0, 0.5, 1), title=method, x_label="x₁", y_label="x₂",
                      equal=True, click_anywhere=True)  # fmt: skip

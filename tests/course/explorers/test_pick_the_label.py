@@ -1,6 +1,7 @@
 """The explorer of notebook 10: its bars against scores by hand, its lessons in numbers, its handlers and corners."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,6 +89,38 @@ def test_uniting_keeps_what_depends_on_the_mean_and_takes_the_disagreement_away(
     assert explorer.state == START
 
 
+def test_the_rows_that_flip_are_marked_until_others_do():
+    explorer = PickTheLabel()
+    assert explorer.state.flipped == ()
+    explorer.press("unite_a")
+    names = [name for _, name in explorer.scene["panels"][2]["y_ticks"]]
+    before, after = (bought(PickTheLabel(PickTheLabelState(a=a))) for a in (START.a, explorer.state.a))
+    assert [names[row] for row in explorer.state.flipped] == [name for name in names if before[name] != after[name]]
+    marked = explorer.state.flipped
+    explorer.move("members", 3)
+    assert explorer.state.flipped == marked
+    tint = next(layer for layer in explorer.scene["panels"][2]["layers"] if layer["kind"] == "rects")
+    np.testing.assert_allclose((tint["y0"] + tint["y1"]) / 2, marked)
+    explorer.undo()
+    explorer.move("length", 0.0)
+    assert [names[row] for row in explorer.state.flipped] == ["gradient length"]
+    assert explorer.status.startswith("Changed their mind: gradient length.")
+
+
+@pytest.mark.parametrize("preset", PickTheLabel.presets[1:3])
+def test_presets_mark_what_flips_from_the_start(preset):
+    plain = {name: value for name, value in preset.changes.items() if name != "flipped"}
+    assert PickTheLabelState(**plain).after(START).flipped == preset.changes["flipped"]
+
+
+def test_where_all_agree_no_mark_is_hidden():
+    explorer = PickTheLabel()
+    explorer.press("unite_a")
+    marks = [layer for layer in explorer.scene["panels"][0]["layers"] if layer["kind"] == "points"]
+    sizes = [layer["size"] for layer in marks]
+    assert len(sizes) == 4 and all(small <= 0.75 * large for large, small in pairwise(sizes))
+
+
 def test_a_single_member_cannot_disagree():
     found = PickTheLabel(PickTheLabelState(members=1))
     picks = bought(found)
@@ -142,6 +175,7 @@ def test_the_same_state_gives_the_same_scene_and_survives_as_text():
         ({"b": ((math.nan, 0.1),) * 3}, "b: expected"),
         ({"a": ((0.5, 0.5),) * 2}, "a: expected 3 opinions, got 2"),
         ({"members": 4}, "members"),
+        ({"flipped": (7,)}, "flipped: expected numbers below 7"),
         ({"length": -1.0}, "length"),
     ],
 )

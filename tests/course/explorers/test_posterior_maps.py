@@ -80,6 +80,16 @@ def test_both_maps_have_one_scale_of_colours():
     assert ends[0] == ends[1] and ends[0][0] == 0
 
 
+@pytest.mark.parametrize("shown", [PROBABILITY, DOUBT, BALD])
+def test_maps_have_one_size_and_a_scale_that_stays(shown):
+    flat = PosteriorMaps(PosteriorMapsState(left=ONE_NETWORK, right=LAPLACE_ALL, shown=shown)).scene["panels"]
+    other = PosteriorMaps(PosteriorMapsState(left=LAPLACE_ALL, right=ONE_NETWORK, shown=shown)).scene["panels"]
+    shapes = {(*panel["margins"], *panel["box"][2:]) for panel in (*flat, *other)}
+    assert len(shapes) == 1
+    tops = {layer["high"] for panel in (*flat, *other) for layer in panel["layers"] if layer["kind"] == "heat"}
+    assert tops == {1.0 if shown == PROBABILITY else float(np.log(2))}
+
+
 def test_the_same_state_gives_the_same_picture():
     first = heat_values(PosteriorMaps(), 1).copy()
     for cache in (maps_of, posterior_maps.samples_of, posterior_of, posterior_maps.networks_of):
