@@ -10,7 +10,7 @@ NBVAL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -
 WITHOUT_MNIST := env -u BAL_DATA_DIR BAL_OFFLINE=1 BAL_CACHE_DIR=$(CURDIR)/build/empty-cache
 
 .DEFAULT_GOAL := help
-.PHONY: help help-upkeep lab test quick check page site slides student hosted clean
+.PHONY: help help-upkeep lab test quick check playground site slides student hosted clean
 .PHONY: test-without-mnist course measures times pictures figures replication bench constraints
 
 # A target with two number signs and words is for everybody, one with three is for whoever looks after the course.
@@ -53,14 +53,12 @@ course: $(VENV)/.installed-lab ### run every notebook from top to bottom and sto
 		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.timeout=600 $(NOTEBOOKS)
 	$(BIN)/python -m publishing.stored $(NOTEBOOKS)
 
-page: $(VENV)/.installed-lab ## the TwoMoons explorer as build/two_moons.html, a file that needs no Python (half a minute)
+playground: $(VENV)/.installed-lab ## build/playground.html: TwoMoons as one file that trains in the browser, without Python
 	@mkdir -p build
-	$(BIN)/python -m bal_scenes.page bal_course.explorers.two_moons:TwoMoons --title "Where does each strategy look?" \
-		--field strategy=bald,margin,entropy,core_set --field posterior=MC-dropout,ensemble,Laplace --field terms=False,True \
-		--field samples=1,5,20,100 --field start=4,8,16 --out build/two_moons.html
+	$(BIN)/python -m publishing.playground build/playground.html
 
-pictures: page $(VENV)/.installed-test ### the README's pictures of that page (needs Chromium)
-	$(BIN)/python publishing/pictures.py
+pictures: playground $(VENV)/.installed-test ### the README's picture and animation of it (needs Chromium)
+	$(BIN)/python -m publishing.playground_pictures build/playground.html figures
 
 hosted: $(VENV)/.installed-site ## badges for Colab and Binder: make hosted REPOSITORY=owner/name
 	$(BIN)/python publishing/hosted.py "$(REPOSITORY)"

@@ -20,9 +20,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from publishing import playground
 from publishing.links import lessons, link, pages
 from publishing.policy import inline_scripts, named, with_policy
-from publishing.site_pages import explorer_of, front_page, listed, published, thumbnail
+from publishing.site_pages import PLAYGROUND, explorer_of, front_page, listed, published, thumbnail, titles
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
@@ -171,39 +172,45 @@ def pages_of_explorers(books: Mapping[str, NotebookNode]) -> dict[str, str]:
     for name, book in books.items():
         for cell in book.cells:
             for kind in filter(None, map(explorer_of, cell.get("outputs", []))):
-                if kind in listed():
+                if kind in titles():
                     pages.setdefault(kind, f"{name}.html")
     return pages
 
 
 def write_explorers(out: Path, back: dict[str, str], cache: Path = EXPLORERS) -> list[Path]:
-    """Writes OUT/Kind.html for every listed explorer; `back` has the address of the notebook page of each, as far as known.
+    """Writes OUT/Kind.html for every explorer that has a page; `back` has the address of the notebook page of each, as far
+    as known.
 
     Scenes are computed once for each state of the packages and kept in `cache`.
     """
     out.mkdir(parents=True, exist_ok=True)
     cache.mkdir(parents=True, exist_ok=True)
-    packages, written = digest(package_files()), []
+    packages, pages = digest(package_files()), {PLAYGROUND: playground.page()}
     for kind, told in listed().items():
         kept = cache / f"{kind}-{digest([], packages, kind, repr(told))[:16]}.html"
         if not kept.exists():
             compute(kind, told, kept)
-        page = kept.read_text(encoding="utf-8")
-        if kind in back:
-            link = f'<p class="page-back"><a href="../{back[kind]}">Back to the notebook</a></p>'
-            page = page.replace("</main>", f"{link}\n</main>", 1)
-        page = page.replace("</body>", IN_FRAME, 1)
-        for script in inline_scripts(IN_FRAME):
-            page = page.replace("script-src", f"script-src {named(script)}", 1)
-        (out / f"{kind}.html").write_text(page, encoding="utf-8")
-        written.append(out / f"{kind}.html")
-    return written
+        pages[kind] = kept.read_text(encoding="utf-8")
+    for kind, page in pages.items():
+        (out / f"{kind}.html").write_text(in_frame(page, back.get(kind)), encoding="utf-8")
+    return [out / f"{kind}.html" for kind in pages]
+
+
+def in_frame(page: str, back: str | None) -> str:
+    """The page of an explorer as it stands in a frame or alone, with a link back to its notebook where that is known."""
+    if back:
+        link = f'<p class="page-back"><a href="../{back}">Back to the notebook</a></p>'
+        page = page.replace("</main>", f"{link}\n</main>", 1)
+    for script in inline_scripts(IN_FRAME):
+        page = page.replace("script-src", f"script-src {named(script)}", 1)
+    begin, _, end = page.rpartition("</body>")
+    return begin + IN_FRAME + end
 
 
 def shape_of(page: Path) -> str:
     """The rule by which the frame of an explorer's page has about its height before the page has told it."""
-    ratio = re.search(r"--ratio: ([\d.]+)", page.read_text(encoding="utf-8"))[1]
-    return f'iframe[src$="{page.name}"] {{ --ratio: {ratio}; }}\n'
+    shape = re.search(r"--ratio: [\d.]+(; --rest: [\d.]+rem)?", page.read_text(encoding="utf-8"))[0]
+    return f'iframe[src$="{page.name}"] {{ {shape}; }}\n'
 
 
 def compute(kind: str, told: dict, path: Path) -> None:

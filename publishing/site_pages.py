@@ -26,7 +26,8 @@ from publishing.stored import WIDGET
 
 HERE = Path(__file__).parent / "site"
 ROW = re.compile(r"^\| \[(\d\d) ([^\]]+)\]\([^)]*\) \| ([^|]+?) \|", re.MULTILINE)
-ON_FRONT_PAGE = "TwoMoons"
+PLAYGROUND = "TwoMoons"  # the explorer whose page trains its networks itself
+PLAYGROUND_TITLE = "Which label would teach most?"
 EXPLORER = re.compile(r"\s*(\w+) explorer \(runs in")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)]*)\)")
 BESIDE = re.compile(r'href="(\d\d_\w+)\.ipynb"')  # a link in HTML to a notebook, as the overview of exercises has them
@@ -141,7 +142,7 @@ def front_page(readme: str, start_here: str, stems: Mapping[str, str], pages: Co
     return Template((HERE / "index.md").read_text(encoding="utf-8")).substitute(
         title=title,
         description=first_paragraph(readme),
-        explorer=raw_html(frame(ON_FRONT_PAGE)),
+        explorer=raw_html(frame(PLAYGROUND)),
         cards=cards(rows_of(readme), stems),
         hurry=hurry[0] if hurry else "",
         start=start(readme),
@@ -236,7 +237,7 @@ def shown_outputs(output: NotebookNode, up: str = "") -> list[NotebookNode]:
     was_widget = output.get("data", {}).pop(WIDGET, None) is not None
     if kind := explorer_of(output):
         page = new_output("display_data", data={"text/html": frame(kind, up)})
-        return [page] if kind in listed() or "image/png" not in output.data else [page, output]
+        return [page] if kind in titles() or "image/png" not in output.data else [page, output]
     if "text/html" in output.get("data", {}):
         output.data["text/html"] = BESIDE.sub(r'href="\1.html"', output.data["text/html"])
     return [] if was_widget and set(output.data) == {"text/plain"} else [output]
@@ -259,8 +260,13 @@ def listed() -> dict[str, dict]:
     return tomllib.loads((HERE / "explorers.toml").read_text(encoding="utf-8"))
 
 
+def titles() -> dict[str, str]:
+    """Class name -> title of every explorer that has a page: the playground, and those of stored scenes."""
+    return {PLAYGROUND: PLAYGROUND_TITLE} | {kind: told["title"] for kind, told in listed().items()}
+
+
 def frame(kind: str, up: str = "") -> str:
     """What stands for the explorer on a page of the site, as HTML; `up` leads from the page to the site's root."""
-    if (told := listed().get(kind)) is None:
+    if kind not in titles():
         return LIVE_ONLY
-    return FRAME.format(address=f"{up}explorers/{kind}.html", title=escape(told["title"], quote=True))
+    return FRAME.format(address=f"{up}explorers/{kind}.html", title=escape(titles()[kind], quote=True))

@@ -22,11 +22,12 @@ from traitlets.config import Config
 from publishing.deck import HIDE_INPUT, deck, title
 from publishing.policy import inline_scripts, with_policy
 from publishing.site import write_explorers
-from publishing.site_pages import listed
+from publishing.site_pages import PLAYGROUND, titles
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(__file__).parent / "templates"
+PLAYGROUND_STYLE = Path(__file__).parent / "playground" / "slide.css"
 INDEX = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -79,11 +80,11 @@ def put_libraries(out: Path) -> None:
 
 def put_explorers(out: Path) -> dict[str, str]:
     """Writes a page for each listed explorer, as it looks in a frame of a slide; gives their titles."""
-    style = (TEMPLATES / "deck" / "explorer.css").read_text(encoding="utf-8")
     for page in write_explorers(out, back={}):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace("</body>", f"<style>\n{style}</style>\n</body>", 1), encoding="utf-8")
-    return {kind: told["title"] for kind, told in listed().items()}
+        file = PLAYGROUND_STYLE if page.stem == PLAYGROUND else TEMPLATES / "deck" / "explorer.css"
+        begin, _, end = page.read_text(encoding="utf-8").rpartition("</body>")
+        page.write_text(f"{begin}<style>\n{file.read_text(encoding='utf-8')}</style>\n</body>{end}", encoding="utf-8")
+    return titles()
 
 
 def speaker_scripts(notes_plugin: str) -> list[str]:

@@ -11,6 +11,7 @@ const PULSE = 0.3, DROP = 0.6; // shares of a round after which the ring has pul
 const MORPH = 200; // milliseconds in which a boundary moves to where new labels put it
 const SURE = 0.15, MAIN = 0.6; // nats of doubt below which a place is settled; share that makes one term the main one
 const RANDOM_RUNS = 5;
+const HAND = "click a dot: buy its label · drag ● ▲ · point anywhere: the doubt there · Space: play";
 
 const TITLES = { ...Object.fromEntries(Object.entries(LOOKS).map(([name, look]) => [name, look.title])), you: "You" };
 const YOU = { title: "You", colour: PALETTE.vermillion, dash: "solid", shape: "star" };
@@ -60,6 +61,15 @@ function kindOfPlace({ total, noise, taught, prob }, alone) {
 }
 
 const termsAt = ({ total_N, noise_N, taught_N, prob_N }, i) => ({ total: total_N[i], noise: noise_N[i], taught: taught_N[i], prob: prob_N[i] });
+
+// Label sets of the band: random orders after so many further labels.
+const bandSets = stage(({ data, noise, seed, start }) => {
+  const first = dataSet(data, noise, seed).first.slice(0, start), counts = [...new Set([0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * (GOAL - start))))];
+  return Array.from({ length: RANDOM_RUNS }, (_, run) => {
+    const order = permutation(NUM_POOL, stream("random run", seed, run)).filter((i) => !first.includes(i));
+    return counts.map((count) => [...first, ...order.slice(0, count)]);
+  });
+}, 4);
 
 // --- the address ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +181,11 @@ class Model {
   on(names, act) { this.heard.push(...names.split(" ").map((name) => ({ name, act }))); }
   off(_, act) { this.heard = this.heard.filter((one) => one.act !== act); }
   tell(name, message) { for (const one of this.heard.filter((one) => one.name === name)) one.act(message); }
-  set(values) { Object.assign(this.values, values); for (const name of Object.keys(values)) this.tell(`change:${name}`); }
+  set(values) {
+    const changed = Object.keys(values).filter((name) => this.values[name] !== values[name]);
+    Object.assign(this.values, values);
+    for (const name of changed) this.tell(`change:${name}`);
+  }
   send(event) {
     this.events(event);
     queueMicrotask(() => this.tell("msg:custom", { answered: true })); // later, as from Python: the picture waits for it
@@ -207,14 +221,14 @@ class Bench {
 
 class Playground {
   constructor(main, script) {
-    Object.assign(this, { main, pictures: new Map(), worths: new Map(), past: [], playing: false, pace: "slow", arriving: false });
-    Object.assign(this, { lanes: [{}, {}], at: null, peek: null, held: null, began: 0, told: "", version: 0, asked: 0, letters: 1 });
+    Object.assign(this, { main, pictures: new Map(), worths: new Map(), past: [], playing: false, pace: "slow" });
+    Object.assign(this, { lanes: [{}, {}], at: null, peek: null, held: null, began: 0, told: "", memo: {}, asked: 0, letters: 1 });
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.state = { settings: { ...DEFAULTS }, bought: [[], []], moves: [], round: 0 };
     this.heat = bytes(HEAT_TABLE);
     this.classes = classTable();
     this.el = main.querySelector(".picture > div");
-    this.model = new Model({ scene: { panels: [] }, status: "", busy: false, failed: false, listens: ["click", "hover", "drag"], wanted_keys: [], grow: 3 });
+    this.model = new Model({ scene: { panels: [] }, status: "", busy: false, failed: false, listens: ["click", "hover", "drag"], wanted_keys: [], grow: 3, hand: HAND });
     this.model.events = (event) => this.happened(event);
     render({ model: this.model, el: this.el });
     this.canvas = this.el.querySelector("canvas");
@@ -225,6 +239,7 @@ class Playground {
     this.open();
     window.addEventListener("hashchange", () => this.open());
     window.addEventListener("keydown", (event) => this.key(event), true);
+    document.addEventListener("fullscreenchange", () => { if (!document.fullscreenElement) this.fill(false); });
     new ResizeObserver(() => this.draw()).observe(this.el);
     this.touch();
     this.arrive();
@@ -266,14 +281,13 @@ class Playground {
     return picture && picture.asked.length ? picture.asked : null;
   }
 
-  // Label sets of the band: random orders after so many further labels.
-  bandSets() {
-    const { f, seed } = this.settings, first = this.data.first.slice(0, f), counts = [...new Set([0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * (GOAL - f))))];
-    return Array.from({ length: RANDOM_RUNS }, (_, run) => {
-      const order = permutation(NUM_POOL, stream("random run", seed, run)).filter((i) => !first.includes(i));
-      return counts.map((count) => [...first, ...order.slice(0, count)]);
-    });
+  get band() {
+    const { d: data, n: noise, seed, f: start } = this.settings;
+    return bandSets({ data, noise, seed, start });
   }
+
+  // Computed once for each state of the page.
+  once(name, compute) { return this.memo[name] ??= compute(); }
 
   // --- work for the workers ---
 
@@ -293,7 +307,7 @@ class Playground {
     if (ahead) return ahead;
     for (let r = this.head; r >= 0; r--) { const found = worth(this.labelledAt(lane, r)); if (found) return found; }
     if (this.playing || lane === 0) return null;
-    for (const run of this.bandSets()) for (const labelled of run) { const found = worth(labelled); if (found) return found; }
+    for (const run of this.band) for (const labelled of run) { const found = worth(labelled); if (found) return found; }
     return null;
   }
 
@@ -303,11 +317,15 @@ class Playground {
     this.worths.set(this.worthKey(done.task), answer.accuracy);
     if (this.pictures.size > 600) this.pictures.delete(this.pictures.keys().next().value);
     this.touch({ keepAddress: true });
+    if (!this.pending || !this.pictureAt(1 - this.pending[0], this.state.round)) return;
+    const [buyer, point] = this.pending;
+    this.pending = null;
+    this.buy(buyer, point);
   }
 
   // Something has changed: the workers are asked for what is missing, the picture is drawn anew.
   touch({ keepAddress = false } = {}) {
-    this.version++;
+    this.memo = {};
     for (const bench of this.benches) bench.pump();
     this.showControls();
     this.draw();
@@ -377,12 +395,13 @@ class Playground {
     this.stop();
     const taken = this.labelledAt(lane, this.state.round);
     if (taken.includes(point)) return this.say("This point has its label. Drag it to move it.");
+    const other = 1 - lane, picture = this.pictureAt(other, this.state.round);
+    if (!picture) return void (this.pending = [lane, point]); // as soon as it is known what the other lane asks for
     this.remember();
     this.say("");
-    const other = 1 - lane, picture = this.pictureAt(other, this.state.round);
     this.cut();
     this.state.bought[lane].push([point]);
-    this.state.bought[other].push(picture?.asked.slice(0, 1) ?? []);
+    this.state.bought[other].push(picture.asked.slice(0, 1));
     this.begin();
     this.state.round++;
     this.touch();
@@ -432,7 +451,8 @@ class Playground {
   }
 
   stop() {
-    this.playing = this.arriving = this.stepping = false;
+    this.playing = this.stepping = false;
+    this.pending = null;
     this.el.querySelector(".bal-status").setAttribute("aria-live", "polite");
     this.showControls();
   }
@@ -447,7 +467,6 @@ class Playground {
       watcher.disconnect();
       if (this.head || this.playing) return;
       this.play();
-      this.arriving = true;
     }, { threshold: 0.3 });
     watcher.observe(this.el);
   }
@@ -476,7 +495,7 @@ class Playground {
   scrub(round) {
     this.stop();
     this.peek = null;
-    this.state.round = round;
+    this.state.round = Math.min(round, this.head); // what lies ahead is not bought yet
     this.began = 0;
     this.touch();
   }
@@ -527,7 +546,7 @@ class Playground {
       add(label, "output", { htmlFor: id });
       input.oninput = () => this.slide(id, Number(input.value));
     }
-    for (const [question, settings] of QUESTIONS) add(this.main.querySelector(".chips"), "button", { type: "button", textContent: question, onclick: () => this.ask(settings) });
+    this.chips = QUESTIONS.map(([question, settings]) => [add(this.main.querySelector(".chips"), "button", { type: "button", textContent: question, onclick: () => this.ask(settings) }), JSON.stringify({ ...DEFAULTS, ...settings })]);
   }
 
   // A slider's whole way is one step of Undo.
@@ -553,6 +572,7 @@ class Playground {
       input.value = settings[id];
       input.nextElementSibling.value = settings[id];
     }
+    for (const [chip, asked] of this.chips) chip.setAttribute("aria-pressed", asked === JSON.stringify(settings));
     this.main.dataset.round = round;
     this.main.dataset.playing = this.playing;
   }
@@ -573,12 +593,12 @@ class Playground {
 
   // The picture alone, letters larger. Escape leaves it, in the browser's own full screen too.
   fill(on) {
-    const root = document.documentElement, leave = () => { if (!document.fullscreenElement) this.fill(false); };
+    const root = document.documentElement;
     root.classList.toggle("full", on);
     this.letters = on ? 1.6 : 1;
     this.find("full").setAttribute("aria-pressed", on);
-    this.find("full").textContent = on ? "⛶ Leave full screen" : "⛶ Full screen";
-    if (on) root.requestFullscreen?.().then(() => root.addEventListener("fullscreenchange", leave), () => {});
+    this.find("full").textContent = on ? "Leave full screen" : "Full screen";
+    if (on) root.requestFullscreen?.().catch(() => {}); // without it the page is filled all the same
     else if (document.fullscreenElement) document.exitFullscreen();
     this.draw();
   }
@@ -591,15 +611,18 @@ class Playground {
   frame() {
     const now = performance.now(), pace = PACE[this.pace];
     if (this.stepping && this.advance()) this.stepping = false;
-    const seen = this.lanes.every(({ to }, lane) => to && to === this.pictureAt(lane, this.state.round));
-    if (this.playing && seen && now - this.began >= pace) {
+    if (this.playing && this.seen && now - this.began >= pace) {
       if (this.over) { this.stop(); this.touch(); } else if (!this.advance() && this.stuck()) { this.stop(); this.say(this.stuck()); }
     }
     const share = this.still || this.peek !== null ? 1 : (now - this.began) / Math.min(pace, 700);
-    const moving = this.lanes.map((shown, lane) => this.follow(shown, lane, now));
+    const moving = this.lanes.map((shown, lane) => this.follow(shown, lane, now)).includes(true);
     this.show(share);
-    if (this.playing || share < 1 || moving.includes(true)) this.draw();
+    if (this.seen) this.main.dataset.shown = this.state.round; // lets a test wait for a round
+    if (share < 1 || moving || (this.playing && this.seen)) this.draw(); // else an answer of the workers asks for a frame
   }
+
+  // Whether both lanes show the present round, so that none is left out.
+  get seen() { return this.lanes.every(({ to }, lane) => to && to === this.pictureAt(lane, this.state.round)); }
 
   // A lane shows its last picture until there is a new one, and moves there in a fifth of a second when a round has passed.
   follow(shown, lane, now) {
@@ -618,12 +641,13 @@ class Playground {
     const shape = (PLANE.y[1] - PLANE.y[0]) / (PLANE.x[1] - PLANE.x[0]), map = (w) => (w - 14 - 62) * shape + 48;
     const boxes = (height, parts) => ({ width, height, boxes: parts.map(([x, y, w, h]) => [x / width, y / height, w / width, h / height]) });
     if (width >= 820) {
-      const room = (window.innerHeight - (full ? 200 : 0)) / this.letters, wide = Math.min(0.34 * width, full ? (room - 48) / shape + 76 : Infinity), height = map(wide), right = width - 2 * wide;
+      const room = full ? (window.innerHeight - this.main.offsetHeight + this.canvas.offsetHeight) / this.letters : Infinity;
+      const wide = Math.min((full ? 0.37 : 0.34) * width, (room - 48) / shape + 76), height = map(wide), right = width - 2 * wide;
       return boxes(height, [[0, 0, wide, height], [wide, 0, wide, height], [2 * wide, 0, right, 0.6 * height], [2 * wide, 0.6 * height, right, 0.4 * height]]);
     }
     if (width >= 560) {
       const wide = width / 2, height = map(wide);
-      return boxes(height + 230, [[0, 0, wide, height], [wide, 0, wide, height], [0, height, 0.56 * width, 230], [0.56 * width, height, 0.44 * width, 230]]);
+      return boxes(height + 190, [[0, 0, wide, height], [wide, 0, wide, height], [0, height, 0.56 * width, 190], [0.56 * width, height, 0.44 * width, 190]]);
     }
     const height = map(width);
     return boxes(2 * height + 390, [[0, 0, width, height], [0, height, width, height], [0, 2 * height, width, 230], [0, 2 * height + 230, width, 160]]);
@@ -633,7 +657,7 @@ class Playground {
     const { width, height, boxes } = this.layout();
     const place = this.place(), panels = [0, 1].map((lane) => this.mapOf(lane, boxes[lane], share));
     panels.push(this.curve(boxes[2], share), this.bars(boxes[3], place));
-    const counts = [0, 1].map((lane) => labels(this.labelledAt(lane, this.round).length));
+    const counts = [0, 1].map((lane) => labels(this.score(lane).count));
     const alt = `Two maps of ${DATA_SETS[this.settings.d].title}: on the left ${TITLES[this.settings.s]} with ${counts[0]}, on the right ${TITLES[this.settings.v]} with ${counts[1]}; beside them accuracy against labels`;
     const busy = this.lanes.some((shown) => !shown.to);
     this.model.set({ scene: { panels, width, height, alt }, status: this.status(place), failed: Boolean(this.failed), busy });
@@ -654,13 +678,18 @@ class Playground {
     return null;
   }
 
+  // What a lane's picture on the screen says: its labels, and how many new points come out right.
+  score(lane) {
+    const { to, round } = this.lanes[lane];
+    return { title: TITLES[this.strategies[lane]], worth: to?.accuracy, count: this.labelledAt(lane, round ?? 0).length };
+  }
+
   get alone() { return this.settings.t === 1; }
 
   status(place) {
-    if (this.told) return this.told;
-    const [left, right] = [0, 1].map((lane) => ({ title: TITLES[this.strategies[lane]], worth: this.worthAt(lane, this.round), count: this.labelledAt(lane, this.round).length }));
-    const score = ({ title, worth }) => `${title} ${worth === undefined ? "…" : percent(worth)}`;
-    const race = left.count === right.count ? `${labels(left.count)}: ${score(left)} of new points right, ${score(right)}.` : `${score(left)} right with ${labels(left.count)}, ${score(right)} with ${right.count}.`;
+    if (this.told && !place?.pointed) return this.told;
+    const [left, right] = [0, 1].map((lane) => this.score(lane)), score = ({ title, worth }) => `${title} ${worth === undefined ? "…" : percent(worth)}`;
+    const race = left.count === right.count ? `${labels(left.count)}: ${score(left)}, ${score(right)} of new points right.` : `${score(left)} with ${labels(left.count)}, ${score(right)} with ${right.count}.`;
     if (!place) return `Training the first networks. ${race}`;
     const kind = kindOfPlace(place.terms, this.alone);
     if (place.pointed) return `Here ${kind}. Noise ${nats(place.terms.noise)} + what a label teaches ${nats(place.terms.taught)} = all doubt ${nats(place.terms.total)} nats. ${race}`;
@@ -680,8 +709,8 @@ class Playground {
   }
 
   mapOf(lane, box, share) {
-    const { from, to, share: moved } = this.lanes[lane], strategy = this.strategies[lane], count = this.labelledAt(lane, this.round).length;
-    const worth = this.worthAt(lane, this.round), title = `${TITLES[strategy]} · ${labels(count)}${worth === undefined ? "" : ` · ${percent(worth)} right`}`;
+    const { from, to, share: moved } = this.lanes[lane], strategy = this.strategies[lane], { title: name, count, worth } = this.score(lane);
+    const title = `${name} · ${labels(count)}${worth === undefined ? "" : ` · ${percent(worth)} right`}`;
     const axes = { x: PLANE.x, y: PLANE.y, title, margins: [14, 36, 62, 12], equal: true };
     if (!to) return panel(box, [text(0.5, 0.25, "training the first networks …")], axes);
     const { values, family, flat } = this.coloured(lane), scale = FAMILIES[family], prob_G = mix(from?.map.prob_N, to.map.prob_N, moved);
@@ -689,8 +718,8 @@ class Playground {
       kind: "heat", values: Float32Array.from(values, scale.shade), rows: ROWS, columns: COLUMNS, x: PLANE.x, y: PLANE.y, low: scale.low, high: scale.high, label: "",
       table: family === "prob" ? this.classes : this.heat, opacity: flat ? 0.35 : 1, smooth: true, bar: flat ? null : "", bar_ticks: scale.ticks,
     }];
-    if (flat) layers.push(text(0.5, PLANE.y[0] + 0.22, strategy === "you" ? "your turn: click a dot" : "score: the same everywhere"));
     layers.push(...haloed(prob_G, 0.5, 3), ...this.marks(lane, share));
+    if (flat) layers.push(text(0.5, PLANE.y[0] + 0.22, strategy === "you" ? "your turn: click a dot" : "score: the same everywhere"));
     if (this.at) layers.push(points([this.at.x], [this.at.y], { shape: "cross", size: 14, colour: PALETTE.vermillion }));
     return panel(box, layers, axes);
   }
@@ -701,7 +730,7 @@ class Playground {
     const fresh = share < DROP && round > 0 ? bought[lane][round - 1] : [], asked = share < DROP ? [] : picture?.asked ?? [], taken = new Set(known);
     const x = (list) => list.map((i) => pool_P_2[2 * i]), y = (list) => list.map((i) => pool_P_2[2 * i + 1]);
     const rest = Array.from({ length: NUM_POOL }, (_, i) => i).filter((i) => !taken.has(i));
-    const layers = [points(x(rest), y(rest), { size: 7, filled: false, ids: rest, names: this.names(lane, rest, picture) })];
+    const layers = [points(x(rest), y(rest), { size: 7, ids: rest, names: this.names(lane, rest, picture) })];
     for (const label of [0, 1]) {
       const own = known.filter((i) => labels_P[i] === label && !fresh.includes(i)), style = { shape: label ? "triangle" : "circle", colour: CLASS_COLOURS[label] };
       layers.push(points(x(own), y(own), { ...style, size: 15, ids: own, drag: true, names: own.map((i) => `labelled ${label} at ${this.where(i)}; drag to move`) }));
@@ -711,8 +740,15 @@ class Playground {
       layers.push(points(x(falling), y(falling).map((value) => Math.min(PLANE.y[1], value + above)), { ...style, size: 15 + 8 * (1 - way) }));
     }
     if (fresh.length) layers.push(points(x(fresh), y(fresh), { shape: "ring", size: 22 + 14 * Math.sin(Math.PI * Math.min(1, share / PULSE)), colour: PALETTE.vermillion }));
-    if (asked.length) layers.push(points(x(asked), y(asked), { shape: "ring", size: asked.length < 6 ? 24 : 18, colour: PALETTE.vermillion, labels: asked.length > 1 ? asked.map((_, rank) => String(rank + 1)) : null }));
+    if (asked.length) layers.push(points(x(asked), y(asked), { shape: "ring", size: asked.length < 6 ? 24 : 18, colour: PALETTE.vermillion }));
+    if (asked.length > 1) layers.push(...this.ranks(asked, x(asked), y(asked)));
     return layers;
+  }
+
+  // The numbers of a batch, left out where one would lie on an earlier one.
+  ranks(asked, x, y) {
+    const shown = asked.map((_, rank) => rank).filter((rank) => asked.slice(0, rank).every((_, i) => Math.abs(x[i] - x[rank]) > 0.3 || Math.abs(y[i] - y[rank]) > 0.25));
+    return shown.map((rank) => text(x[rank], y[rank], String(rank + 1), { bold: true, colour: PALETTE.vermillion, offset: [15, 13] }));
   }
 
   where(i) { return [0, 1].map((axis) => minus(this.data.pool_P_2[2 * i + axis].toFixed(1))).join(", "); }
@@ -728,20 +764,24 @@ class Playground {
     return points.map((i) => this.lanes[lane].words[i]);
   }
 
+  // What is known of the curves: counts and accuracies of each lane, and the band once all of its runs are there.
+  curves() {
+    const rounds = Array.from({ length: this.head + 1 }, (_, r) => r), at = this.band[0].map((labelled) => labelled.length);
+    const known = [0, 1].map((lane) => rounds.map((r) => [this.labelledAt(lane, r).length, this.worthAt(lane, r)]).filter(([, worth]) => worth !== undefined));
+    const runs = this.band.map((run) => run.map((labelled) => this.worths.get(this.worthKey(this.task(0, labelled)))));
+    const ends = (pick) => at.map((_, i) => pick(...runs.map((run) => run[i])));
+    const whole = at.length > 1 && runs.flat().every((worth) => worth !== undefined);
+    const most = Math.max(GOAL, ...[0, 1].map((lane) => this.labelledAt(lane, this.head).length));
+    return { known, most, band: whole ? { x: at, low: ends(Math.min), high: ends(Math.max) } : null };
+  }
+
   // Accuracy against labels: the band of random runs, then both lanes up to this round, and pale what lies ahead of it.
   curve(box, share) {
-    const layers = [], { f } = this.settings, most = Math.max(GOAL, ...[0, 1].map((lane) => this.labelledAt(lane, this.head).length));
-    const sets = this.bandSets(), at = sets[0].map((labelled) => labelled.length), fit = (labelled) => this.worths.get(this.worthKey(this.task(0, labelled)));
-    const runs = this.playing ? this.band?.runs : sets.map((run) => run.map(fit));
-    if (runs) this.band = { runs };
-    if (runs && runs.every((run) => run.every((worth) => worth !== undefined)) && runs[0].length === at.length && at.length > 1) {
-      const ends = (pick) => at.map((_, i) => pick(...runs.map((run) => run[i])));
-      layers.push({ kind: "band", x: at, low: ends(Math.min), high: ends(Math.max), colour: PALETTE.grey, dash: "dotted", opacity: 0.2, label: `random, ${RANDOM_RUNS} runs` });
-    }
+    const layers = [], { f } = this.settings, { most, band, known: every } = this.once("curve", () => this.curves());
+    if (band) layers.push({ kind: "band", ...band, colour: PALETTE.grey, dash: "dotted", opacity: 0.2, label: `random, ${RANDOM_RUNS} runs` });
     for (const lane of [1, 0]) {
       const look = lookOf(this.strategies[lane]), twin = lane === 1 && this.strategies[0] === this.strategies[1];
-      const known = Array.from({ length: this.head + 1 }, (_, r) => [this.labelledAt(lane, r).length, this.worthAt(lane, r)]).filter(([, worth]) => worth !== undefined);
-      const count = this.labelledAt(lane, this.round).length, now = known.filter(([labelled]) => labelled <= count), [x, y] = [0, 1].map((k) => now.map((one) => one[k]));
+      const known = every[lane], count = this.labelledAt(lane, this.round).length, now = known.filter(([labelled]) => labelled <= count), [x, y] = [0, 1].map((k) => now.map((one) => one[k]));
       const style = { colour: look.colour, dash: twin ? "dashed" : look.dash };
       if (share < 1 && x.length > 1 && x.at(-1) === count) { // the curve grows by a point
         const way = ease((share - DROP) / (1 - DROP));
@@ -751,10 +791,10 @@ class Playground {
       layers.push(line(x, y, { ...style, width: 3 }));
       if (x.length) layers.push(points([x.at(-1)], [y.at(-1)], { shape: look.shape, colour: look.colour, size: 12, label: look.title }));
     }
-    const low = 0.4, ticks = (values, words) => values.map((value) => [value, words(value)]);
+    const ticks = (values, words) => values.map((value) => [value, words(value)]);
     return panel(box, layers, {
-      x: [Math.min(f, 2) - 1, most + 1], y: [low, 1.005], title: "New points that come out right", x_label: "labels", legend: "bottom right", margins: [54, 36, 18, 58],
-      x_ticks: ticks([5, 10, 15, 20, 25, 30, 40, 60, 100, 200].filter((value) => value <= most), String), y_ticks: ticks([0.4, 0.6, 0.8, 1], (value) => `${100 * value} %`),
+      x: [Math.min(f, 2) - 1, most + 1], y: [0.5, 1.005], title: "New points that come out right", x_label: "labels", legend: "bottom right", margins: [54, 36, 18, 58],
+      x_ticks: ticks([5, 10, 15, 20, 25, 30, 40, 60, 100, 200].filter((value) => value <= most), String), y_ticks: ticks([0.5, 0.6, 0.7, 0.8, 0.9, 1], (value) => `${Math.round(100 * value)} %`),
     });
   }
 
