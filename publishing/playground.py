@@ -17,7 +17,7 @@ from string import Template
 from bal_scenes.browser import WIDGET, source
 from bal_scenes.layers import DASH_OF, SHAPES
 from bal_scenes.maps import colour_table
-from bal_utils.plotting import CLASS_COLOURS, HEAT_MAP, PALETTE, STRATEGIES
+from bal_utils.plotting import CLASS_COLOURS, HEAT_MAP, PALETTE, STRATEGIES, WORD_COLOURS
 
 HERE = Path(__file__).parent / "playground"
 OFFERED = ("random", "margin", "entropy", "core_set", "epig", "bald", "batchbald")  # what engine.js can score
@@ -40,6 +40,7 @@ def script() -> str:
         "LOOKS": looks(),
         "PALETTE": PALETTE,
         "CLASS_COLOURS": CLASS_COLOURS[:2],
+        "WORD_COLOURS": WORD_COLOURS,
         "HEAT_TABLE": base64.b64encode(colour_table(HEAT_MAP)).decode(),
     }
     told = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in constants.items())

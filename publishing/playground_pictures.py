@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-SIZE, ANIMATED_WIDTH = {"width": 1120, "height": 620}, 720
+SIZE, ANIMATED_WIDTH = {"width": 1280, "height": 720}, 800
 ROUNDS, EVERY = 24, 2
 MILLISECONDS, LAST_MILLISECONDS = 500, 4000
 MOST_BYTES = 1_000_000

@@ -172,7 +172,7 @@ def pages_of_explorers(books: Mapping[str, NotebookNode]) -> dict[str, str]:
     for name, book in books.items():
         for cell in book.cells:
             for kind in filter(None, map(explorer_of, cell.get("outputs", []))):
-                if kind in titles():
+                if kind in titles(listed()):
                     pages.setdefault(kind, f"{name}.html")
     return pages
 

@@ -237,7 +237,7 @@ def shown_outputs(output: NotebookNode, up: str = "") -> list[NotebookNode]:
     was_widget = output.get("data", {}).pop(WIDGET, None) is not None
     if kind := explorer_of(output):
         page = new_output("display_data", data={"text/html": frame(kind, up)})
-        return [page] if kind in titles() or "image/png" not in output.data else [page, output]
+        return [page] if kind in titles(listed()) or "image/png" not in output.data else [page, output]
     if "text/html" in output.get("data", {}):
         output.data["text/html"] = BESIDE.sub(r'href="\1.html"', output.data["text/html"])
     return [] if was_widget and set(output.data) == {"text/plain"} else [output]
@@ -260,13 +260,13 @@ def listed() -> dict[str, dict]:
     return tomllib.loads((HERE / "explorers.toml").read_text(encoding="utf-8"))
 
 
-def titles() -> dict[str, str]:
-    """Class name -> title of every explorer that has a page: the playground, and those of stored scenes."""
-    return {PLAYGROUND: PLAYGROUND_TITLE} | {kind: told["title"] for kind, told in listed().items()}
+def titles(stored: Mapping[str, dict]) -> dict[str, str]:
+    """Class name -> title of every explorer that has a page: the playground, and those of these stored scenes."""
+    return {PLAYGROUND: PLAYGROUND_TITLE} | {kind: told["title"] for kind, told in stored.items()}
 
 
 def frame(kind: str, up: str = "") -> str:
     """What stands for the explorer on a page of the site, as HTML; `up` leads from the page to the site's root."""
-    if kind not in titles():
+    if (title := titles(listed()).get(kind)) is None:
         return LIVE_ONLY
-    return FRAME.format(address=f"{up}explorers/{kind}.html", title=escape(titles()[kind], quote=True))
+    return FRAME.format(address=f"{up}explorers/{kind}.html", title=escape(title, quote=True))

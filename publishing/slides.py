@@ -22,7 +22,7 @@ from traitlets.config import Config
 from publishing.deck import HIDE_INPUT, deck, title
 from publishing.policy import inline_scripts, with_policy
 from publishing.site import write_explorers
-from publishing.site_pages import PLAYGROUND, titles
+from publishing.site_pages import PLAYGROUND, listed, titles
 from publishing.vendor import vendor
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def put_explorers(out: Path) -> dict[str, str]:
         file = PLAYGROUND_STYLE if page.stem == PLAYGROUND else TEMPLATES / "deck" / "explorer.css"
         begin, _, end = page.read_text(encoding="utf-8").rpartition("</body>")
         page.write_text(f"{begin}<style>\n{file.read_text(encoding='utf-8')}</style>\n</body>{end}", encoding="utf-8")
-    return titles()
+    return titles(listed())
 
 
 def speaker_scripts(notes_plugin: str) -> list[str]:

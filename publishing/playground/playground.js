@@ -640,17 +640,17 @@ class Playground {
     const width = Math.max(300, this.el.clientWidth) / this.letters, full = this.letters > 1;
     const shape = (PLANE.y[1] - PLANE.y[0]) / (PLANE.x[1] - PLANE.x[0]), map = (w) => (w - 14 - 62) * shape + 48;
     const boxes = (height, parts) => ({ width, height, boxes: parts.map(([x, y, w, h]) => [x / width, y / height, w / width, h / height]) });
-    if (width >= 820) {
+    if (width >= (full ? 820 : 1000)) {
       const room = full ? (window.innerHeight - this.main.offsetHeight + this.canvas.offsetHeight) / this.letters : Infinity;
       const wide = Math.min((full ? 0.37 : 0.34) * width, (room - 48) / shape + 76), height = map(wide), right = width - 2 * wide;
-      return boxes(height, [[0, 0, wide, height], [wide, 0, wide, height], [2 * wide, 0, right, 0.6 * height], [2 * wide, 0.6 * height, right, 0.4 * height]]);
+      return boxes(height, [[0, 0, wide, height], [wide, 0, wide, height], [2 * wide, 0, right, height - 110], [2 * wide, height - 110, right, 110]]);
     }
     if (width >= 560) {
       const wide = width / 2, height = map(wide);
-      return boxes(height + 190, [[0, 0, wide, height], [wide, 0, wide, height], [0, height, 0.56 * width, 190], [0.56 * width, height, 0.44 * width, 190]]);
+      return boxes(height + 190, [[0, 0, wide, height], [wide, 0, wide, height], [0, height, 0.58 * width, 190], [0.58 * width, height, 0.42 * width, 120]]);
     }
     const height = map(width);
-    return boxes(2 * height + 390, [[0, 0, width, height], [0, height, width, height], [0, 2 * height, width, 230], [0, 2 * height + 230, width, 160]]);
+    return boxes(2 * height + 340, [[0, 0, width, height], [0, height, width, height], [0, 2 * height, width, 220], [0, 2 * height + 220, width, 120]]);
   }
 
   show(share) {
@@ -777,8 +777,8 @@ class Playground {
 
   // Accuracy against labels: the band of random runs, then both lanes up to this round, and pale what lies ahead of it.
   curve(box, share) {
-    const layers = [], { f } = this.settings, { most, band, known: every } = this.once("curve", () => this.curves());
-    if (band) layers.push({ kind: "band", ...band, colour: PALETTE.grey, dash: "dotted", opacity: 0.2, label: `random, ${RANDOM_RUNS} runs` });
+    const layers = [], ends = [], { f } = this.settings, { most, band, known: every } = this.once("curve", () => this.curves()), tall = box[3] * this.layout().height - 94;
+    if (band) layers.push({ kind: "band", ...band, colour: PALETTE.grey, dash: "dotted", opacity: 0.2, label: "" });
     for (const lane of [1, 0]) {
       const look = lookOf(this.strategies[lane]), twin = lane === 1 && this.strategies[0] === this.strategies[1];
       const known = every[lane], count = this.labelledAt(lane, this.round).length, now = known.filter(([labelled]) => labelled <= count), [x, y] = [0, 1].map((k) => now.map((one) => one[k]));
@@ -789,13 +789,25 @@ class Playground {
       }
       if (known.length > now.length) layers.push(line(known.map((one) => one[0]), known.map((one) => one[1]), { ...style, width: 1.5, opacity: 0.4 }));
       layers.push(line(x, y, { ...style, width: 3 }));
-      if (x.length) layers.push(points([x.at(-1)], [y.at(-1)], { shape: look.shape, colour: look.colour, size: 12, label: look.title }));
+      if (!x.length) continue;
+      layers.push(points([x.at(-1)], [y.at(-1)], { shape: look.shape, colour: look.colour, size: 12 }));
+      ends.push([look, x.at(-1), y.at(-1)]);
     }
+    layers.push(...this.endings(ends, tall));
     const ticks = (values, words) => values.map((value) => [value, words(value)]);
     return panel(box, layers, {
-      x: [Math.min(f, 2) - 1, most + 1], y: [0.5, 1.005], title: "New points that come out right", x_label: "labels", legend: "bottom right", margins: [54, 36, 18, 58],
+      x: [Math.min(f, 2) - 1, most + 1], y: [0.5, 1.005], title: "New points that come out right", x_label: band ? `labels (grey: ${RANDOM_RUNS} random runs)` : "labels", margins: [54, 36, 88, 58],
       x_ticks: ticks([5, 10, 15, 20, 25, 30, 40, 60, 100, 200].filter((value) => value <= most), String), y_ticks: ticks([0.5, 0.6, 0.7, 0.8, 0.9, 1], (value) => `${Math.round(100 * value)} %`),
     });
+  }
+
+  // The lanes' names at the ends of their curves, at least a line of letters apart.
+  endings(ends, tall) {
+    const apart = (18 * 0.505) / tall, [low, high] = [...ends].sort((a, b) => a[2] - b[2]);
+    const move = low && high ? Math.max(0, apart - (high[2] - low[2])) / 2 : 0, top = 1.005 - 0.4 * apart;
+    const down = high ? Math.max(0, high[2] + move - top) : 0;
+    const style = ({ colour }) => ({ align: "left", bold: true, colour: WORD_COLOURS[colour] ?? colour, offset: [11, 0] });
+    return [[low, -move - down], [high, move - down]].filter(([end]) => end).map(([[look, x, y], shift]) => text(x, y + shift, look.title, style(look)));
   }
 
   bars(box, place) {
@@ -805,7 +817,7 @@ class Playground {
       text(value, 2 - row, nats(value), { align: "left", offset: [6, 0] }),
     ]);
     const title = place ? `Doubt ${place.pointed ? "here" : `where ${TITLES[this.strategies[place.lane]]} asks`}, in nats` : "Doubt";
-    return panel(box, layers, { x: [0, 0.9], y: [-0.5, 2.5], title, margins: [124, 36, 14, 36], y_ticks: names.map((words, row) => [2 - row, words]), x_ticks: [[0, "0"], [0.35, "0.35"], [0.69, "log 2"]] });
+    return panel(box, layers, { x: [0, 0.9], y: [-0.5, 2.5], title, margins: [124, 36, 14, 12], y_ticks: names.map((words, row) => [2 - row, words]) });
   }
 }
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from publishing.marks import is_table
 from publishing.site import notebooks, other_pages, pages_of_explorers
-from publishing.site_pages import THUMBNAIL, explorer_of, listed
+from publishing.site_pages import THUMBNAIL, explorer_of, listed, titles
 
 NAMES = list(notebooks())
 LESSONS = [name for name in NAMES if "/" not in name]
@@ -117,7 +117,7 @@ def test_a_notebook_is_all_there(site, name):
         output
         for cell in book.cells
         for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {}) and explorer_of(output) not in listed()
+        if "image/png" in output.get("data", {}) and explorer_of(output) not in titles(listed())
     ]
     alts = [" ".join(output.metadata["image/png"]["alt"].split()) for output in pictures]
     page = read(site / f"{name}.html")
