@@ -1,9 +1,9 @@
 """Frozen features with a Bayesian last layer: a softmax regression whose posterior is a Gaussian, found anew in milliseconds.
 
-Also the features of notebook 14: principal components of the pixels, which stand for those of a large network.
 Dimensions: N inputs, L of them labelled, D features, C classes, K samples; w = C D weights.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +60,45 @@ def fit_last_layer(
         size = next((size for size in sizes if height(weights + size * step_C_D) >= height(weights)), 0.0)
         weights = weights + size * step_C_D
     return LastLayer(weights, factor_w_w)
+
+
+def slice_samples(
+    features_L_D: Tensor,
+    labels_L: Tensor,
+    num_classes: int,
+    num_samples: int,
+    *,
+    prior_std: float = 1.0,
+    between: int = 20,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Weights_K_C_D from the posterior itself, to judge the approximation by: a chain of elliptical slice sampling.
+
+    It begins at the prior, forgets a hundred draws, and keeps a draw every `between` steps (Murray, Adams and MacKay 2010,
+    arXiv:1001.0175).
+    """
+    place_L = torch.arange(len(labels_L))
+
+    def fit(weights_C_D: Tensor) -> Tensor:
+        return (features_L_D @ weights_C_D.mT).log_softmax(dim=1)[place_L, labels_L].sum()
+
+    def from_prior() -> Tensor:
+        return prior_std * torch.randn(num_classes, features_L_D.shape[1], generator=generator, dtype=torch.float64)
+
+    def uniform() -> float:
+        return torch.rand((), generator=generator, dtype=torch.float64).item()
+
+    weights, kept = from_prior(), []
+    for step in range(between * (100 + num_samples)):
+        other, floor, angle = from_prior(), fit(weights) + math.log(uniform()), 2 * math.pi * uniform()
+        low, high = angle - 2 * math.pi, angle
+        while fit(turned := weights * math.cos(angle) + other * math.sin(angle)) <= floor:
+            low, high = (angle, high) if angle < 0 else (low, angle)
+            angle = low + (high - low) * uniform()
+        weights = turned
+        if step >= between * 100 and step % between == 0:
+            kept.append(weights)
+    return torch.stack(kept)
 
 
 def _slope_and_curvature(

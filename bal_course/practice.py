@@ -15,15 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bal_course.frozen import fit_last_layer, principal_features
 from bal_course.races import train_together
-from bal_utils.acquisition import bald_scores, epig_scores, highest_scores, margin_scores, random_scores
+from bal_utils.acquisition import (
+    bald_scores,
+    entropy_scores,
+    epig_scores,
+    highest_scores,
+    margin_scores,
+    random_scores,
+)
 from bal_utils.data import balanced_start, load_images, standardise
 from bal_utils.models import MLP
 from bal_utils.posteriors.mc_dropout import predict_log_probs, sample_log_probs
 from bal_utils.records import as_json
 from bal_utils.runtime import stream, stream_seed
-from bal_utils.theory.information import log_mean_exp
 from bal_utils.training.fit import FitConfig, FitTask, fit, initialised
 
 TRAINING = FitConfig(learning_rate=3e-3, max_epochs=200, stop_on="never")  # 200 steps, each on all labels
@@ -33,6 +38,7 @@ ERROR = 0.2
 SCORES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
     "Random": lambda pool, targets, generator: random_scores(len(pool), generator),
     "Margin": lambda pool, targets, generator: margin_scores(pool),
+    "Max entropy": lambda pool, targets, generator: entropy_scores(pool),
     "BALD": lambda pool, targets, generator: bald_scores(pool),
     "EPIG": lambda pool, targets, generator: epig_scores(pool, targets),
 }
@@ -127,31 +133,6 @@ def _buy(run: Run, model, number: int, inputs_N: Tensor, count: int) -> None:
         run.pool = [place for place in pool if place not in bought]
 
 
-def carry_out_frozen(
-    runs: Sequence[Run], *, most: int = 100, samples: int = 50, prior_std: float = 4.0
-) -> Sequence[Run]:
-    """Buys one label at a time: twenty principal components of the pixels, and a Bayesian last layer found anew each time."""
-    digits = load_images("digits")
-    features_N_D, test_features = principal_features(digits.train_images, digits.test_images, 20)
-    for run in runs:
-        weights = None
-        while not run.labels or run.labels[-1] < most:
-            number = len(run.labels)
-            layer = fit_last_layer(
-                features_N_D[run.known], run.told_N[run.known], 10, prior_std=prior_std, start=weights
-            )
-            weights, asked = layer.mean_C_D, torch.cat([features_N_D[[*run.pool, *run.targets]], test_features])
-            log_probs_N_K_C = layer.sample_log_probs(asked, samples, generator=stream(run.seed, "draws", number))
-            pool, targets, test = log_probs_N_K_C.split([len(run.pool), len(run.targets), len(test_features)])
-            guess_N = log_mean_exp(test, dim=1).argmax(dim=1)
-            run.labels.append(len(run.known))
-            run.right.append(torch.bincount(digits.test_labels[guess_N == digits.test_labels], minlength=10).tolist())
-            if len(run.known) < most:
-                score_N = SCORES[run.strategy](pool, targets, stream(run.seed, "random", number))
-                run.known = [*run.known, run.pool.pop(int(score_N.argmax()))]
-    return runs
-
-
 def drawn(seed: int, purpose: str, size: int, wanted_N: Tensor | None = None) -> list[int]:
     """Images in random order, outside the start, of those that are wanted."""
     labels_N, start = load_images("digits").train_labels, set(start_of(seed))
@@ -217,7 +198,6 @@ WORLDS: dict[str, Callable[[], Sequence[Run]]] = {
     "twice": lambda: carry_out(_runs(THREE, told_N=told_by_majority), step=8, most=52),
     "stop": lambda: carry_out(_runs(["BALD"], seeds=20, watched=lambda seed: drawn(seed, "watched", 200)), most=200),
     "forms": lambda: carry_out(_runs(FOUR, targets=forms)),
-    "frozen": lambda: carry_out_frozen(_runs(THREE)),
 }
 
 

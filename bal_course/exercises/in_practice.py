@@ -73,6 +73,24 @@ prediction_3 = Exercise(
     ),
 )
 
+prediction_4 = Exercise(
+    name="in_practice.prediction_4",
+    title="Who buys the toss-ups",
+    question="Who spends the largest share of its labels on lines that nobody could place?",
+    choices={"random": "random", "margin": "margin", "entropy": "entropy", "BALD": "BALD"},
+    answer="entropy",
+    explanation="A line that could be anything has the highest entropy there is, before its label is bought and after.",
+    hints=(
+        "Random takes them as they come, one in five. Who is drawn to them, and who is drawn most?",
+        "A tie of two favourites is enough for margin. Which score grows further when a third and a fourth class come in?",
+    ),
+    mistakes=(
+        Mistake("random", "Random buys them as often as they occur. Others are drawn to them."),
+        Mistake("margin", "Margin is drawn to them too, and to the doubt between two sections that labels do remove."),
+        Mistake("BALD", "BALD takes off the doubt that every draw of the weights keeps. The others do not."),
+    ),
+)
+
 
 def stop_round(values_R, patience):
     best, at = values_R[0], 0

@@ -33,7 +33,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
-from bal_course import comparison, exercises, lake, practice, races, stars
+from bal_course import comparison, exercises, lake, one_at_a_time, practice, races, stars
 from bal_course.exercises.core import Exercise, as_array, own
 from bal_course.exercises.mnist_bald import Passes, contest
 from bal_utils import acquisition, batchbald, data, records
@@ -911,6 +911,18 @@ def _():
     bought = practice.Results(FIGURES / "practice" / "model.json").rows["Margin"][:4]
     wrong = [(practice.told_by_a_model(row["seed"]) != labels_N)[row["bought"]].double().mean() for row in bought]
     return f"{nearest(float(np.mean(wrong)), **{'8': 0.08, '15': 0.15, '35': 0.35, '70': 0.7})}"
+
+
+@derived("in_practice.prediction_4", "the records of the lesson")
+def _():
+    """The stored runs, against scikit-learn's reading of the test lines."""
+    texts = one_at_a_time.texts(FIGURES / "texts" / "features.npz")
+    reader = LogisticRegression(C=texts.prior_std**2, fit_intercept=False, max_iter=1000)
+    reader.fit(texts.features_N_D[-texts.test :], texts.labels_N[-texts.test :])
+    toss_up_N = torch.from_numpy(reader.predict_proba(texts.features_N_D).max(axis=1) < 0.6)
+    spent = practice.Results(FIGURES / "practice" / "texts.json").bought(lambda seed: toss_up_N)
+    most = max(spent, key=lambda name: spent[name].mean())
+    return {"Random": "random", "Margin": "margin", "Max entropy": "entropy"}.get(most, most)
 
 
 @oracle("in_practice.exercise_4", "SciPy", lambda g: (g.integers(50, 99) / 100, g.integers(1, 8) / 100))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from bal_course.frozen import fit_last_layer, principal_features
+from bal_course.frozen import fit_last_layer, principal_features, slice_samples
 from bal_utils.posteriors.laplace import fit_laplace
 from bal_utils.runtime import stream
 
@@ -45,6 +45,27 @@ def test_draws_spread_as_the_posterior_does():
     variance = row_w @ torch.cholesky_inverse(layer.factor_w_w) @ row_w
     assert abs(difference_K.var() / variance - 1) < 0.03
     assert abs(difference_K.mean() - row_w @ layer.mean_C_D.flatten()) < 4 * (variance / 40_000) ** 0.5
+
+
+def test_slice_samples_are_those_of_the_posterior_by_quadrature():
+    """Two weights, three labels: a posterior that a grid holds."""
+    features_L_D, labels_L = torch.tensor([[1.0], [1.0], [-0.5]], dtype=torch.float64), torch.tensor([1, 1, 0])
+    axis_G = torch.linspace(-12, 12, 481, dtype=torch.float64)
+    weights_G_2 = torch.cartesian_prod(axis_G, axis_G)
+    log_probs_G_L_C = (weights_G_2[:, None] * features_L_D[None]).log_softmax(dim=-1)
+    height_G = log_probs_G_L_C[:, [0, 1, 2], labels_L].sum(dim=1) - (weights_G_2**2).sum(dim=1) / (2 * 2.0**2)
+    mass_G = height_G.softmax(dim=0)
+    chain = slice_samples(features_L_D, labels_L, 2, 1000, prior_std=2.0, between=5, generator=stream(0, "chain"))
+    drawn_K_2 = chain.squeeze(-1)
+    mean_2 = mass_G @ weights_G_2
+    spread_2_2 = (weights_G_2 - mean_2).mT @ (mass_G[:, None] * (weights_G_2 - mean_2))
+    error_2 = 4 * spread_2_2.diagonal().sqrt() / 1000**0.5
+    assert ((drawn_K_2.mean(dim=0) - mean_2).abs() < error_2).all()
+    torch.testing.assert_close(torch.cov(drawn_K_2.mT), spread_2_2, atol=0.5, rtol=0)
+    layer = fit_last_layer(features_L_D, labels_L, 2, prior_std=2.0)
+    assert ((layer.mean_C_D.flatten() - mean_2).abs() > error_2).any(), (
+        "the mode is another place, which the test can tell"
+    )
 
 
 def test_features_are_principal_components_of_one_scale_and_a_constant():
