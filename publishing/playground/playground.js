@@ -823,6 +823,6 @@ class Playground {
 
 if (typeof document === "undefined") serve();
 else {
-  const script = [...document.scripts].at(-1).textContent;
+  const script = document.querySelector("script[type=module]").textContent;
   new Playground(document.querySelector("main"), script.slice(script.indexOf("// What follows is the worker's too.")));
 }

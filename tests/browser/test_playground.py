@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from publishing import playground
 from publishing.playground import MOST_BYTES, write
+from publishing.site import in_frame
 
 START, GOAL = 6, 30
 NEVER = 120_000  # milliseconds: on an idle machine a race takes some twenty seconds
@@ -476,6 +478,23 @@ def test_a_person_races_a_strategy(open_page):
     assert "your turn" in played.status()
     played.click(played.alone(0))
     played.wait_for_counts(START + 1, START + 1)
+
+
+def test_it_plays_in_a_frame_as_on_the_site_and_on_slides(browser, tmp_path):
+    (tmp_path / "TwoMoons.html").write_text(in_frame(playground.page(), None), encoding="utf-8")
+    frame = (
+        '<!doctype html><meta charset="utf-8"><iframe src="TwoMoons.html" style="width: 900px; height: 900px"></iframe>'
+    )
+    (tmp_path / "front.html").write_text(frame, encoding="utf-8")
+    opened = browser.new_page(viewport={"width": 1000, "height": 950})
+    opened.goto((tmp_path / "front.html").as_uri())
+    main = opened.frame_locator("iframe").locator("main")
+    main.evaluate("""main => new Promise((done) => {
+        const look = () => (main.dataset.shown > 1 ? done() : setTimeout(look, 100));
+        look();
+    })""")
+    assert main.locator("header").is_hidden(), "the page around it has said it"
+    opened.close()
 
 
 def test_pointing_shows_the_three_terms(open_page):
