@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bal_course.explorers.key import key_of
 from bal_course.label_store import Answer, DamagedLabels, FileHasChanged, default_folder, open_labels
 from bal_scenes.base import Button, Event, Explorer, Scene, Toggle, stage
 from bal_scenes.charts import shortened
@@ -113,6 +114,12 @@ def _ink(data: ImageData, places: list[int], *, side: int = 0) -> np.ndarray:
     return pixels[:, 0].clamp(0, 1).numpy()
 
 
+def _one_each(given: np.ndarray, accuracies: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The last accuracy at each number of labels: an image without a label trains a new network on the same labels."""
+    counts_M, from_the_end_M = np.unique(given[::-1], return_index=True)
+    return counts_M, np.array(accuracies)[::-1][from_the_end_M]
+
+
 def digit_keys(names: tuple[str, ...]) -> tuple[str, ...]:
     """A digit for each class: its own where a name is one ("7", "07"), and those that are left for the others, in order."""
     numbers = [name.lstrip("0") or "0" if name.isascii() and name.isdigit() else "" for name in names]
@@ -183,7 +190,7 @@ class BeTheOracle(Explorer):
 
     def on_click(self, state: OracleState, event: Event) -> OracleState:
         """A click on one of the small boxes is as good as its key."""
-        return state if event.point is None else self._answer(state, event.point)
+        return state if event.point is None or event.point >= len(self.names) else self._answer(state, event.point)
 
     def skip(self, state: OracleState) -> OracleState:
         """The image gets no label and is not asked for again."""
@@ -240,8 +247,8 @@ class BeTheOracle(Explorer):
             self._say(self._news, failed=True)
             self._news = ""
 
-    def _redraw(self) -> None:
-        super()._redraw()
+    def _redraw(self, **options: Any) -> None:
+        super()._redraw(**options)
         if self._question != self._state.answers:  # the time runs from the moment at which a new image is there
             self._question, self._since = self._state.answers, self.clock()
 
@@ -257,7 +264,8 @@ class BeTheOracle(Explorer):
             raise ValueError(self.damage)
         asked = self._round(state)
         wide = 0.38 if state.committee else 0.64
-        panels = [self._ask(asked), self._curve(state, asked, (0.36, 0, wide, 0.72)), self._strip(state)]
+        curve = self._curve(state, asked, (0.36, 0, wide, 0.58))
+        panels = [self._ask(asked), curve, self._strip(state), key_of(curve, (0.36, 0.56, wide, 0.17))]
         if state.committee:
             panels.append(self._opinions(asked))
         alt = f"An image to be named, the model's accuracy after {len(self._told(state))} labels, and the last answers"
@@ -267,18 +275,23 @@ class BeTheOracle(Explorer):
         """The image, and a box a class to click: under it, or beside it where the classes have names."""
         count, keys = len(self.names), list(self.class_keys)
         if named := self._named:
-            left_C, width, low_C = np.zeros(count), 4.0, 9.4 - np.arange(count)
+            step = min(1.6, 10 / count)
+            left_C, width, low_C, high = np.zeros(count), 4.0, 10.4 - step * (np.arange(count) + 1), step - 0.1
             keys = [f"{key}  {shortened(name, LONGEST)}" for key, name in zip(keys, self.names, strict=True)]
         else:
-            left_C, width, low_C = np.arange(count) + (MOST_CLASSES - count) / 2, 1.0, np.zeros(count)
+            place_C = np.arange(count)  # five in a row, so that a finger finds its key
+            left_C, width, low_C, high = 2.0 * (place_C % 5), 2.0, 1.65 * ((count - 1) // 5 - place_C // 5), 1.55
         names = [f"answer {name}" for name in self.names]
-        layers = [rects(left_C + 0.05, left_C + width - 0.05, low_C, low_C + (0.9 if named else 1), colour="#e3e8ee",
+        layers = [rects(left_C + 0.05, left_C + width - 0.05, low_C, low_C + high, colour="#e3e8ee",
                         ids=range(count), names=names)]  # fmt: skip
-        words_x, align = (left_C + 0.25, "left") if named else (left_C + 0.5, "center")
-        layers.append(text(words_x, low_C + (0.45 if named else 0.5), keys, halo=False, align=align))
+        words_x, align = (left_C + 0.25, "left") if named else (left_C + 1, "center")
+        layers.append(text(words_x, low_C + high / 2, keys, halo=False, align=align))
         if asked.image is not None:
-            x, y, side = (7.2, 7.5, 5.6) if named else (5, 6, 8.8)
-            layers.append(images(_ink(self.data, [asked.image], side=32), x=[x], y=[y], width=side, height=side))
+            x, y, side = (7.2, 7.5, 5.6) if named else (5, 7, 6.8)
+            told = {"ids": [count], "names": ["the image to be named"]}  # a mark of its own: the keys' cursor frames it
+            layers.append(
+                images(_ink(self.data, [asked.image], side=32), x=[x], y=[y], width=side, height=side, **told)
+            )
         words = "Which of these is it?" if asked.image is not None else "Every image has been asked for"
         plain = {"x_ticks": (), "y_ticks": (), "equal": True}
         return panel(*layers, x=(0, 10), y=(-0.1, 10.6), box=(0, 0, 0.36, 0.72), title=words, **plain)
@@ -294,14 +307,14 @@ class BeTheOracle(Explorer):
             )
             layers.append(line(counts_M, random_R_M.mean(0), **line_style(random)))
             accuracies = [*accuracies, *random_R_M.ravel()]
-        own = accuracies[: len(given)]
+        given, own = _one_each(given, accuracies[: len(given)])
         layers.append(line(given, own, width=3, label="BALD asks, you answer", **line_style(bald)))
         layers.append(points(given[-1:], own[-1:], size=14, colour=bald.colour, labels=[f"{own[-1]:.2f}"]))
         low = np.floor(10 * min(accuracies) - 0.5) / 10
         room = 1.25 if state.committee else 1.12  # for the number at the end of the curve
         return panel(*layers, x=(-0.5, room * most), y=(max(low, 0), 1), box=box, title="What your labels are worth",
                      x_label=f"your labels (besides {len(first_labels(self.data))} to start with)",
-                     y_label="accuracy on test images", legend="bottom right")  # fmt: skip
+                     y_label="accuracy on test images", legend="")  # fmt: skip
 
     def _opinions(self, asked: Round) -> Panel:
         axes = bar_axis([shortened(name, SHORT) for name in self.names])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bal_scenes.base import Event, Explorer, IntSlider, Scene, stage
+from bal_scenes.base import Event, Explorer, IntSlider, Play, Preset, Scene, stage
 from bal_scenes.scene import Layer, Panel, images, line, line_style, mark_style, panel, points, rects, scene, text
 from bal_utils.acquisition import bald_scores
 from bal_utils.batchbald import Configurations
@@ -23,6 +23,7 @@ IMAGES, COLUMNS, MOST, MOST_COPIES, MOST_SAMPLES = 20, 4, 10, 4, 100
 KEPT = 400  # configurations: those of two picks are all kept; with more picks the information is off by some 0.02 nats
 TRAINING = FitConfig(learning_rate=3e-3, epoch_samples=512, max_epochs=6)
 BADGES = {"BALD": "circle", "BatchBALD": "square"}
+SQUARE = 0.46 * np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])  # a card's edge
 NEARLY = 0.1  # nats; with less than this left below log K, a batch has told nearly all it can
 
 
@@ -53,8 +54,8 @@ class Batch(NamedTuple):
 
     @property
     def images_in_words(self) -> str:
-        """The same as "1 different image" or "4 different images"."""
-        return f"{self.different} different image{'s' * (self.different > 1)}"
+        """The same as "one image" or "4 different images"."""
+        return "one image" if self.different == 1 else f"{self.different} different images"
 
     @property
     def worth(self) -> float:
@@ -120,6 +121,13 @@ class BestTen(Explorer):
         IntSlider("samples", label="Samples K", low=2, high=MOST_SAMPLES),
         IntSlider("copies", label="Copies of each image", low=1, high=MOST_COPIES),
     )
+    presets: ClassVar = (
+        Preset("Without copies, is there a difference?", {"copies": 1}),
+        Preset("Four of each?", {"copies": MOST_COPIES}),
+        Preset("Only two samples?", {"samples": 2}),
+        Preset("A hundred samples?", {"samples": MOST_SAMPLES}),
+    )
+    play: ClassVar = Play("batch", label="Batch size b")
 
     def check(self, state: BestTenState) -> None:
         """Raises ValueError where an image is asked about that is not there."""
@@ -160,7 +168,9 @@ def _picture(state: BestTenState, name: str, batch: Batch, left: float) -> Panel
     cards = (x_N - 0.46, x_N + 0.46, y_N - 0.46, y_N + 0.46)
     layers = [
         rects(*cards, colour="#ffffff", ids=range(offset, offset + IMAGES), names=names),
-        images(pool()[0], x=x_N, y=y_N - 0.14, width=0.6, height=0.6),
+        line(x_N[:, None] + SQUARE[0], y_N[:, None] + SQUARE[1], colour="#c4c9cf", width=1),
+        images(pool()[0], x=x_N, y=y_N - 0.12, width=0.6, height=0.6),
+        text(x_N - 0.36, y_N - 0.33, [str(place + 1) for place in range(IMAGES)], colour="grey", halo=False),
         *_frame(state.asked),
         *_marks(batch, name),
     ]
@@ -174,8 +184,7 @@ def _frame(asked: int) -> list[Layer]:
     if asked < 0:
         return []
     x_N, y_N = _places()
-    corners = np.array([[-0.46, 0.46, 0.46, -0.46, -0.46], [-0.46, -0.46, 0.46, 0.46, -0.46]])
-    return [line(x_N[asked] + corners[0], y_N[asked] + corners[1], colour="black", width=2.5, dash="dashed")]
+    return [line(x_N[asked] + SQUARE[0], y_N[asked] + SQUARE[1], colour="black", width=2.5, dash="dashed")]
 
 
 def _marks(batch: Batch, name: str) -> list[Layer]:
@@ -186,8 +195,8 @@ def _marks(batch: Batch, name: str) -> list[Layer]:
     for rank, place in enumerate(batch.picks, start=1):
         again = seen.get(place, 0)
         seen[place] = again + 1
-        at = ([x_N[place] - 0.345 + 0.23 * again], [y_N[place] + 0.31])
-        layers.append(points(*at, shape=shape, colour=colour, size=21, filled=again == 0))
+        at = ([x_N[place] - 0.33 + 0.22 * again], [y_N[place] + 0.31])
+        layers.append(points(*at, shape=shape, colour=colour, size=18, filled=again == 0))
         layers.append(text(*at, str(rank), colour=colour if again else "#ffffff", bold=True, halo=False))
     return layers
 

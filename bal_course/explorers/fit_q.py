@@ -260,7 +260,7 @@ class FitQ(Explorer):
         Toggle("mean_field", label="Mean field (axes upright)"),
         Button("step", label="Step", primary=True),
         Button("ten_steps", label="10 steps"),
-        Choice("direction", label="Optimiser lowers", options=(Q_OVER_P, P_OVER_Q), more=True),
+        Choice("direction", label="Optimiser lowers", options=(Q_OVER_P, P_OVER_Q)),
     )
     presets: ClassVar = (
         Preset("Upright axes: where does the gap get stuck?", _start("correlated", mean_field=True)),

@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Scene, stage
+from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Play, Preset, Scene, stage
 from bal_scenes.scene import Layer, Panel, images, line, line_style, mark_style, panel, points, scene, text
 from bal_utils.acquisition import find_strategy
 from bal_utils.data import ImageData, load_images
@@ -15,6 +15,8 @@ from bal_utils.data.images import fewer_images
 from bal_utils.plotting import looks_of
 from bal_utils.sweep.replication import Group, curve_of, load_groups
 
+STORED = Path(__file__).parents[2] / "figures" / "kirsch2019"
+MARKER = 0  # the id of the mark at the present round; the rounds are counted from 1
 FEW = 20  # up to this many images, each stands over its label
 NOTHING = "nothing"
 
@@ -54,9 +56,25 @@ def asked_for(run: dict, number: int) -> tuple[np.ndarray, list[int]]:
     return data.train_images[places_B, 0].numpy() / np.float32(255), data.train_labels[places_B].tolist()
 
 
+def _most_frequent(labels_B: list[int]) -> tuple[int, int]:
+    """The digit that occurs most often and how often; nothing occurs in an empty batch."""
+    return Counter(labels_B).most_common(1)[0] if labels_B else (-1, 0)
+
+
+def _frames(x_B: np.ndarray, y_B: np.ndarray, labels_B: list[int]) -> list[Layer]:
+    """Frames around the images of the digit that a batch repeats most often."""
+    digit, times = _most_frequent(labels_B)
+    if times < 2:
+        return []
+    same = np.array(labels_B) == digit
+    corners = 0.47 * np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])
+    frames = x_B[same, None] + corners[0], y_B[same, None] + corners[1]
+    return [line(*frames, colour="vermillion", width=2.5)]
+
+
 def batch_in_words(labels_B: list[int]) -> str:
     """How many images, of how many classes, and the most frequent digit."""
-    (digit, times), classes = Counter(labels_B).most_common(1)[0], len(set(labels_B))
+    (digit, times), classes = _most_frequent(labels_B), len(set(labels_B))
     name = f"{'an' if digit == 8 else 'a'} {digit}"
     if len(labels_B) == 1:
         return f"one image, {name}"
@@ -73,12 +91,14 @@ def _title_of(group: Group, among: list[Group]) -> str:
 class MnistRuns(Explorer):
     """The runs stored in a folder, round by round: the images asked for, and the accuracy before they were labelled.
 
-    Reads the records below `folder` once. Raises FileNotFoundError where there are none.
+    Reads the records below `folder` once; by default the course's runs on MNIST. Raises FileNotFoundError where there
+    are none.
     """
 
     State = MnistRunsState
+    play: ClassVar = Play("round", label="Round", seconds=0.8)
 
-    def __init__(self, folder: str | Path, *, state: MnistRunsState | None = None) -> None:
+    def __init__(self, folder: str | Path = STORED, *, state: MnistRunsState | None = None) -> None:
         groups = load_groups(folder)
         in_order = sorted(groups, key=lambda group: (group.strategy != "bald", group))  # BALD is what one comes for
         self.runs = {
@@ -94,7 +114,29 @@ class MnistRuns(Explorer):
             IntSlider("round", label="Round", low=1, high=longest),
             Button("forward", label="Next round", primary=True),
         )
-        super().__init__(state or MnistRunsState(strategy=titles[0], seed=min(self.runs[titles[0]])))
+        start = state or MnistRunsState(strategy=titles[0], seed=min(self.runs[titles[0]]))
+        self.presets = self._questions(start)
+        super().__init__(start)
+
+    def moments(self, state: MnistRunsState) -> range:
+        """The rounds of the run."""
+        return range(1, len(self.runs[state.strategy][state.seed]["rounds"]) + 1)
+
+    def _questions(self, start: MnistRunsState) -> tuple[Preset, ...]:
+        """The round whose batch repeats a digit most often, chance and BatchBALD beside the run, and a larger batch."""
+        run = self.runs.get(start.strategy, {}).get(start.seed)
+        if run is None:
+            return ()  # `check` says what is wrong with such a state
+        repeats = [_most_frequent(asked_for(run, number)[1])[1] for number in range(len(run["rounds"]))]
+        changes = {"When is a batch nearly one digit?": {"round": int(np.argmax(repeats)) + 1}}
+        stored = [title for title, runs in self.runs.items() if start.seed in runs and title != start.strategy]
+        if chance := [title for title in stored if title.startswith("Random")]:
+            changes["What does chance ask for?"] = {"compare": chance[0]}
+        if (rival := f"Batch{start.strategy}") in stored:
+            changes["Does BatchBALD repeat itself?"] = {"compare": rival}
+        if larger := [title for title in stored if title.startswith("BALD, ")]:
+            changes[f"And {larger[-1].removeprefix('BALD, ')}?"] = {"strategy": larger[-1], "round": 1}
+        return tuple(Preset(question, vars(replace(start, **fields))) for question, fields in changes.items())
 
     def check(self, state: MnistRunsState) -> None:
         """Raises ValueError for a run that is not stored."""
@@ -111,7 +153,12 @@ class MnistRuns(Explorer):
 
     def on_click(self, state: MnistRunsState, event: Event) -> MnistRunsState:
         """A click on the curve goes to that round."""
-        return state if event.point is None else replace(state, round=event.point)
+        return state if event.point in (None, MARKER) else replace(state, round=event.point)
+
+    def on_drag(self, state: MnistRunsState, event: Event) -> MnistRunsState:
+        """Drags the marker along the curve, from round to round."""
+        labels_R, _ = curve_of(self.runs[state.strategy][state.seed])
+        return replace(state, round=int(np.abs(labels_R - event.x).argmin()) + 1)
 
     def compute(self, state: MnistRunsState) -> Scene:
         """One or two sheets of images, and the accuracy so far."""
@@ -145,6 +192,7 @@ class MnistRuns(Explorer):
             layers = [
                 images(pixels_B_H_W, x=x_B, y=y_B - 0.1, width=0.7, height=0.7),
                 text(x_B, y_B + 0.36, [str(label) for label in labels_B], halo=False),
+                *_frames(x_B, y_B, labels_B),
             ]
         else:
             layers = [images(pixels_B_H_W, x=x_B, y=y_B, width=0.92, height=0.92)]
@@ -163,7 +211,10 @@ class MnistRuns(Explorer):
                 names = [f"round {r}: {n} labels" for r, n in enumerate(labels_R, start=1)]
                 rounds = {"ids": range(1, len(labels_R) + 1), "names": names, "size": 7}
                 layers += [points(labels_R, accuracy_R, **rounds, **style)]
-            layers += [points(labels_R[[number]], accuracy_R[[number]], size=17, label=title, **style)]
+            here, marker = (labels_R[[number]], accuracy_R[[number]]), {}
+            if title == state.strategy:
+                marker = {"ids": [MARKER], "drag": True, "names": [f"the present round, {number + 1}"]}
+            layers += [points(*here, size=17, label=title, **style, **marker)]
         first = self.runs[state.strategy][state.seed]["rounds"][0]["labels"]
         margin = 0.04 * (most - first) + 1
         ranges = {"x": (first - margin, most + margin), "y": (max(0.0, lowest - 0.04), 1.0)}

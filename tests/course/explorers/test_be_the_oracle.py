@@ -121,6 +121,32 @@ def test_a_click_on_a_box_answers(oracle):
     assert [answer[1] for answer in oracle.state.answers] == [1]
 
 
+def test_a_click_on_the_image_is_no_answer_and_no_cross(oracle):
+    ask = oracle.scene["panels"][0]
+    (image,) = (layer for layer in ask["layers"] if layer["kind"] == "images")
+    oracle.dispatch(Event(kind="click", panel=0, x=0.0, y=0.0, point=image["ids"][0]))
+    assert oracle.state.answers == () and oracle.error is None
+    assert not ask["click_anywhere"]  # the keys' cursor is a frame around the image
+
+
+def test_keys_of_ten_digits_are_large_enough_for_a_finger(tmp_path):
+    ask = BeTheOracle(folder=tmp_path).scene["panels"][0]
+    (keys,) = (layer for layer in ask["layers"] if layer["kind"] == "rects")
+    _, _, width, height = ask["box"]
+    left, above, right, below = ask["margins"]
+    unit = min((width * 940 - left - right) / 10, (height * 500 - above - below) / (ask["y"][1] - ask["y"][0]))
+    assert len(keys["x0"]) == 10
+    assert ((keys["x1"] - keys["x0"]) * unit >= 44).all() and ((keys["y1"] - keys["y0"]) * unit >= 43.5).all()
+
+
+def test_images_without_a_label_leave_no_spike(oracle):
+    press(oracle, "0", CANNOT_TELL, CANNOT_TELL, "1")
+    (curve,) = (layer for layer in oracle.scene["panels"][1]["layers"] if layer["kind"] == "line")
+    assert curve["x"][:-1].tolist() == [0, 1, 2]
+    accuracies = [answer[2] for answer in oracle.state.answers]
+    np.testing.assert_allclose(curve["y"][:2], [accuracies[0], accuracies[3]], atol=1e-6)
+
+
 def test_a_key_that_comes_before_the_new_image_does_not_count(oracle):
     press(oracle, "1")
     oracle.clock = lambda: oracle._since + TOO_SOON / 2

@@ -73,6 +73,18 @@ def test_a_longer_batch_begins_with_the_shorter():
     assert short.status != long.status
 
 
+def test_images_have_the_numbers_of_the_status_and_ranks_stay_on_their_card():
+    layers = BestTen(BestTenState(batch=10, copies=4)).scene["panels"][0]["layers"]
+    numbers = next(layer for layer in layers if layer["kind"] == "text" and len(layer["words"]) == IMAGES)
+    assert numbers["words"] == [str(number) for number in range(1, IMAGES + 1)]
+    picks = batches(20, 4)["BALD"].picks
+    marks = [layer for layer in layers if layer["kind"] == "points"]
+    for place, mark in zip(picks, marks, strict=True):
+        assert (
+            abs(mark["x"][0] - (place % 4 + 0.5)) < 0.46 - 0.1 and abs(mark["y"][0] - (place // 4 + 0.5)) < 0.46 - 0.1
+        )
+
+
 def test_first_picks_are_filled_and_copies_hollow():
     layers = BestTen(BestTenState(batch=4, copies=3)).scene["panels"][0]["layers"]
     assert [layer["filled"] for layer in layers if layer["kind"] == "points"] == [True, False, False, True]
@@ -82,7 +94,7 @@ def test_the_status_tells_saturation_and_copies():
     assert "nearly all that 2 samples can tell apart: log K = 0.69" in BestTen(BestTenState(samples=2)).status
     assert BestTen(BestTenState(batch=1)).status.startswith("Both chose the same")
     assert "4 different images, 6 copies" in BestTen(BestTenState(copies=3)).status
-    assert "hold 1 different image, 1 copy" in BestTen(BestTenState(batch=2, samples=3, copies=2)).status
+    assert "hold one image, 1 copy" in BestTen(BestTenState(batch=2, samples=3, copies=2)).status
 
 
 def test_a_click_asks_about_an_image_and_a_second_lets_go():

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from bal_course.explorers import label_race, moons
-from bal_course.explorers.label_race import BUDGET, RIVALS, ROUND, START, LabelRace, LabelRaceState, known_after
+from bal_course.explorers.label_race import (
+    BUDGET,
+    FAR_APART,
+    RIVALS,
+    ROUND,
+    ROUNDS,
+    START,
+    LabelRace,
+    LabelRaceState,
+    known_after,
+)
 from bal_scenes.base import Event
 
 
@@ -87,6 +97,43 @@ def test_the_same_picks_have_the_same_curve():
     np.testing.assert_allclose(
         own, label_race.rival_curves(state.noise, state.seed)["BALD"], atol=2 / moons.NUM_TEST + 1e-9
     )
+
+
+@pytest.mark.slow
+def test_the_rounds_of_a_scored_race_show_the_labels_so_far():
+    race = LabelRace(LabelRaceState(picks=FAR_APART, scored=True, shown="BALD"))
+    bald = label_race.rival_picks(0.2, 5, "bald")
+    assert list(race.moments(race.state)) == [0, 1, 2, 3, 4]
+    for number in (0, 2, 4):
+        race.set(round=number)
+        ids = {i for layer in race.scene["panels"][0]["layers"] if layer.get("size") == 15 for i in layer["ids"]}
+        assert ids == {*known_after(race.state, ()), *bald[: ROUND * number]}
+        curves = [layer for layer in race.scene["panels"][1]["layers"] if layer["kind"] == "points"]
+        assert [len(layer["x"]) for layer in curves] == [number + 1] * 4
+    click(race, picks_for(race.state, 30)[-1])
+    assert "These are the labels of BALD" in race.status
+
+
+def test_the_preset_takes_the_point_farthest_from_all_that_are_labelled():
+    field_P_2, state = moons.moons(0.2, 5).pool_P_2, LabelRaceState()
+    known = list(known_after(state, ()))
+    for pick in FAR_APART:
+        distance_P = np.linalg.norm(field_P_2[:, None] - field_P_2[known][None], axis=2).min(axis=1)
+        assert pick == int(distance_P.argmax())
+        known.append(pick)
+    assert list(LabelRace().moments(state)) == [ROUNDS]  # nothing to play before the score
+
+
+@pytest.mark.slow
+def test_a_point_is_named_by_its_place_and_what_the_networks_think():
+    state = LabelRaceState()
+    fitted = moons.Setting(0.2, 5, known_after(state, ()), "ensemble", 0.0)
+    votes_P = moons.sample(fitted).first(moons.MEMBERS).pool_P_K_C.argmax(dim=-1).sum(dim=-1).tolist()
+    for index, name in enumerate(label_race.opinions(fitted, list(range(30)))):
+        expected = {0: "agree on class 0", moons.MEMBERS: "agree on class 1"}.get(
+            votes_P[index], f"{votes_P[index]} for"
+        )
+        assert expected in name and name.startswith("point at ")
 
 
 def test_picks_outside_the_rules_are_refused():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bal_course.explorers.mnist_runs import (
+    MARKER,
     MnistRuns,
     MnistRunsState,
     asked_for,
@@ -119,6 +120,37 @@ def test_a_click_on_the_curve_and_the_button_change_the_round(runs):
     assert runs.state.round == 2
     runs.dispatch(Event(kind="click", panel=1, x=30.0, y=0.5))
     assert runs.state.round == 2
+
+
+def test_the_marker_is_dragged_from_round_to_round(runs):
+    for x, number in ((27.0, 2), (38.0, 3), (-5.0, 1)):
+        runs.dispatch(Event(kind="drag", panel=1, x=x, y=0.5, point=MARKER))
+        assert runs.state.round == number
+    runs.dispatch(Event(kind="drop", panel=1, x=31.0, y=0.5, point=MARKER))
+    assert runs.state.round == 2
+    runs.undo()
+    assert runs.state.round == 1
+    runs.dispatch(Event(kind="click", panel=1, x=20.0, y=0.5, point=MARKER))
+    assert runs.state.round == 1 and runs.error is None
+
+
+def test_the_images_of_the_repeated_digit_are_framed(runs, folder):
+    places = load_run(folder / "mc_dropout_bald_0.json")["rounds"][0]["acquired"]
+    labels = load_images("digits").train_labels[places].tolist()
+    digit = max(labels, key=lambda label: (labels.count(label), -labels.index(label)))
+    (frames,) = layers(runs, 0, "line")
+    assert np.isnan(frames["x"]).sum() == labels.count(digit) >= 2
+
+
+def test_play_goes_to_the_last_round_and_presets_are_stored_runs(runs):
+    assert list(runs.moments(runs.state)) == [1, 2, 3]
+    repeats = []
+    for number in (1, 2):
+        labels = asked_for(runs.runs["BALD"][0], number - 1)[1]
+        repeats.append(max(map(labels.count, labels)))
+    first, second = (MnistRunsState(**preset.changes) for preset in runs.presets)
+    assert first == replace(runs.state, round=1 + repeats.index(max(repeats)))
+    assert second == replace(runs.state, compare="Random")
 
 
 def test_runs_that_are_not_stored_are_refused_in_a_sentence(runs):
