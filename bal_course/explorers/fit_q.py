@@ -15,7 +15,7 @@ import torch
 from numpy import ndarray
 from scipy.linalg import expm
 
-from bal_scenes.base import Button, Choice, Event, Explorer, Play, Preset, Scene, Toggle, stage
+from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Play, Preset, Scene, Toggle, stage
 from bal_scenes.maps import centres
 from bal_scenes.scene import Panel, bar_axis, bars, heat, line, panel, points, rects, scene, text
 from bal_utils.checks import check_number
@@ -261,6 +261,7 @@ class FitQ(Explorer):
         Button("step", label="Step", primary=True),
         Button("ten_steps", label="10 steps"),
         Choice("direction", label="Optimiser lowers", options=(Q_OVER_P, P_OVER_Q)),
+        IntSlider("steps", label="Steps", low=0, high=MOST_STEPS),
     )
     presets: ClassVar = (
         Preset("Upright axes: where does the gap get stuck?", _start("correlated", mean_field=True)),
@@ -268,7 +269,7 @@ class FitQ(Explorer):
         Preset("The other way round: does q cover both?", _start("two bumps", direction=P_OVER_Q)),
         Preset("A banana, from a wide q?", _start("banana", mean=(0.0, 0.5), first=2.0, second=2.0)),
     )
-    play: ClassVar = Play("steps", label="Steps", values=range(MOST_STEPS + 1))
+    play: ClassVar = Play("steps", label="Steps")
 
     def divergences(self) -> dict[str, float]:
         """Both divergences of the present q, in nats."""

@@ -4,12 +4,20 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
-from bal_scenes.base import Button, Event, Explorer, Scene
+from bal_scenes.base import Button, Event, Explorer, Preset, Scene, stage
 from bal_scenes.layers import numbers, same_length
 from bal_scenes.scene import Layer, Panel, bar_axis, images, line, panel, points, rects, scene, text
+from bal_utils.acquisition import bald_scores
+from bal_utils.data import balanced_start, load_images, standardise
+from bal_utils.models import MLP
 from bal_utils.plotting import COLOURS
+from bal_utils.posteriors.mc_dropout import sample_log_probs
+from bal_utils.runtime import stream
+from bal_utils.training.fit import FitConfig, fit, initialised
 
+TRAINING = FitConfig(learning_rate=3e-3, epoch_samples=1024, max_epochs=20)
 COLUMNS = 5
 CARD, IMAGE = 0.92, 0.62  # sides, in a cell of side 1
 YOURS = {"colour": COLOURS["you"], "width": 4}
@@ -32,6 +40,27 @@ def _number_word(count: int) -> str:
     return NUMBERS[count] if count < len(NUMBERS) else str(count)
 
 
+@stage
+def digits_game() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Twenty digits to choose from, what BALD says of each, and the twenty labelled digits that a small network has seen.
+
+    images_N_H_W, scores_N, known_M_H_W: those of the first notebook.
+    """
+    digits = load_images("digits")
+    inputs, labelled = (
+        standardise(digits.train_images),
+        balanced_start(digits.train_labels, 2, stream(0, "start")).tolist(),
+    )
+    network = initialised(lambda: MLP(64, 10, hidden=(256, 256)), seed=0)
+    fit(network, inputs[labelled], digits.train_labels[labelled], config=TRAINING, seed=0)
+    pool = sorted(set(range(len(inputs))) - set(labelled))
+    twenty = [pool[place] for place in torch.randperm(len(pool), generator=stream(0, "guess"))[:20].tolist()]
+    scores_P = bald_scores(sample_log_probs(network, inputs[pool], 20, generator=stream(0, "masks")))
+    scores_N = scores_P[[pool.index(image) for image in twenty]].clamp_min(0)
+    ink = digits.train_images[:, 0].numpy() / 255
+    return ink[twenty], scores_N.numpy(), ink[labelled]
+
+
 def _ink(name: str, pixels_N_H_W: Any) -> np.ndarray:
     pixels_N_H_W = numbers(name, pixels_N_H_W, 3)
     low, high = pixels_N_H_W.min(), pixels_N_H_W.max()
@@ -44,8 +73,9 @@ class GuessTheQuery(Explorer):
     """The learner chooses the images whose labels would teach the model most; *Reveal* shows BALD's choice.
 
     `images_N_H_W` hold ink in [0, 1]; `scores_N` are the BALD scores in nats; `known_M_H_W` are the images whose labels
-    the model has seen, to be shown beside them. Nothing of the scores is in the scene before *Reveal*. Raises ValueError
-    where sizes do not fit, ink is outside [0, 1], or a score is negative or not finite.
+    the model has seen, to be shown beside them. Without images the game is that of `digits_game`. Nothing of the scores
+    is in the scene before *Reveal*. Raises ValueError where sizes do not fit, ink is outside [0, 1], or a score is
+    negative or not finite.
     """
 
     State = GuessState
@@ -53,13 +83,15 @@ class GuessTheQuery(Explorer):
 
     def __init__(
         self,
-        images_N_H_W: Any,
-        scores_N: Any,
+        images_N_H_W: Any = None,
+        scores_N: Any = None,
         *,
         known_M_H_W: Any = None,
         picks: int = 5,
         state: GuessState | None = None,
     ) -> None:
+        if images_N_H_W is None:
+            images_N_H_W, scores_N, known_M_H_W = digits_game()
         self.images_N_H_W = _ink("images_N_H_W", images_N_H_W)
         self.known_M_H_W = None if known_M_H_W is None else _ink("known_M_H_W", known_M_H_W)
         self.scores_N = numbers("scores_N", scores_N, 1, np.float64)
@@ -69,6 +101,15 @@ class GuessTheQuery(Explorer):
         if not 0 < picks < len(self.scores_N):
             raise ValueError(f"picks: expected 1 to {len(self.scores_N) - 1}, got {picks}")
         self.picks = picks
+        least = np.argsort(self.scores_N, kind="stable")[:picks].tolist()
+        answers = {
+            "What does BALD ask for?": self.asked,
+            "The five that it is surest of: what is left?": least,
+            "And the first five?": range(picks),
+        }
+        self.presets = tuple(
+            Preset(words, {"chosen": tuple(chosen), "revealed": True}) for words, chosen in answers.items()
+        )
         super().__init__(state)
 
     @property

@@ -16,6 +16,7 @@ from bal_utils.plotting import looks_of
 from bal_utils.sweep.replication import Group, curve_of, load_groups
 
 STORED = Path(__file__).parents[2] / "figures" / "kirsch2019"
+FIRST = "BALD, 10 a round"  # shown at first where it is stored
 MARKER = 0  # the id of the mark at the present round; the rounds are counted from 1
 FEW = 20  # up to this many images, each stands over its label
 NOTHING = "nothing"
@@ -114,7 +115,8 @@ class MnistRuns(Explorer):
             IntSlider("round", label="Round", low=1, high=longest),
             Button("forward", label="Next round", primary=True),
         )
-        start = state or MnistRunsState(strategy=titles[0], seed=min(self.runs[titles[0]]))
+        first = FIRST if FIRST in titles else titles[0]
+        start = state or MnistRunsState(strategy=first, seed=min(self.runs[first]))
         self.presets = self._questions(start)
         super().__init__(start)
 

@@ -4,10 +4,16 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
-from bal_course.explorers.guess import GuessState, GuessTheQuery
+from bal_course.explorers.guess import GuessState, GuessTheQuery, digits_game
 from bal_scenes.base import Event
 from bal_scenes.canvas import packed
+from bal_utils.data import balanced_start, load_images, standardise
+from bal_utils.models import MLP
+from bal_utils.posteriors.mc_dropout import sample_log_probs
+from bal_utils.runtime import stream
+from bal_utils.training.fit import FitConfig, fit, initialised
 
 IMAGES = np.random.default_rng(0).random((20, 8, 8))
 SCORES = np.random.default_rng(1).random(20)
@@ -84,6 +90,37 @@ def test_a_bar_is_built_from_the_scores_of_its_labels(game):
     np.testing.assert_allclose(bald["x1"] - bald["x0"], SCORES[BEST], atol=1e-6)
     np.testing.assert_allclose(sorted(yours["x1"] - yours["x0"]), sorted(SCORES[list(game.state.chosen)]), atol=1e-6)
     np.testing.assert_allclose(random["x1"], SCORES.mean() * np.arange(1, 6), atol=1e-6)
+
+
+def test_presets_are_played_games(game):
+    least = tuple(sorted(range(20), key=lambda i: SCORES[i])[:5])
+    for place, chosen in enumerate((tuple(BEST), least, (0, 1, 2, 3, 4))):
+        game.dispatch(Event(kind="preset", point=place))
+        assert game.state == GuessState(chosen=chosen, revealed=True)
+    game.undo()
+    assert game.state.chosen == least
+
+
+def test_without_images_the_game_is_that_of_the_first_notebook():
+    """Here in the notebook's own words: one sum over masks at a time."""
+    from bal_utils.theory.information import log_mean_exp
+
+    images_N_H_W, scores_N, known_M_H_W = digits_game()
+    digits = load_images("digits")
+    labelled = balanced_start(digits.train_labels, 2, stream(0, "start")).tolist()
+    np.testing.assert_allclose(known_M_H_W, digits.train_images[labelled, 0].numpy() / 255)
+    pool = [index for index in range(len(digits.train_labels)) if index not in set(labelled)]
+    twenty = torch.randperm(len(pool), generator=stream(0, "guess"))[:20]
+    np.testing.assert_allclose(images_N_H_W, digits.train_images[pool][twenty, 0].numpy() / 255)
+    network = initialised(lambda: MLP(64, 10, hidden=(256, 256)), seed=0)
+    inputs = standardise(digits.train_images)
+    training = FitConfig(learning_rate=3e-3, epoch_samples=1024, max_epochs=20)
+    fit(network, inputs[labelled], digits.train_labels[labelled], config=training, seed=0)
+    log_probs_N_K_C = sample_log_probs(network, inputs[pool], 20, generator=stream(0, "masks"))[twenty]
+    mean_N_C = log_mean_exp(log_probs_N_K_C, 1).exp()
+    entropy_N = -(mean_N_C * mean_N_C.log()).sum(-1)
+    noise_N = -(log_probs_N_K_C.exp() * log_probs_N_K_C).sum(-1).mean(1)
+    np.testing.assert_allclose(scores_N, (entropy_N - noise_N).clamp_min(0).numpy(), atol=1e-4)
 
 
 def test_bald_itself_scores_everything(game):
