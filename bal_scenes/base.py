@@ -80,6 +80,10 @@ class Explorer:
         slider = next(control for control in self.controls if getattr(control, "field", None) == self.play.field)
         return range(slider.low, slider.high + 1, slider.step)
 
+    def at_moment(self, state: Any, value: Any) -> Any:
+        """The state at another moment. An explorer that keeps a record of its run overrides this."""
+        return replace(state, **{self.play.field: value})
+
     @property
     def state(self) -> Any:
         """The present state. Assigning another one moves controls and picture; ValueError where it is out of range."""
@@ -134,7 +138,8 @@ class Explorer:
         if event.kind == "preset":
             return self._try(lambda _: self.preset_states[event.point], remember=True)
         if event.kind == "moment":
-            return self._try(self._at_moment(event.point), remember=False, busy=False)
+            # a whole play is one step of `undo`, as a drag is
+            return self._try(lambda state: self._moved_to(state, event.point), remember=True, drag=True, busy=False)
         handler = getattr(self, HANDLERS[event.kind], None)
         if handler is None:
             return
@@ -186,8 +191,8 @@ class Explorer:
         self.check(state)
         return state
 
-    def _at_moment(self, place: int) -> Callable[[Any], Any]:
-        return lambda state: replace(state, **{self.play.field: self.moments(state)[place]})
+    def _moved_to(self, state: Any, place: int) -> Any:
+        return self.at_moment(state, self.moments(state)[place])
 
     def _try(self, act: Callable[[Any], Any], *, remember: bool, drag: bool = False, busy: bool = True) -> None:
         try:

@@ -171,8 +171,17 @@ class ExplorerOnPage:
         """Presses the button with these words."""
         self.box.get_by_role("button", name=words, exact=True).click()
 
+    def open_more(self) -> None:
+        """Opens the controls that stand behind "More", where there are such."""
+        header = self.box.locator(".jupyter-widget-Collapse-header").filter(has_text="More")
+        if header.count() and "jupyter-widget-Collapse-open" not in header.locator("..").get_attribute("class"):
+            header.click()
+            self.page.wait_for_timeout(500)
+
     def slider(self, index: int = 0) -> Any:
         """Focuses a slider and gives it, ready for keys."""
+        if not self.box.locator(".noUi-handle").nth(index).is_visible():
+            self.open_more()
         handle = self.box.locator(".noUi-handle").nth(index)
         handle.focus()
         return handle

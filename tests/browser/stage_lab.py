@@ -1,4 +1,4 @@
-"""An explorer that plays, with presets, more controls and a batch of ten, for the tests of the staging."""
+"""An explorer that plays, with presets, more controls and a batch of ten, and a record of what the status line said."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -8,9 +8,17 @@ import numpy as np
 from bal_scenes.base import Button, Explorer, IntSlider, Play, Preset, Slider, Toggle
 from bal_scenes.scene import class_points, contour, grid, heat, panel, points, scene
 
+# every sentence that the status line shows from now on
+HISTORY = """box => {
+  const line = box.querySelector('.bal-status'), seen = window.seen = [line.textContent];
+  new MutationObserver(() => { if (seen.at(-1) !== line.textContent) seen.push(line.textContent); })
+    .observe(line, { childList: true, characterData: true, subtree: true });
+}"""
+
 PLANE = {"x": (-2, 2), "y": (-2, 2)}
 GRID = grid(**PLANE, columns=40)
 DOTS = np.random.default_rng(1).uniform(-1.8, 1.8, size=(16, 2))
+NAMES = [f"dot {i}" for i in range(16)]
 TEN = np.random.default_rng(2).normal(loc=(0.9, -0.9), scale=0.15, size=(10, 2))
 
 
@@ -49,8 +57,15 @@ class Walk(Explorer):
         )
         known = np.arange(state.day)
         marks = [
-            points(*DOTS[state.day :].T, size=7, colour="grey", filled=False, ids=range(state.day, 16)),
-            *class_points(DOTS[known], known % 2, ids=known, size=15),
+            points(
+                *DOTS[state.day :].T,
+                size=7,
+                colour="grey",
+                filled=False,
+                ids=range(state.day, 16),
+                names=NAMES[state.day :],
+            ),
+            *(class_points(DOTS[[i]], [i % 2], ids=[i], names=NAMES[i : i + 1], size=15, label="") for i in known),
             points(*TEN.T, shape="ring", size=18, colour="vermillion", labels=[str(rank) for rank in range(1, 11)]),
         ]
         plane = panel(*layers, marks, **PLANE, title="A hill", equal=True, click_anywhere=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser_lab import ExplorerOnPage, Lab
 from page_lab import WavePage
-from stage_lab import DOTS, Walk
+from stage_lab import DOTS, HISTORY, Walk
 
 from bal_scenes.page import write_page
 
@@ -20,11 +20,6 @@ walk = Walk()
 walk
 """
 FIELDS = {"day": range(9), "width": [0.3, 0.7], "flat": [False, True]}
-HISTORY = """box => {
-  const line = box.querySelector('.bal-status'), seen = window.seen = [line.textContent];
-  new MutationObserver(() => { if (seen.at(-1) !== line.textContent) seen.push(line.textContent); })
-    .observe(line, { childList: true, characterData: true, subtree: true });
-}"""
 COLOURS = """(canvas, { x, y, reach }) => {
   const ratio = canvas.width / canvas.clientWidth, n = Math.round(2 * reach * ratio);
   const at = [x - reach, y - reach].map((v) => Math.round(v * ratio));
@@ -241,6 +236,7 @@ def test_boundary_rings_and_marks_stand_out_from_the_map(lab: Lab, address: str,
     page.get_by_role("slider", name="day").press("End")
     explorer.wait_for_status("Day 8")
     page.wait_for_timeout(400)
+    assert len(explorer.targets()) == 16
     for target in explorer.targets():
         assert steepest(explorer, target["x"], target["y"], target["w"] / 2 + 5) >= 3, target
     middle = explorer.place(3)

@@ -56,7 +56,7 @@ def test_moments_are_those_of_the_control_or_those_given(walk):
     assert canvas.moment == -1, "between two moments"
 
 
-def test_time_runs_without_a_trace_in_undo_and_what_was_computed_is_kept(walk):
+def test_a_play_is_one_step_of_undo_and_what_was_computed_is_kept(walk):
     computed = []
     real = walk.compute
     walk.compute = lambda state: computed.append(state.day) or real(state)
@@ -66,7 +66,9 @@ def test_time_runs_without_a_trace_in_undo_and_what_was_computed_is_kept(walk):
         walk.dispatch(Event(kind="moment", point=place))
     assert computed == [1, 2, 3]
     walk.undo()
-    assert walk.state.day == 3 and "nothing to undo" in walk.status
+    assert walk.state.day == 0
+    walk.undo()
+    assert "nothing to undo" in walk.status
 
 
 def test_only_the_next_moment_is_shown_with_motion(walk):

@@ -9,6 +9,7 @@ import torch
 
 from bal_course.explorers import moons
 from bal_course.explorers.moons import MEMBERS, NUM_POOL, POSTERIORS, Setting
+from bal_course.explorers.moons_training import LEARNING_RATE, STEPS
 from bal_utils.acquisition import ACQUISITIONS, epig_scores, expected_error_reduction_scores
 from bal_utils.models import MLP
 from bal_utils.runtime import stream_seed
@@ -107,7 +108,7 @@ def test_a_batch_ends_with_the_pool():
 def test_worth_is_what_networks_trained_one_by_one_reach():
     """The stack of padded sets against `training.fit`, whose full batches take the same steps; two points may differ."""
     data = moons.moons(0.2, 3)
-    config = FitConfig(**moons.TRAINING, weight_decay=1e-4)
+    config = FitConfig(learning_rate=LEARNING_RATE, batch_size=NUM_POOL, max_epochs=STEPS, weight_decay=1e-4)
     probs = []
     for r in range(moons.RULERS):
         model = initialised(lambda: MLP(2, 2, hidden=moons.HIDDEN, dropout=0.0), stream_seed(3, "worth", r))
@@ -128,5 +129,50 @@ def test_random_runs_start_alike_and_part():
 def test_nothing_moves_the_global_random_state():
     before = torch.random.get_rng_state()
     moons.sample.__wrapped__(setting("ensemble", 0.0))
-    moons.worths.__wrapped__(0.2, 3, (KNOWN,))
+    moons.worths(0.2, 3, (tuple(range(9)),))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("data", moons.DATA)
+def test_every_data_set_has_two_classes_that_networks_can_learn_and_fits_the_plane(data):
+    found = moons.moons(0.1, 3, data)
+    assert found.pool_P_2.shape == (NUM_POOL, 2) and found.test_labels_E.shape == (moons.NUM_TEST,)
+    assert 0.4 < found.labels_P.double().mean() < 0.6
+    for axis, (low, high) in enumerate(moons.PLANE.values()):
+        assert low < found.pool_P_2[:, axis].min() and found.pool_P_2[:, axis].max() < high
+    everything = tuple(range(NUM_POOL))
+    assert moons.worth(0.1, 3, everything, data) > 0.95
+    again = moons.moons.__wrapped__(0.1, 3, data)
+    torch.testing.assert_close(again.pool_P_2, found.pool_P_2, rtol=0, atol=0)
+
+
+def test_the_oracle_errs_at_one_of_the_first_labels_and_nowhere_else():
+    right, wrong = moons.moons(0.2, 3).labels_P, moons.moons(0.2, 3, moons.WRONG).labels_P
+    (erring,) = (right != wrong).nonzero().flatten().tolist()
+    assert erring in moons.first_labels(0.2, 3, 2, moons.WRONG) == moons.first_labels(0.2, 3, 2)
+    torch.testing.assert_close(moons.moons(0.2, 3).test_labels_E, moons.moons(0.2, 3, moons.WRONG).test_labels_E)
+
+
+def test_a_set_is_worth_the_same_whatever_is_measured_beside_it():
+    moons.KNOWN_WORTHS.clear()
+    alone = moons.worth(0.2, 3, KNOWN)
+    moons.KNOWN_WORTHS.clear()
+    assert moons.worths(0.2, 3, [tuple(range(k)) for k in range(2, 9)] + [KNOWN])[-1] == alone
+
+
+def test_what_was_measured_is_not_measured_again(monkeypatch):
+    first = moons.worth(0.2, 3, KNOWN)
+    monkeypatch.setattr(moons, "train", lambda *_: pytest.fail("trained again"))
+    assert moons.worths(0.2, 3, (KNOWN, KNOWN)) == (first, first)
+
+
+def test_the_terms_of_the_pool_are_those_of_the_map():
+    samples = moons.sample(setting())
+    of_pool = replace(samples, grid_G_K_C=samples.pool_P_K_C, grid_features_G_F=samples.pool_features_P_F)
+    noise_P, taught_P, prob_P = moons.pool_terms(setting(), 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moons, "ROWS", 1)
+        patch.setattr(moons, "COLUMNS", NUM_POOL)
+        np.testing.assert_allclose(taught_P, moons.surface("bald", of_pool, KNOWN)[0], atol=1e-5)
+        np.testing.assert_allclose(noise_P + taught_P, moons.surface("entropy", of_pool, KNOWN)[0], atol=1e-5)
+    np.testing.assert_allclose(prob_P, samples.pool_P_K_C[..., 1].exp().mean(dim=1), atol=1e-6)

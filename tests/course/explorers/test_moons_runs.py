@@ -6,6 +6,7 @@ import torch
 
 from bal_course.explorers import moons
 from bal_course.explorers.moons_runs import choose, committees, follow
+from bal_course.explorers.moons_training import LEARNING_RATE, STEPS
 from bal_utils.acquisition import bald_scores
 from bal_utils.models import MLP
 from bal_utils.posteriors import ensemble
@@ -18,7 +19,7 @@ VIEWS = committees(NOISE, SEEDS, STARTS, members=2)
 
 def test_a_committee_is_the_ensemble_trained_alone():
     """Full batches take the same steps; sums in another order move probabilities by little."""
-    config = FitConfig(**moons.TRAINING, weight_decay=1e-4)
+    config = FitConfig(learning_rate=LEARNING_RATE, batch_size=moons.NUM_POOL, max_epochs=STEPS, weight_decay=1e-4)
     for view_P_K_C, seed, known in zip(VIEWS, SEEDS, STARTS, strict=True):
         data = moons.moons(NOISE, seed)
         alone = ensemble.fit_ensemble(
