@@ -34,7 +34,7 @@ def test_the_next_round_has_other_pictures(runs: ExplorerOnPage):
 def test_the_slider_goes_to_both_ends(runs: ExplorerOnPage):
     for key, words in (("End", "round 11 of 11: 120 labels"), ("Home", "round 1 of 11: 20 labels")):
         before = runs.pixels()
-        runs.slider()
+        runs.box.get_by_role("slider", name="Round").focus()
         runs.page.keyboard.press(key)
         runs.wait_for_status(words, PATIENCE)
         runs.wait_for_change(before, PATIENCE)

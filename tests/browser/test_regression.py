@@ -23,6 +23,7 @@ def test_the_lesson_runs_from_top_to_bottom(lab: Lab):
 
 def test_basis_and_most_likely_curve_change_the_picture(regression: ExplorerOnPage):
     before = regression.pixels()
+    regression.open_more()
     regression.box.locator("select").select_option("polynomial")
     polynomial = regression.wait_for_change(before)
     regression.box.locator("input[type=checkbox]").check()
