@@ -18,7 +18,6 @@ const YOU = { title: "You", colour: PALETTE.vermillion, dash: "solid", shape: "s
 const lookOf = (strategy) => LOOKS[strategy] ?? YOU;
 const MENU = [["Committee", ["bald", "batchbald", "epig"]], ["Boundary", ["margin", "entropy"]], ["Diversity", ["core_set"]], ["No thought", ["random"]], ["A person", ["you"]]];
 const SHOWN = { score: "score of the strategy", total: "all doubt", noise: "noise", taught: "what a label teaches", prob: "probability of ▲" };
-const TERMS = ["all doubt", "noise", "what a label teaches"];
 
 // name in the address -> first value, and how a value that was typed is checked
 const within = (low, high, step) => ({ low, high, step, ok: (value) => Number.isFinite(value) && value >= low && value <= high && (step < 1 || Number.isInteger(value)) });
@@ -58,6 +57,12 @@ function kindOfPlace({ total, noise, taught, prob }, alone) {
   if (taught > MAIN * total) return "each network is sure and they contradict each other: a label teaches";
   if (noise > MAIN * total) return "all networks agree that it is a toss-up: a label teaches little";
   return "toss-up and disagreement mix";
+}
+
+// The three terms as they are written: what is rounded still adds up.
+function written({ total, noise }) {
+  const [all, part] = [total, noise].map((value) => Math.round(100 * value));
+  return [all, part, Math.max(0, all - part)].map((hundredths) => nats(hundredths / 100));
 }
 
 const termsAt = ({ total_N, noise_N, taught_N, prob_N }, i) => ({ total: total_N[i], noise: noise_N[i], taught: taught_N[i], prob: prob_N[i] });
@@ -158,7 +163,7 @@ function contourOf(values_G, level) {
   return [Float32Array.from(xs), Float32Array.from(ys)];
 }
 
-const line = (x, y, style) => ({ kind: "line", x, y, colour: PALETTE.black, width: 2, dash: "solid", opacity: 1, label: "", ...style });
+const line = (x, y, style) => ({ kind: "line", x: Float32Array.from(x), y: Float32Array.from(y), colour: PALETTE.black, width: 2, dash: "solid", opacity: 1, label: "", ...style });
 const points = (x, y, style) => ({ kind: "points", x, y, shape: "circle", colour: PALETTE.grey, size: 8, filled: true, opacity: 1, ids: null, drag: false, names: null, labels: null, label: "", ...style });
 const text = (x, y, words, style) => ({ kind: "text", x: [x], y: [y], words: [words], colour: PALETTE.black, size: 14, align: "center", bold: false, offset: [0, 0], halo: true, label: "", ...style });
 const rect = (x0, x1, y0, y1, style) => ({ kind: "rects", x0: [x0], x1: [x1], y0: [y0], y1: [y1], colour: PALETTE.blue, hatch: "", opacity: 1, ids: null, names: null, label: "", ...style });
@@ -241,6 +246,7 @@ class Playground {
     window.addEventListener("keydown", (event) => this.key(event), true);
     document.addEventListener("fullscreenchange", () => { if (!document.fullscreenElement) this.fill(false); });
     new ResizeObserver(() => this.draw()).observe(this.el);
+    this.canvas.addEventListener("touchstart", (event) => this.finger(event), { passive: false });
     this.touch();
     this.arrive();
   }
@@ -487,6 +493,13 @@ class Playground {
     this.touch({ keepAddress: kind === "drag" });
   }
 
+  // A finger on a labelled mark drags it; anywhere else it scrolls the page.
+  finger(event) {
+    const [{ clientX, clientY }] = event.touches, { left, top } = this.canvas.getBoundingClientRect();
+    const near = ({ drag, x, y }) => drag && Math.hypot(x - clientX + left, y - clientY + top) < 22;
+    if (this.canvas.targets?.some(near)) event.preventDefault();
+  }
+
   roundAt(x) {
     const near = (r) => Math.abs(this.labelledAt(0, r).length - x);
     return Array.from({ length: this.head + 1 }, (_, r) => r).reduce((best, r) => (near(r) < near(best) ? r : best), 0);
@@ -692,7 +705,8 @@ class Playground {
     const race = left.count === right.count ? `${labels(left.count)}: ${score(left)}, ${score(right)} of new points right.` : `${score(left)} with ${labels(left.count)}, ${score(right)} with ${right.count}.`;
     if (!place) return `Training the first networks. ${race}`;
     const kind = kindOfPlace(place.terms, this.alone);
-    if (place.pointed) return `Here ${kind}. Noise ${nats(place.terms.noise)} + what a label teaches ${nats(place.terms.taught)} = all doubt ${nats(place.terms.total)} nats. ${race}`;
+    const [total, noise, taught] = written(place.terms);
+    if (place.pointed) return `Here ${kind}. Noise ${noise} + what a label teaches ${taught} = all doubt ${total} nats. ${race}`;
     const strategy = this.strategies[place.lane];
     return strategy === "random" ? `Random asks anywhere; here ${kind}. ${race}` : `${TITLES[strategy]} asks where ${kind}. ${race}`;
   }
@@ -811,13 +825,14 @@ class Playground {
   }
 
   bars(box, place) {
-    const { total, noise, taught } = place?.terms ?? { total: 0, noise: 0, taught: 0 }, names = ["all doubt", "noise", "a label teaches"];
-    const layers = [[total, "black", ""], [noise, "orange", "/"], [taught, "blue", "\\"]].flatMap(([value, colour, hatch], row) => [
+    const terms = place?.terms ?? { total: 0, noise: 0, taught: 0 }, words = written(terms), names = ["all doubt", "noise", "a label teaches"];
+    const { total, noise, taught } = terms, looks = [[total, "black", ""], [noise, "orange", "/"], [taught, "blue", "\\"]];
+    const layers = looks.flatMap(([value, colour, hatch], row) => [
       rect(0, Math.max(0, value), 1.7 - row, 2.3 - row, { colour: PALETTE[colour], hatch }),
-      text(value, 2 - row, nats(value), { align: "left", offset: [6, 0] }),
+      text(value, 2 - row, words[row], { align: "left", offset: [6, 0] }),
     ]);
     const title = place ? `Doubt ${place.pointed ? "here" : `where ${TITLES[this.strategies[place.lane]]} asks`}, in nats` : "Doubt";
-    return panel(box, layers, { x: [0, 0.9], y: [-0.5, 2.5], title, margins: [124, 36, 14, 12], y_ticks: names.map((words, row) => [2 - row, words]) });
+    return panel(box, layers, { x: [0, 0.9], y: [-0.5, 2.5], title, margins: [124, 36, 14, 12], y_ticks: names.map((name, row) => [2 - row, name]) });
   }
 }
 

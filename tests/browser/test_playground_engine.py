@@ -236,3 +236,37 @@ def test_dropout_keeps_the_mean_and_streams_are_named(engine):
     np.testing.assert_allclose(kept[kept > 0], 1 / 0.7, rtol=1e-6)
     assert first == again
     assert 0 <= other < 1
+
+
+COSTS = {  # what the hand does -> how the task differs from the one before it, and the milliseconds it may take
+    "a dragged point trains again": ({}, 100),
+    "another strategy": ({"strategy": "margin"}, 16),
+    "fewer networks": ({"samples": 15}, 16),
+    "one network more": ({"samples": 21}, 16),
+}
+
+
+def test_what_an_answer_costs(engine):
+    """Processor time of the thread that computes, since times on the wall tell what else the machine does."""
+    session = engine.page.context.new_cdp_session(engine.page)
+    session.send("Performance.enable")
+
+    def clock() -> float:
+        found = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+        return 1000 * found["ThreadTime"]
+
+    task = {"data": "moons", "noise": 0.1, "seed": 8, "posterior": "dropout", "dropout": 0.2}
+    task |= {"strategy": "bald", "batch": 1, "samples": 20}
+    first = engine.ask("return dataOf(task).first;", task=task | {"moves": []})
+    took = {name: [] for name in COSTS}
+    for i in range(40):
+        now = task | {"labelled": sorted(first[: 6 + i % 25]), "moves": [[first[0], i / 100, 0]]}
+        for name, (change, _) in COSTS.items():
+            begun = clock()
+            engine.ask("pictureOf(task); return null;", task=now | change)
+            took[name].append(clock() - begun)
+    session.detach()
+    for name, (_, most) in COSTS.items():
+        median, slow = np.quantile(took[name][5:], [0.5, 0.9])
+        print(f"{name}: median {median:.0f} ms, p90 {slow:.0f} ms of processor time")
+        assert median < 2 * most, name  # twice as much, for a processor that others use too
