@@ -505,10 +505,12 @@ class Playground {
     return Array.from({ length: this.head + 1 }, (_, r) => r).reduce((best, r) => (near(r) < near(best) ? r : best), 0);
   }
 
+  // Goes to a round that is known; to one that lies ahead it plays.
   scrub(round) {
+    if (round > this.head) return void (this.playing || this.play());
     this.stop();
     this.peek = null;
-    this.state.round = Math.min(round, this.head); // what lies ahead is not bought yet
+    this.state.round = round;
     this.began = 0;
     this.touch();
   }
@@ -655,8 +657,8 @@ class Playground {
     const boxes = (height, parts) => ({ width, height, boxes: parts.map(([x, y, w, h]) => [x / width, y / height, w / width, h / height]) });
     if (width >= (full ? 820 : 1000)) {
       const room = full ? (window.innerHeight - this.main.offsetHeight + this.canvas.offsetHeight) / this.letters : Infinity;
-      const wide = Math.min((full ? 0.37 : 0.34) * width, (room - 48) / shape + 76), height = map(wide), right = width - 2 * wide;
-      return boxes(height, [[0, 0, wide, height], [wide, 0, wide, height], [2 * wide, 0, right, height - 110], [2 * wide, height - 110, right, 110]]);
+      const wide = Math.min((full ? 0.37 : 0.34) * width, (room - 48) / shape + 76), height = map(wide), left = 2 * wide + 14, right = width - left;
+      return boxes(height, [[0, 0, wide, height], [wide, 0, wide, height], [left, 0, right, height - 110], [left, height - 110, right, 110]]);
     }
     if (width >= 560) {
       const wide = width / 2, height = map(wide);
