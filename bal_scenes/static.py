@@ -22,7 +22,7 @@ INK, SOFT, FRAME = "#222222", "#555555", "#8a8a8a"
 DASH = {"solid": "-", "dashed": (0, (4, 2.5)), "dotted": (0, (1, 2))}
 PALE = 0.5  # areas of less opacity have an edge
 TOP = 1000  # above every layer
-RIM = 4  # pixels of white around a line, half on each side
+RIM = 3  # pixels of white around a line, half on each side
 HALO = [withStroke(linewidth=4 * POINT, foreground="white", alpha=0.88)]
 RIMMED = [withStroke(linewidth=6 * POINT, foreground="white")]
 

@@ -361,10 +361,9 @@ class TwoMoons(Explorer):
         panels = []
         for number, (title, lane, values) in enumerate(shown):
             probs = term_maps(setting_after(lane, now), lane.samples)[3]
-            boundary = [
-                contour(probs, (0.25, 0.75), **PLANE, colour="black", width=1),
-                contour(probs, 0.5, **PLANE, colour="black", width=3),
-            ]
+            boundary = [contour(probs, 0.5, **PLANE, colour="black", width=3)]
+            if not state.terms:  # on maps as small as these, more lines would hide what they follow
+                boundary.insert(0, contour(probs, (0.25, 0.75), **PLANE, colour="black", width=1))
             layers = [values, *boundary, *self._points(state, lane, now), *cross]
             legend = "bottom left" if number == 0 and len(shown) < 3 else ""
             box = MAP_BOXES[len(shown)][number]

@@ -102,7 +102,7 @@ function drawLine(context, layer, area, unit) {
 function haloed(context, unit) {
   context.save();
   context.setLineDash([]);
-  context.strokeStyle = PAPER; context.lineWidth += 4 * unit; context.stroke();
+  context.strokeStyle = PAPER; context.lineWidth += 3 * unit; context.stroke();
   context.restore();
 }
 

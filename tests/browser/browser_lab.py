@@ -115,7 +115,11 @@ class NotebookPage:
 
     def explorer(self, index: int = 0) -> "ExplorerOnPage":
         """The explorer of this number, once its picture has been drawn."""
-        return ExplorerOnPage(self.page, self.page.locator(".bal-explorer").nth(index))
+        return ExplorerOnPage(self.page, self.page.locator(".bal-explorer:has(canvas.bal-picture)").nth(index))
+
+    def wait_for_kernel(self, seconds: float = 120) -> None:
+        """Waits until the kernel has nothing more to do: what is pressed before waits in its queue."""
+        self.page.wait_for_function(READY, timeout=1000 * seconds)
 
     def explorer_with_button(self, words: str) -> "ExplorerOnPage":
         """The first explorer that has a button with these words."""

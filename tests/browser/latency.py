@@ -1,14 +1,17 @@
 """Measures how long explorers take from a key press to changed pixels.
 
-python tests/browser/latency.py [NOTEBOOK [--explorer 0] [--slider 0 | --picture]] [--presses 20] [--max-median 50]
+python tests/browser/latency.py [NOTEBOOK... [--explorer 0] [--slider 0 | --picture | --button Step]] [--presses 20]
+                                [--max-median 50]
 
-Without a notebook: the explorers of ANSWERS and a static page, one line each. With one: a copy of it is run in JupyterLab,
-a slider of the explorer gets the focus (or its picture, whose marks Shift and an arrow drag), and arrow keys are pressed.
-Prints median and 90th percentile in milliseconds. Files beside the notebook are not copied: an explorer needs only the
+Without a notebook: the explorers of ANSWERS and a static page, one line each. With some: a copy of each is run from top to
+bottom in JupyterLab. When its kernel has nothing more to do, a slider of the explorer gets the focus (or its picture, whose
+marks Shift and an arrow drag) and arrow keys are pressed, or a button is. Prints median and 90th percentile in milliseconds,
+and how many processes wanted the processors meanwhile. Files beside a notebook are not copied: an explorer needs only the
 course's packages and the stored figures.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -30,7 +33,8 @@ WATCH = """canvas => {
   };
   const watch = window.watch = { before: sum(), pressed: null, took: null };
   let drawn = canvas.dataset.drawn;
-  document.addEventListener("keydown", () => { watch.pressed = performance.now(); watch.took = null; }, true);
+  const start = () => { watch.pressed = performance.now(); watch.took = null; };
+  for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, start, true);
   const look = () => {
     requestAnimationFrame(() => setTimeout(look, 0));
     if (canvas.dataset.drawn === drawn) return;
@@ -76,6 +80,18 @@ def key_to_pixels(explorer: ExplorerOnPage, *, slider: int | None = 0, presses: 
     return found[2:]
 
 
+def button_to_pixels(explorer: ExplorerOnPage, words: str, *, presses: int = 20) -> list[float]:
+    """Milliseconds from each press of a button to the first changed picture; the first two warm caches up."""
+    page, found = explorer.page, []
+    explorer.canvas.evaluate(WATCH)
+    for _ in range(presses + 2):
+        page.wait_for_timeout(300)
+        explorer.press_button(words)
+        page.wait_for_function("() => window.watch.took !== null", timeout=60_000)
+        found.append(page.evaluate("() => window.watch.took"))
+    return found[2:]
+
+
 def summary(times: list[float]) -> tuple[float, float]:
     """Median and 90th percentile."""
     return statistics.median(times), statistics.quantiles(times, n=10, method="inclusive")[-1]
@@ -84,10 +100,11 @@ def summary(times: list[float]) -> tuple[float, float]:
 def main() -> int:
     """Measures; the exit status is 1 where a median exceeds `--max-median`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebook", type=Path, nargs="?")
+    parser.add_argument("notebooks", type=Path, nargs="*", metavar="NOTEBOOK")
     parser.add_argument("--explorer", type=int, default=0, help="which explorer of the notebook, from 0")
     parser.add_argument("--slider", type=int, default=0, help="which slider of the explorer, from 0")
     parser.add_argument("--picture", action="store_true", help="drag the picture's marks by keys instead")
+    parser.add_argument("--button", help="press the button with these words instead")
     parser.add_argument("--presses", type=int, default=20)
     parser.add_argument("--max-median", type=float, default=None, help="milliseconds")
     arguments = parser.parse_args()
@@ -96,29 +113,34 @@ def main() -> int:
         open_browser() as browser,
         running_lab(browser, Path(scratch)) as lab,
     ):
-        medians = [
-            tell(name, key_to_pixels(explorer, slider=slider, presses=arguments.presses))
-            for name, explorer, slider in explorers(lab, arguments)
-        ]
-        if arguments.notebook is None:
+        medians = []
+        for name, explorer, slider in explorers(lab, arguments):
+            if arguments.button:
+                times = button_to_pixels(explorer, arguments.button, presses=arguments.presses)
+            else:
+                times = key_to_pixels(explorer, slider=slider, presses=arguments.presses)
+            medians.append(tell(name, times))
+        if not arguments.notebooks:
             medians.append(tell("a page without Python", moves_of_a_page(lab, Path(scratch))))
     return int(arguments.max_median is not None and max(medians) > arguments.max_median)
 
 
 def explorers(lab: Lab, arguments: argparse.Namespace) -> Iterator[tuple[str, ExplorerOnPage, int | None]]:
     """What is to be measured: a name, the explorer in its page, and the slider."""
-    if arguments.notebook is None:
+    if not arguments.notebooks:
         sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of `every_explorer`
         from gallery import Gallery
 
         gallery = Gallery(lab)
         for name, slider in ANSWERS:
             yield f"{name}, {'marks' if slider is None else f'slider {slider}'}", gallery.explorer(name), slider
-    else:
-        notebook = lab.open(lab.copy(arguments.notebook))
-        notebook.run_all(seconds=900)
-        slider = None if arguments.picture else arguments.slider
-        yield arguments.notebook.stem, notebook.explorer(arguments.explorer), slider
+    for path in arguments.notebooks:
+        notebook = lab.open(lab.copy(path))
+        notebook.run_all(seconds=1800)
+        explorer = notebook.explorer(arguments.explorer)
+        notebook.wait_for_kernel()
+        yield path.stem, explorer, None if arguments.picture else arguments.slider
+        notebook.page.close()
 
 
 def moves_of_a_page(lab: Lab, folder: Path) -> list[float]:
@@ -137,7 +159,7 @@ def moves_of_a_page(lab: Lab, folder: Path) -> list[float]:
 def tell(name: str, times: list[float]) -> float:
     """Prints a line and gives the median."""
     median, p90 = summary(times)
-    sys.stdout.write(f"{name}: median {median:.0f} ms, p90 {p90:.0f} ms\n")
+    sys.stdout.write(f"{name}: median {median:.0f} ms, p90 {p90:.0f} ms, load {os.getloadavg()[0]:.1f}\n")
     return median
 
 
