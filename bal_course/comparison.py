@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.func import vmap
 
 from bal_utils.models import one_pass
-from bal_utils.posteriors import bayes_by_backprop, ensemble, hmc, laplace
+from bal_utils.posteriors import bayes_by_backprop, ensemble, hmc, laplace, swag
 from bal_utils.posteriors.base import Posterior
 from bal_utils.posteriors.mc_dropout import MCDropout
 from bal_utils.posteriors.weights import (
@@ -30,10 +30,24 @@ from bal_utils.training.fit import FitConfig, fit, initialised
 
 BACKWARD = 2  # forward passes that a backward pass is worth, the usual rule of thumb
 ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP = "one network", "MC-dropout", "deep ensemble", "Bayes by Backprop"
+ANCHORED, SWAG = "anchored ensemble, 20", "SWAG"
 LAPLACE_LAST, LAPLACE_ALL, HMC = "Laplace, last layer", "Laplace, all weights", "HMC"
-METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, BACKPROP, LAPLACE_LAST, LAPLACE_ALL, HMC)
+METHODS = (ONE_NETWORK, DROPOUT, ENSEMBLE, ANCHORED, SWAG, BACKPROP, LAPLACE_LAST, LAPLACE_ALL, HMC)
 
 Data = tuple[Tensor, Tensor]  # inputs and targets
+
+
+class FanInLinear(nn.Linear):
+    """A linear layer with w = v/√fan-in: one prior N(0, s²) for all v is the prior of notebook 08, scaled by the fan-in."""
+
+    def reset_parameters(self) -> None:
+        """The first w are PyTorch's."""
+        super().reset_parameters()
+        self.weight.data *= self.in_features**0.5
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """x wᵀ + b."""
+        return F.linear(inputs, self.weight / self.in_features**0.5, self.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +66,10 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 1e-2
     num_members: int = 5
+    anchored_members: int = 20
+    swag_rate: float = 1e-3  # the learning rate at which SWAG goes on; at 0 it is one network
+    swag_epochs: int = 100
+    swag_batch: int = 10  # of all data at once the states would not move
     backprop_steps: int = 1500  # of Bayes by Backprop
     backprop_draws: int = 4
     backprop_rate: float = 3e-2  # a third of it leaves the ELBO of a small network lower after as many steps
@@ -128,6 +146,31 @@ def fit_dropout(recipe: Recipe, data: Data, seed: int) -> FittedMethod:
     return FittedMethod(posterior=MCDropout(model), num_samples=count, gradients=cost, passes=passes)
 
 
+def _fit_anchored(recipe: Recipe, data: Data, seed: int) -> FittedMethod:
+    """Members with anchors drawn from the prior, trained as the one network is."""
+    config, members = recipe.schedule(len(data[0])), recipe.anchored_members
+    options = {"prior_std": recipe.prior_std, "noise_std": recipe.noise_std, "num_members": members}
+    found = ensemble.fit_anchored(lambda: recipe.network(0.0), *data, **options, config=config, seed=seed)
+    cost = members * recipe.epochs * len(data[0])
+    return FittedMethod(posterior=found, num_samples=members, gradients=cost, passes=members)
+
+
+def _fit_swag(recipe: Recipe, networks: WeightSamples, data: Data, seed: int) -> FittedMethod:
+    """SWAG from the one network; at a rate of 0 it is one network."""
+    found = swag.fit_network(
+        networks.network(0),
+        *data,
+        learning_rate=recipe.swag_rate,
+        weight_decay=recipe.schedule(len(data[0])).weight_decay,
+        loss=recipe.loss,
+        epochs=recipe.swag_epochs,
+        batch_size=recipe.swag_batch,
+        seed=seed,
+    )
+    cost, count = (recipe.epochs + recipe.swag_epochs) * len(data[0]), recipe.num_samples
+    return FittedMethod(posterior=found, num_samples=count, gradients=cost, passes=count)
+
+
 def passes_of_last_layers(model: nn.Module, num_samples: int) -> float:
     """Forward passes for K samples that differ in the last layer alone: what stands before it is computed once."""
     parameters = [parameter.numel() for parameter in model.parameters() if parameter.dim() > 1]
@@ -176,6 +219,8 @@ def fit_method(name: str, recipe: Recipe, data: Data, seed: int, networks: Weigh
         ONE_NETWORK: lambda: committee_of(recipe, networks, num_points, 1),
         DROPOUT: lambda: fit_dropout(recipe, data, seed),
         ENSEMBLE: lambda: committee_of(recipe, networks, num_points, recipe.num_members),
+        ANCHORED: lambda: _fit_anchored(recipe, data, seed),
+        SWAG: lambda: _fit_swag(recipe, networks, data, seed),
         BACKPROP: lambda: _fit_backprop(recipe, networks, data, seed),
         LAPLACE_LAST: lambda: _fit_laplace(recipe, networks, data, last_layer=True),
         LAPLACE_ALL: lambda: _fit_laplace(recipe, networks, data, last_layer=False),

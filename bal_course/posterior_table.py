@@ -1,13 +1,13 @@
 """The table of notebook 09: three tasks, every method, many data sets, one ruler.
 
-`python -m bal_course.posterior_table figures/which_posterior` makes the stored results, one file a task, in about five
+`python -m bal_course.posterior_table figures/which_posterior` makes the stored results, one file a task, in about eight
 minutes of one CPU core; most of it is the ruler and Bayes by Backprop.
 Dimensions: N inputs, K samples, C classes, D weights, G places, S data sets or runs.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from bal_course.comparison import (
+    ANCHORED,
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
@@ -26,12 +27,13 @@ from bal_course.comparison import (
     LAPLACE_LAST,
     METHODS,
     ONE_NETWORK,
+    SWAG,
     Data,
+    FanInLinear,
     FittedMethod,
     Recipe,
     Ruler,
     committee_of,
-    fit_all,
     fit_dropout,
     fit_hmc,
     fit_method,
@@ -57,11 +59,15 @@ WALKS = {"num_chains": 16, "num_samples": 40, "thinning": 5, "warmup": 300, "ste
 DRAWS = WALKS["num_chains"] * WALKS["num_samples"]
 MEMBERS = 20  # a posterior with at most so many samples has no others
 NOISE, GAP = 0.3, (0.0, 2.5)
-DROPS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
+KNOBS = {  # of methods whose width no prior fixes; the lists begin with one network
+    DROPOUT: ("dropout", (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)),
+    SWAG: ("swag_rate", (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),
+}
 CUSTOMARY, TWENTY = "MC-dropout, drop 0.1", "deep ensemble, 20"
 HALVES, TEMPERED = "half the chains", "one network, temperature scaled"
 ROWS = (  # of the table
-    ONE_NETWORK, TEMPERED, DROPOUT, CUSTOMARY, ENSEMBLE, TWENTY, BACKPROP, LAPLACE_LAST, LAPLACE_ALL, HALVES,
+    ONE_NETWORK, TEMPERED, DROPOUT, CUSTOMARY, ENSEMBLE, TWENTY, ANCHORED, SWAG, BACKPROP, LAPLACE_LAST, LAPLACE_ALL,
+    HALVES,
 )  # fmt: skip
 LINE_G_1 = torch.linspace(-4, 4, 81, dtype=torch.float64)[:, None]
 IN_GAP_G = ((GAP[0] < LINE_G_1) & (GAP[1] > LINE_G_1))[:, 0]
@@ -71,8 +77,8 @@ FAR = 1.5  # from every training point
 
 
 def tanh_network(inputs: int, outputs: int, dropout: float) -> nn.Module:
-    """Ten tanh units, in double precision."""
-    return nn.Sequential(nn.Linear(inputs, 10), nn.Tanh(), nn.Dropout(dropout), nn.Linear(10, outputs)).double()
+    """Ten tanh units, in double precision, with weights in units of the fan-in."""
+    return nn.Sequential(FanInLinear(inputs, 10), nn.Tanh(), nn.Dropout(dropout), FanInLinear(10, outputs)).double()
 
 
 def sine_data(seed: int, num_points: int = 30) -> Data:
@@ -86,7 +92,10 @@ def moons_data(seed: int, num_points: int = 40) -> Data:
     return points_N_2.double(), labels_N
 
 
-SINE = Recipe(network=partial(tanh_network, 1, 1), noise_std=NOISE, batch_size=30, backprop_steps=1500)
+SINE = Recipe(
+    network=partial(tanh_network, 1, 1), prior_std=1.5, noise_std=NOISE, batch_size=30, learning_rate=3e-2,
+    backprop_steps=1500,
+)  # fmt: skip
 MOONS = Recipe(network=partial(tanh_network, 2, 2), prior_std=3, batch_size=40, learning_rate=3e-2, backprop_steps=1500)
 DIGITS = Recipe(
     network=lambda dropout: MLP(64, 8, hidden=(32,), dropout=dropout),
@@ -123,21 +132,32 @@ def draws_of(posterior: FittedMethod, inputs: Tensor, count: int = DRAWS) -> Ten
     return posterior.sample_outputs(inputs).repeat_interleave(count // posterior.num_samples, dim=1)
 
 
-def swept_drops(
-    recipe: Recipe, data_of: Callable[..., Data], misfit: Callable[[Posterior, Data], float]
+def swept(
+    name: str, recipe: Recipe, data_of: Callable[..., Data], misfit: Callable[[Posterior, Data], float]
 ) -> list[float]:
-    """The loss on fresh data for every drop, the mean over five data sets that are never scored."""
-    seeds, fresh = range(APART, APART + 5), data_of(APART + 50, 500)
-    return [
-        float(np.mean([misfit(fit_dropout(replace(recipe, dropout=drop), data_of(s), s), fresh) for s in seeds]))
-        for drop in DROPS
-    ]
+    """The loss on fresh data for every value of a method's knob, the mean over five data sets that are never scored."""
+    (field, values), fresh, losses_S_V = KNOBS[name], data_of(APART + 50, 500), []
+    for seed in range(APART, APART + 5):
+        data = data_of(seed)
+        networks = fit_networks(recipe, data, seed, 1)
+        tried = (replace(recipe, **{field: value}) for value in values)
+        losses_S_V.append([misfit(fit_method(name, one, data, seed, networks), fresh) for one in tried])
+    return np.mean(losses_S_V, axis=0).tolist()
 
 
-def fit_everything(recipe: Recipe, drop: float, data: Data, seed: int) -> dict[str, FittedMethod]:
+def with_knobs(recipe: Recipe, sweeps: Mapping[str, Sequence[float]]) -> dict[str, Recipe]:
+    """For every method with a knob the recipe with its best value."""
+    return {
+        name: replace(recipe, **{KNOBS[name][0]: KNOBS[name][1][int(np.argmin(losses_V))]})
+        for name, losses_V in sweeps.items()
+    }
+
+
+def fit_everything(
+    recipe: Recipe, sweeps: Mapping[str, Sequence[float]], data: Data, seed: int
+) -> dict[str, FittedMethod]:
     """All methods but the ruler: dropout as validated and as is customary, ensembles of five and of twenty."""
-    networks = fit_networks(recipe, data, seed, 20)
-    own = {DROPOUT: replace(recipe, dropout=drop)}
+    networks, own = fit_networks(recipe, data, seed, 20), with_knobs(recipe, sweeps)
     found = {name: fit_method(name, own.get(name, recipe), data, seed, networks) for name in METHODS if name != HMC}
     found[CUSTOMARY] = fit_dropout(replace(recipe, dropout=0.1), data, seed)
     found[TWENTY] = committee_of(recipe, networks, len(data[0]), 20)
@@ -196,18 +216,16 @@ def against(posteriors: dict[str, FittedMethod], ruler: Ruler, inputs: Tensor) -
 
 def line() -> dict:
     """Ten sines with a gap."""
-    sweep = swept_drops(SINE, sine_data, sine_nll)
-    drop = DROPS[int(np.argmin(sweep))]
+    sweeps = {name: swept(name, SINE, sine_data, sine_nll) for name in KNOBS}
     data_S = [sine_data(seed) for seed in range(SETS)]
     rulers_S = fit_hmc(SINE, data_S, **WALKS)
     columns: dict[str, dict[str, list[float]]] = {}
     for seed, (data, ruler) in enumerate(zip(data_S, rulers_S, strict=True)):
-        pairs = against(fit_everything(SINE, drop, data, seed), ruler, LINE_G_1)
+        pairs = against(fit_everything(SINE, sweeps, data, seed), ruler, LINE_G_1)
         _note(columns, line_distances({name: (a[..., 0], b[..., 0]) for name, (a, b) in pairs.items()}))
     gold_G_K = rulers_S[0].sample_outputs(LINE_G_1)[..., 0].sort(dim=1).values
     return {
-        "drop": drop,
-        "sweep": sweep,
+        "sweeps": sweeps,
         "elbo": elbo_twice_as_long(SINE, data_S[0], 0),
         "ruler": state_of(rulers_S, LINE_G_1[::4]),
         "columns": columns,
@@ -217,13 +235,12 @@ def line() -> dict:
 
 def moons() -> dict:
     """Ten pairs of moons: distances near and far, and the order in which BALD would buy a pool."""
-    sweep = swept_drops(MOONS, moons_data, moons_nll)
-    drop = DROPS[int(np.argmin(sweep))]
+    sweeps = {name: swept(name, MOONS, moons_data, moons_nll) for name in KNOBS}
     data_S = [moons_data(seed) for seed in range(SETS)]
     rulers_S = fit_hmc(MOONS, data_S, **WALKS)
     columns: dict[str, dict[str, list[float]]] = {}
     for seed, (data, ruler) in enumerate(zip(data_S, rulers_S, strict=True)):
-        posteriors = fit_everything(MOONS, drop, data, seed)
+        posteriors = fit_everything(MOONS, sweeps, data, seed)
         places = {
             "near": moons_data(200 + seed, 300)[0],
             "far": PLANE_G_2[torch.cdist(PLANE_G_2, data[0]).amin(dim=1) > FAR],
@@ -242,8 +259,7 @@ def moons() -> dict:
         _note(columns, found)
     first = log_mean_exp(rulers_S[0].sample_log_probs(PLANE_G_2), dim=1)[:, 1].exp().reshape(46, 46)
     return {
-        "drop": drop,
-        "sweep": sweep,
+        "sweeps": sweeps,
         "elbo": elbo_twice_as_long(MOONS, data_S[0], 0),
         "ruler": state_of(rulers_S, moons_data(APART)[0]),
         "ruler far": state_of(rulers_S, PLANE_G_2[::100]),
@@ -334,7 +350,8 @@ def digits() -> dict:
     recipe, columns, costs = own[ONE_NETWORK], {}, {}
     for run in range(SETS):
         labelled, (test_N_64, labels_N), strangers = images.task(run, images.scored_N)
-        posteriors = fit_all(recipe, labelled, run, own)
+        networks, names = fit_networks(recipe, labelled, run), [m for m in METHODS if m in GRIDS or m == ENSEMBLE]
+        posteriors = {name: fit_method(name, own.get(name, recipe), labelled, run, networks) for name in names}
         asked = (test_N_64, strangers, blurred(test_N_64[:400]))
         found = {name: [p.sample_log_probs(x) for x in asked] for name, p in posteriors.items()}
         found[TEMPERED] = [(log_probs / temperature).log_softmax(dim=-1) for log_probs in found[ONE_NETWORK]]

@@ -11,6 +11,7 @@ from torch import nn
 
 from bal_course import comparison
 from bal_course.comparison import (
+    ANCHORED,
     BACKPROP,
     DROPOUT,
     ENSEMBLE,
@@ -19,6 +20,8 @@ from bal_course.comparison import (
     LAPLACE_LAST,
     METHODS,
     ONE_NETWORK,
+    SWAG,
+    FanInLinear,
     Recipe,
     fit_all,
     fit_hmc,
@@ -32,6 +35,7 @@ from bal_utils.posteriors import weights
 from bal_utils.posteriors.base import Posterior
 from bal_utils.runtime import stream
 from bal_utils.theory.metrics import accuracy
+from bal_utils.training.fit import initialised
 
 
 def network(inputs, outputs, dropout, hidden=4):
@@ -58,7 +62,7 @@ def test_every_method_goes_through_the_same_door(fitted):
     for name, posterior in fitted.items():
         assert isinstance(posterior, Posterior) and isinstance(posterior.posterior, Posterior)
         log_probs_N_K_C = posterior.sample_log_probs(inputs)
-        samples = {ONE_NETWORK: 1, ENSEMBLE: MOONS.num_members}.get(name, 7)
+        samples = {ONE_NETWORK: 1, ENSEMBLE: MOONS.num_members, ANCHORED: 20}.get(name, 7)
         assert log_probs_N_K_C.shape == (20, samples, 2)
         torch.testing.assert_close(log_probs_N_K_C.exp().sum(-1), torch.ones(20, samples, dtype=torch.float64))
         torch.testing.assert_close(posterior.sample_log_probs(inputs), log_probs_N_K_C)  # the same draws again
@@ -86,6 +90,25 @@ def test_gradients_are_those_that_training_takes(monkeypatch):
     seen.clear()
     networks = fit_networks(MOONS, data, 0)  # one call of the loss stands for all members
     assert comparison.committee_of(MOONS, networks, 20, 5).gradients == 5 * sum(seen)
+
+
+def test_gradients_of_swag_are_those_of_the_start_and_of_going_on_and_at_rate_zero_it_is_one_network(fitted):
+    assert fitted[SWAG].gradients == (30 + 100) * 20 and fitted[ANCHORED].gradients == 20 * 30 * 20
+    inputs, networks = moons_data(1)[0], fit_networks(MOONS, moons_data(), 0, 1)
+    still = comparison.fit_method(SWAG, replace(MOONS, swag_rate=0.0), moons_data(), 0, networks)
+    alone = fitted[ONE_NETWORK].sample_outputs(inputs).expand(-1, 7, -1)
+    torch.testing.assert_close(still.sample_outputs(inputs), alone)
+
+
+def test_one_prior_for_all_weights_of_fan_in_layers_is_the_prior_scaled_by_the_fan_in():
+    layer, plain = initialised(lambda: FanInLinear(9, 4).double(), 3), initialised(lambda: nn.Linear(9, 4).double(), 3)
+    inputs = torch.randn(5, 9, generator=stream(0, "x")).double()
+    torch.testing.assert_close(layer(inputs), plain(inputs))  # the first weights are PyTorch's
+    drawn_K_D = 1.5 * torch.randn(200, 40, generator=stream(0, "weights")).double()
+    scaled_K_D = drawn_K_D * weights.fan_in_scaled(plain)
+    torch.testing.assert_close(
+        weights.outputs_with(layer, drawn_K_D, inputs), weights.outputs_with(plain, scaled_K_D, inputs)
+    )
 
 
 def test_gradients_of_bayes_by_backprop_are_those_of_the_start_and_of_every_draw(fitted):
@@ -166,7 +189,7 @@ def test_unequal_numbers_of_samples_are_refused():
 
 
 def test_the_ruler_is_the_last_of_the_methods():
-    assert METHODS[-1] == HMC and len(set(METHODS)) == 7
+    assert METHODS[-1] == HMC and len(set(METHODS)) == 9
 
 
 def test_nothing_is_counted_as_not_given_and_columns_do_not_spread(fitted):

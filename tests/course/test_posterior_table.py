@@ -67,7 +67,9 @@ def test_what_is_stored_is_complete(task):
         assert all(len(value_S) == table.SETS and np.isfinite(value_S).all() for value_S in rows.values())
     if "ruler" in found:
         assert max(found["ruler"]["R-hat"]) < 1.05 and min(found["ruler"]["effective draws"]) > 300
-        assert len(found["sweep"]) == len(table.DROPS) and found["drop"] == table.DROPS[np.argmin(found["sweep"])]
+        assert {name: len(losses) for name, losses in found["sweeps"].items()} == {
+            name: len(values) for name, (_, values) in table.KNOBS.items()
+        }
     else:
         for name, (_, values) in table.GRIDS.items():
             assert found["knobs"][name] == values[np.argmin(found["sweeps"][name])]
