@@ -167,7 +167,7 @@ function drawMark(context, layer, x, y, unit) {
     context.fillStyle = layer.colour; context.fill();
     return;
   }
-  context.strokeStyle = PAPER; context.lineWidth = 7 * unit; context.stroke();
+  context.strokeStyle = PAPER; context.lineWidth = (open ? 7 : 3.5) * unit; context.stroke();
   if (!open) { context.fillStyle = PAPER; context.fill(); }
   context.strokeStyle = layer.colour; context.lineWidth = (open ? 3 : 2) * unit; context.stroke();
 }
