@@ -24,7 +24,7 @@ EXTRAS = {
     **dict.fromkeys(PACKAGES, ("nuts", "sweep")),
     "notebooks": ("lab",),
     "publishing": ("site",),
-    "publishing/pictures.py": ("test",),
+    "publishing/playground_pictures.py": ("test",),
     "conftest.py": ("test",),
     "tests": ("test",),
 }
