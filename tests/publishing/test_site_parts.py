@@ -78,7 +78,7 @@ def test_a_notebook_is_made_ready_without_being_changed():
             new_code_cell("figure", outputs=[picture()]),
             new_code_cell("bar", outputs=[bar]),
             new_code_cell("explorer", outputs=[explorer("ThreeKinds", **{WIDGET: {"model_id": "1"}})]),
-            new_code_cell("race", outputs=[explorer("LabelRace", **{WIDGET: {"model_id": "1"}})]),
+            new_code_cell("oracle", outputs=[explorer("BeTheOracle", **{WIDGET: {"model_id": "1"}})]),
             new_code_cell("prediction_1.ask()", metadata={"tags": ["prediction", "hide-input"]}),
         ],
         metadata={"widgets": {}},
@@ -86,14 +86,14 @@ def test_a_notebook_is_made_ready_without_being_changed():
     before = str(book)
     made = published(book, "03_kinds_of_uncertainty", PAGES)
     assert str(book) == before
-    head, figure, bar, live, race, prediction = made.cells
+    head, figure, bar, live, oracle, prediction = made.cells
     assert head.source.startswith("# 03 · Noise?\n\nText.") and "x.org" not in head.source
     assert 'href="notebooks/03_kinds_of_uncertainty.ipynb" download' in head.source
     assert figure.metadata.mystnb.image.alt == "six words of text are here"
     assert bar.outputs == [] and "widgets" not in made.metadata
     (page,) = live.outputs
     assert 'src="explorers/ThreeKinds.html"' in page.data["text/html"]
-    word, still = race.outputs
+    word, still = oracle.outputs
     assert "needs Python" in word.data["text/html"] and "iframe" not in word.data["text/html"]
     assert "image/png" in still.data and WIDGET not in still.data
     assert "remove-input" in prediction.metadata.tags
@@ -133,7 +133,7 @@ def test_every_listed_explorer_has_the_controls_it_is_listed_with_and_not_too_ma
             getattr(control, "field", None) for control in getattr(import_module(told["module"]), kind).controls
         }
         assert set(told["fields"]) <= controls, kind
-        assert 10 <= math.prod(map(len, told["fields"].values())) <= 500, kind
+        assert math.prod(map(len, told["fields"].values())) <= 500, kind
         assert f'src="explorers/{kind}.html"' in frame(kind)
 
 

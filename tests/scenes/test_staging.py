@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from ipywidgets import Accordion, Button, Checkbox, FloatSlider, IntSlider
+from stage_lab import Walk, WalkState
+from widget_parts import parts
 
 from bal_scenes.base import Event, Explorer, Play, Preset
 from bal_scenes.canvas import Canvas
@@ -10,8 +12,6 @@ from bal_scenes.controls import IntSlider as Whole
 from bal_scenes.labels import LETTER, LINE, label_offsets
 from bal_scenes.scene import area_of, contour, panel, points, scene, text
 from bal_scenes.ticks import with_minus
-from tests.browser.stage_lab import Walk, WalkState
-from tests.scenes.test_view import parts
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ipywidgets import Accordion, Button, FloatSlider, Image
 from PIL import Image as Pillow
+from widget_parts import parts
 
 from bal_scenes.base import Button as Press
 from bal_scenes.base import Explorer, Slider
@@ -44,11 +45,6 @@ class Tiny(Explorer):
 
     def crash(self, state):
         return 1 / 0
-
-
-def parts(widget, kind):
-    own = [widget] if isinstance(widget, kind) else []
-    return own + [found for child in getattr(widget, "children", ()) for found in parts(child, kind)]
 
 
 @pytest.fixture
