@@ -130,6 +130,8 @@ def test_a_card_shows_the_tagged_picture_else_the_explorer_else_the_first():
 def test_every_listed_explorer_has_the_controls_it_is_listed_with_and_not_too_many_scenes():
     for kind, told in listed().items():
         explorer = getattr(import_module(told["module"]), kind)
+        if not explorer.controls:  # they depend on what it is made of
+            explorer = explorer()
         controls = {getattr(control, "field", None) for control in (*explorer.controls, explorer.play)}
         assert set(told["fields"]) <= controls, kind
         assert math.prod(map(len, told["fields"].values())) <= 500, kind
