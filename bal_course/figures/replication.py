@@ -244,5 +244,5 @@ def errors(ax: Axes, groups: Mapping[str, Sequence[dict]]) -> Axes:
     ax.set(yscale="log", xlabel="labelled images", ylabel="test error (%)")
     ax.set_yticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
     ax.minorticks_off()
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper right")
     return ax
