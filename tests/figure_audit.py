@@ -136,7 +136,7 @@ def pale_graphics(ax: Axes) -> Iterator[str]:
         colours = [np.asarray(colour) for colour in colours_of(artist)]
         if not colours or (bundle and isinstance(artist, Line2D) and colours[0][3] < 1) or is_cloud(artist):
             continue
-        if is_bounded(artist, ax):
+        if is_bounded(artist, ax) or carries_words(artist, ax):
             continue
         if on_map and not isinstance(artist, PathCollection):
             continue
@@ -159,10 +159,21 @@ def is_bounded(artist: Any, ax: Axes) -> bool:
     """Whether lines of the same panel run along the upper and the lower edge of an area."""
     if not isinstance(artist, PolyCollection):
         return False
+    if not artist.get_paths():
+        return True  # nothing is drawn
     heights = artist.get_paths()[0].vertices[:, 1]
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines if len(line.get_xdata()) > 2]
     ends = (heights.max(), max), (heights.min(), min)
     return all(any(np.isclose(pick(line), end) for line in lines) for end, pick in ends)
+
+
+def carries_words(artist: Any, ax: Axes) -> bool:
+    """Whether it is a strip or a button that its words tell."""
+    if not isinstance(artist, Rectangle):
+        return False
+    box = artist.get_bbox()
+    places = [getattr(text, "xy", text.get_position()) for text in ax.texts if text.get_text().strip()]
+    return any(box.contains(*place) for place in places)
 
 
 def is_band(artist: Any, ax: Axes) -> bool:

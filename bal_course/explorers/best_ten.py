@@ -170,7 +170,7 @@ def _picture(state: BestTenState, name: str, batch: Batch, left: float) -> Panel
         rects(*cards, colour="#ffffff", ids=range(offset, offset + IMAGES), names=names),
         line(x_N[:, None] + SQUARE[0], y_N[:, None] + SQUARE[1], colour="#c4c9cf", width=1),
         images(pool()[0], x=x_N, y=y_N - 0.12, width=0.6, height=0.6),
-        text(x_N - 0.36, y_N - 0.33, [str(place + 1) for place in range(IMAGES)], colour="grey", halo=False),
+        text(x_N - 0.36, y_N - 0.33, [str(place + 1) for place in range(IMAGES)], colour="grey"),
         *_frame(state.asked),
         *_marks(batch, name),
     ]
@@ -195,8 +195,8 @@ def _marks(batch: Batch, name: str) -> list[Layer]:
     for rank, place in enumerate(batch.picks, start=1):
         again = seen.get(place, 0)
         seen[place] = again + 1
-        at = ([x_N[place] - 0.33 + 0.22 * again], [y_N[place] + 0.31])
-        layers.append(points(*at, shape=shape, colour=colour, size=18, filled=again == 0))
+        at = ([x_N[place] - 0.34 + 0.23 * again], [y_N[place] + 0.31])
+        layers.append(points(*at, shape=shape, colour=colour, size=22, filled=again == 0))
         layers.append(text(*at, str(rank), colour=colour if again else "#ffffff", bold=True, halo=False))
     return layers
 
