@@ -116,6 +116,7 @@ replicate-gal-as-found:
 replicate-query100:
 	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
 		--out figures/query100 --lanes 15
+	$(SWEEP) --protocol hundred-a-round --precision bfloat16 $(THREE) --posterior mc_dropout_fresh --strategies bald --out figures/query100_fresh
 
 # the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:

@@ -437,7 +437,7 @@ def test_an_explorer_answers_on_its_slide_from_disk_and_is_a_picture_on_paper(de
     frame = page.frame_locator("iframe.live")
     frame.locator("canvas[data-drawn]").wait_for(timeout=60_000)
     before = frame.locator(".bal-status").inner_text()
-    frame.locator('input[type="range"]').press("ArrowRight")
+    frame.locator('input[type="range"]').first.press("ArrowRight")
     assert frame.locator(".bal-status").inner_text() != before and bad == []
     assert page.locator("img").is_hidden()
     high, room = frame.locator("html").evaluate("(root) => [root.scrollHeight, innerHeight]")
