@@ -5,7 +5,6 @@ those of `figures/texts`, whose README says where they and their features come f
 Dimensions: N inputs, D features, C classes, K samples, T test inputs, S seeds.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from bal_course.frozen import LastLayer, fit_last_layer, principal_features
 from bal_course.practice import SCORES, Results, Run, save
+from bal_course.stored_results import store
 from bal_utils.data import balanced_start, load_images
 from bal_utils.runtime import stream
 from bal_utils.theory.information import log_mean_exp
@@ -106,10 +106,5 @@ RACES = {
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Races that buy one label at a time, stored for notebook 14.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--races", nargs="+", choices=RACES, default=list(RACES))
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in given.races:
-        save(given.folder / f"{name}.json", RACES[name]())
+    told = "Races that buy one label at a time, stored for notebook 14."
+    store(told, "races", RACES, lambda path, name: save(path, RACES[name]()))

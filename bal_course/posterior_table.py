@@ -5,7 +5,6 @@ minutes of one CPU core; most of it is the ruler and Bayes by Backprop.
 Dimensions: N inputs, K samples, C classes, D weights, G places, S data sets or runs.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -42,6 +41,7 @@ from bal_course.comparison import (
     total_variation,
     wasserstein_1,
 )
+from bal_course.stored_results import store
 from bal_utils.acquisition import bald_scores
 from bal_utils.data import load_images, sine_with_gap, standardise, two_moons
 from bal_utils.models import MLP
@@ -394,12 +394,10 @@ def stored(folder: Path | str, task: str) -> dict:
     return found
 
 
+def _write(path: Path, task: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_json(TASKS[task](), name=task) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Computes the table of notebook 09 and stores it.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    for name in given.tasks:
-        (given.folder / f"{name}.json").write_text(as_json(TASKS[name](), name=name) + "\n", encoding="utf-8")
+    store("Computes the table of notebook 09 and stores it.", "tasks", TASKS, _write)

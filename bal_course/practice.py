@@ -5,7 +5,6 @@ buy equally many labels are trained side by side as one stack.
 Dimensions: N training images, T target images, R rounds, C classes.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bal_course.races import train_together
+from bal_course.stored_results import store
 from bal_utils.acquisition import (
     bald_scores,
     entropy_scores,
@@ -236,10 +236,5 @@ class Results:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Tries out the worries of notebook 14 and stores the results.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in given.worlds:
-        save(given.folder / f"{name}.json", WORLDS[name]())
+    told = "Tries out the worries of notebook 14 and stores the results."
+    store(told, "worlds", WORLDS, lambda path, name: save(path, WORLDS[name]()))

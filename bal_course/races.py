@@ -5,7 +5,6 @@ of a round differ in their labels and first weights only, so that their networks
 Dimensions: N inputs, S seeds, R rounds.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bal_course.stored_results import store
 from bal_utils.acquisition import k_center_greedy, probcover_batch
 from bal_utils.active_learning import MODELS, Loop, LoopConfig
 from bal_utils.data import ImageData, load_images, standardise
@@ -238,10 +238,5 @@ RACES: dict[str, dict] = {"clean": FULL, "scanner": FULL, "coins": FEW, "dice": 
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Races strategies on four pools of digits and stores the results.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--pools", nargs="+", choices=RACES, default=list(RACES))
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in given.pools:
-        save(given.folder / f"{name}.json", *race(POOLS[name](), **RACES[name]))
+    told = "Races strategies on four pools of digits and stores the results."
+    store(told, "pools", RACES, lambda path, name: save(path, *race(POOLS[name](), **RACES[name])))
