@@ -157,8 +157,10 @@ class Picture {
   // The status line grows with its sentences and does not shrink again, so that nothing below it moves.
   keepHeight() {
     const { status } = this;
-    this.tallest = Math.max(this.tallest || 0, status.offsetHeight);
+    if (!(status.offsetHeight > (this.tallest || 0))) return;
+    this.tallest = status.offsetHeight;
     status.style.minHeight = `${this.tallest}px`;
+    this.ask(); // where the height is limited, the picture gives way
   }
 
   // After a change of size: another width has another height of the status line.
@@ -185,12 +187,19 @@ class Picture {
     if (!this.el.classList.contains("bal-lecture")) {
       // in a very narrow cell the picture is scrolled: text must not shrink, and needs its room
       const width = Math.min(Math.max(room, scene.width * 0.7), scene.width * (this.model.get("grow") || 1.25));
-      return { width, unit: Math.max(1, width / scene.width) };
+      const fits = Math.min(width, Math.max(scene.width * 0.4, this.widest(parseFloat(getComputedStyle(this.el).maxHeight) - 2)));
+      return { width: fits, unit: Math.max(1, fits / scene.width) };
     }
-    const others = [...this.el.children].filter((part) => part !== this.canvas && getComputedStyle(part).position === "static");
-    const free = this.el.clientHeight - others.reduce((sum, part) => sum + part.offsetHeight, 0);
-    const width = Math.min(room, (free * scene.width) / scene.height);
+    const width = Math.min(room, this.widest(this.el.clientHeight));
     return { width, unit: Math.max(1.6, width / scene.width) };
+  }
+
+  // The width at which the picture, and all that stands above and below it, is so high; without bounds where no height is given.
+  widest(height) {
+    if (!Number.isFinite(height)) return Infinity;
+    const others = [...this.el.children].filter((part) => part !== this.canvas && getComputedStyle(part).position === "static");
+    const free = height - others.reduce((sum, part) => sum + part.offsetHeight, 0);
+    return (free * this.scene.width) / this.scene.height;
   }
 
   draw() {
