@@ -199,47 +199,77 @@ exercise_3 = Exercise(
 )
 
 
-def mean_prediction(weights_K_3, x):
-    u_K, c_K, v_K = weights_K_3.unbind(dim=1)
-    return (v_K * torch.tanh(u_K * x + c_K)).mean()
+def laplace_std(jacobian_N_D, probs_N, prior_std, jacobian_D):
+    return _tangent_std(jacobian_N_D, probs_N * (1 - probs_N), prior_std**-2, jacobian_D)
 
 
-def of_mean_weights(weights_K_3, x):
-    u, c, v = weights_K_3.mean(dim=0)
-    return v * torch.tanh(u * x + c)
+def _tangent_std(jacobian_N_D, curvature_N, prior_precision, jacobian_D):
+    """The width of the tangent from any curvature and prior, right or wrong."""
+    precision_D_D = _precision(jacobian_N_D, curvature_N, prior_precision)
+    return (jacobian_D @ torch.linalg.solve(precision_D_D, jacobian_D)).sqrt()
 
 
-def of_mean_layers(weights_K_3, x):
-    u_K, c_K, v_K = weights_K_3.unbind(dim=1)
-    return v_K.mean() * torch.tanh(u_K * x + c_K).mean()
+def _precision(jacobian_N_D, curvature_N, prior_precision):
+    return jacobian_N_D.T @ (curvature_N[:, None] * jacobian_N_D) + prior_precision * torch.eye(jacobian_N_D.shape[1])
 
 
 exercise_4 = Exercise(
     name="bayesian_neural_networks.exercise_4",
-    title="What K networks predict together",
-    answer=mean_prediction,
-    explanation="Each network computes its own output first; only outputs may be averaged.",
+    title="Laplace at one place",
+    answer=laplace_std,
+    explanation="Λ = Σ p(1 - p) JᵀJ + I/s², and the variance of f is J Λ⁻¹ Jᵀ. An image with p = 0.999 adds a thousandth, one "
+    "with p = 0.5 a quarter: what the network is sure of already narrows nothing.",
     hints=(
-        "Run the network once for each row, then average the K outputs.",
-        "`u_K, c_K, v_K = weights_K_3.unbind(dim=1)`, and one line with tanh.",
+        "First Λ, a D x D matrix: the prior's 1/s² on the diagonal, and for each image its curvature times JᵀJ.",
+        "The curvature of a label is largest at p = 0.5: p(1 - p). Multiply each row of the Jacobian by it before `.T @`.",
+        "Then the box of the two ways to predict: the variance is J Λ⁻¹ Jᵀ. `torch.linalg.solve(precision, jacobian_D)`.",
     ),
     cases=(
-        (torch.tensor([[1.0, 0.5, 2.0], [-1.0, -0.5, -2.0]]), 1.0),
-        (torch.tensor([[0.3, -0.2, 1.0], [2.0, 1.0, 0.5], [-1.5, 0.0, -1.2]]), -0.7),
+        (
+            torch.tensor([[1.0, 0.5], [0.5, -1.0], [2.0, 1.0]]),
+            torch.tensor([0.9, 0.5, 0.7]),
+            2.0,
+            torch.tensor([1.0, -2.0]),
+        ),
+        (
+            torch.tensor([[1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]),
+            torch.tensor([0.2, 0.6, 0.99]),
+            1.5,
+            torch.tensor([1.0, 9.0]),
+        ),
+        (torch.tensor([[3.0], [-1.0]]), torch.tensor([0.8, 0.3]), 0.5, torch.tensor([2.0])),
     ),
-    tolerance=1e-5,
+    tolerance=1e-4,
     mistakes=(
         Mistake(
-            of_mean_weights,
-            "You averaged the weights. A flipped copy of a network computes the same and cancels it: average the outputs.",
+            lambda rows, probs, prior, at: _tangent_std(rows, torch.ones_like(probs), prior**-2, at),
+            "Each label counts alike here, as for normal noise of 1. The curvature of a label is p(1 - p).",
         ),
         Mistake(
-            of_mean_layers,
-            "You averaged each layer by itself. A row is one network: multiply within the row, then average the rows.",
+            lambda rows, probs, prior, at: _tangent_std(rows, probs, prior**-2, at),
+            "A label weighs p here, most where the network is sure. Its curvature is p(1 - p), and vanishes at both ends.",
         ),
         Mistake(
-            lambda weights_K_3, x: len(weights_K_3) * mean_prediction(weights_K_3, x),
-            "This is the sum. Divide by the number of networks.",
+            lambda rows, probs, prior, at: laplace_std(rows, probs, prior, at) ** 2,
+            "This is the variance. The standard deviation is its root.",
+        ),
+        Mistake(
+            lambda rows, probs, prior, at: _tangent_std(rows, probs * (1 - probs), 0.0, at),
+            "The prior is missing. Without its 1/s² nothing holds a direction that no label measures.",
+        ),
+        Mistake(
+            lambda rows, probs, prior, at: _tangent_std(rows, probs * (1 - probs), prior**2, at),
+            "Precisions add up, and the prior's is 1/s².",
+        ),
+        Mistake(
+            lambda rows, probs, prior, at: (
+                (at.square() / _precision(rows, probs * (1 - probs), prior**-2).diagonal()).sum().sqrt()
+            ),
+            "You inverted the diagonal alone, as if each weight had to move by itself. Keep the correlations.",
+        ),
+        Mistake(
+            lambda rows, probs, prior, at: (at @ _precision(rows, probs * (1 - probs), prior**-2) @ at).sqrt(),
+            "Λ is a precision. The covariance of the weights is its inverse.",
         ),
     ),
 )

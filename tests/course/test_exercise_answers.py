@@ -38,7 +38,7 @@ from bal_course.exercises.core import Exercise, as_array, own
 from bal_course.exercises.mnist_bald import Passes, contest
 from bal_utils import acquisition, batchbald, data, records
 from bal_utils.models import MLP, GalCNN, penultimate
-from bal_utils.posteriors import dropout_elbo, dropout_regression, ensemble, mc_dropout, weights
+from bal_utils.posteriors import dropout_elbo, dropout_regression, ensemble, mc_dropout
 from bal_utils.runtime import stream
 from bal_utils.sweep import replication
 from bal_utils.theory import (
@@ -623,12 +623,25 @@ def _(beta, num_data, batch_size):
     return (colleague(nll_N[0], 3.0) - colleague(nll_N[0], 1.0)) / 2 / for_data
 
 
-@oracle(
-    "bayesian_neural_networks.exercise_4", "bal_utils.posteriors", lambda g: (normal(g, *sizes(g, 5), 3), g.normal())
-)
-def _(weights_K_3, x):
-    network = nn.Sequential(nn.Linear(1, 1), nn.Tanh(), nn.Linear(1, 1, bias=False)).to(weights_K_3.dtype)
-    return weights.outputs_with(network, weights_K_3, torch.tensor([[x]], dtype=weights_K_3.dtype)).mean()
+def trained_network(g):
+    columns = int(g.integers(1, 4))
+    rows_N_D = normal(g, columns + int(g.integers(0, 4)), columns)
+    return rows_N_D, tensor(g.uniform(0.05, 0.95, len(rows_N_D))).to(rows_N_D), g.uniform(0.3, 3), normal(g, columns)
+
+
+@oracle("bayesian_neural_networks.exercise_4", "PyTorch", trained_network)
+def _(jacobian_N_D, probs_N, prior_std, jacobian_D):
+    """The log joint of the tangent by what it is, and its second derivative by autograd; the labels do not matter."""
+    rows_N_D, at_D, at_peak_N = jacobian_N_D.double(), jacobian_D.double(), probs_N.double().logit()
+
+    def log_joint(shift_D):
+        logits_N = at_peak_N + rows_N_D @ shift_D
+        labels_N = torch.ones_like(logits_N)
+        fit = -nn.functional.binary_cross_entropy_with_logits(logits_N, labels_N, reduction="sum")
+        return fit + torch.distributions.Normal(0, prior_std).log_prob(shift_D).sum()
+
+    hessian_D_D = torch.autograd.functional.hessian(log_joint, torch.zeros_like(at_D))
+    return math.sqrt(at_D @ torch.linalg.inv(-hessian_D_D) @ at_D)
 
 
 @derived("bayesian_neural_networks.exercise_5", "counting")
