@@ -190,7 +190,8 @@ def class_shares(ax: Axes, shares_G_C: Mapping[str, ndarray]) -> Axes:
     ax.imshow(share_G_C, cmap="Blues", vmin=0, vmax=2 * share_G_C.max(), aspect="auto")
     for row, column in np.ndindex(*share_G_C.shape):
         ax.text(column, row, f"{100 * share_G_C[row, column]:.0f}", ha="center", va="center", color=PALETTE["black"])
-    ax.set(xticks=range(share_G_C.shape[1]), yticks=range(len(share_G_C)), yticklabels=list(shares_G_C), xlabel="class")
+    ax.set(xticks=range(share_G_C.shape[1]), yticks=range(len(share_G_C)), yticklabels=list(shares_G_C))
+    ax.set_xlabel("class (shares in per cent)")
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     return ax
@@ -217,14 +218,14 @@ def theirs_and_ours(
 ) -> Axes:
     """Published runs (thin, black), their mean (key "mean", thick, black) and our runs in the colour of the strategy `name`.
 
-    A curve maps the labels in the training set to the accuracy.
+    A curve maps the labels in the training set to the accuracy. A strategy that is black elsewhere is orange here.
     """
     look, black = looks_of([name])[name], PALETTE["black"]
     for run, curve in published.items():
         style = {"linewidth": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
         ax.plot(list(curve), list(curve.values()), color=black, label="published" if run == "mean" else None, **style)
     for number, curve in enumerate(ours):
-        colour = PALETTE["vermillion"] if look.colour == black else look.colour
+        colour = PALETTE["orange"] if look.colour == black else look.colour
         ax.plot(list(curve), list(curve.values()), color=colour, linewidth=1.5, label=None if number else "ours")
     ax.axhline(0.9, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
     ax.axhline(0.95, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
@@ -233,14 +234,21 @@ def theirs_and_ours(
     return ax
 
 
-def errors(ax: Axes, groups: Mapping[str, Sequence[dict]]) -> Axes:
-    """The test error in per cent on a log axis against labels, a line a group: the mean over its seeds, a dot a run."""
-    for name, look in looks_of(groups).items():
-        labels_R, accuracy_S_R = stack_runs(groups[name], "accuracy")
+def errors(
+    ax: Axes, groups: Mapping[str, Sequence[dict]], *, looks: Mapping[str, tuple[str, str]] | None = None
+) -> Axes:
+    """The test error in per cent on a log axis against labels, a line a group: the mean over its seeds, a dot a run.
+
+    `looks` gives each group a colour of the palette and a dash, where the two tell of two rules; by default all differ.
+    """
+    lines = {name: look.line for name, look in looks_of(groups).items()}
+    for name, (colour, dash) in (looks or {}).items():
+        lines[name] = {"color": PALETTE[colour], "linestyle": dash, "linewidth": 2.5}
+    for name, runs in groups.items():
+        labels_R, accuracy_S_R = stack_runs(runs, "accuracy")
         error_S_R = 100 * (1 - accuracy_S_R)
-        words = f"{name} ({seeds_in_words(groups[name])})"
-        ax.plot(labels_R, np.nanmean(error_S_R, axis=0), label=words, **look.line)
-        ax.plot(labels_R, error_S_R.T, ".", color=look.colour, markersize=5)
+        ax.plot(labels_R, np.nanmean(error_S_R, axis=0), label=f"{name} ({seeds_in_words(runs)})", **lines[name])
+        ax.plot(labels_R, error_S_R.T, ".", color=lines[name]["color"], markersize=5)
     ax.set(yscale="log", xlabel="labelled images", ylabel="test error (%)")
     ax.set_yticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
     ax.minorticks_off()
