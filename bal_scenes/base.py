@@ -104,6 +104,11 @@ class Explorer:
         """Does what the control of this field does: as `set`, but a refusal becomes a sentence in the status line."""
         self._try(lambda state: replace(state, **{field: value}), remember=False)
 
+    @property
+    def plays_by_itself(self) -> bool:
+        """Whether a browser shows this explorer, which goes through the moments without being asked."""
+        return self.play is not None and self.play.auto and self._view is not None and self._view.plays
+
     def state_as_text(self) -> str:
         """The state as one line of text, for `restore`."""
         return to_text(type(self).__name__, self._state)
@@ -216,7 +221,9 @@ class Explorer:
             self._dragging |= before | self._dragging  # the oldest values win
         elif remember:
             self._history.append(before)
-            self._dragging = before if drag else None
+            self._dragging = (
+                before if drag or self.plays_by_itself else None
+            )  # what plays then is one step with its cause
         self._state = state
         if self._view is not None:
             self._view.follow(state)

@@ -175,7 +175,8 @@ class Preset:
 class Play:
     """The field that is time: ▶ goes through its values, in the place of its control.
 
-    `values` are those of the field's control unless given; `seconds` is how long each is shown at the first speed.
+    `values` are those of the field's control unless given; `seconds` is how long each is shown at the first speed. With
+    `auto` a browser begins to play by itself where the moments appear and the first is shown.
     """
 
     field: str
@@ -183,6 +184,7 @@ class Play:
     label: str
     values: Sequence[Any] = ()
     seconds: float = 0.4
+    auto: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ class View:
     def __init__(self, explorer: Any) -> None:
         self.explorer = explorer
         self.canvas = _canvas_of(explorer)
+        self.plays = not isinstance(self.canvas, StillPicture)
         self.fields: list[tuple[Any, Any]] = []  # a control and its widget
         self._following = False
         body = VBox([VBox(self._controls()).add_class("bal-all-controls"), self.canvas]).add_class("bal-body")
@@ -108,7 +109,12 @@ def _staging(explorer: Any, state: Any) -> tuple[list[str], int, dict[str, Any],
     if not moments:
         return questions, chosen, {}, -1
     words = [with_minus(str(value)) for value in moments]
-    play = {"label": explorer.play.label, "seconds": explorer.play.seconds, "words": words}
+    play = {
+        "label": explorer.play.label,
+        "seconds": explorer.play.seconds,
+        "auto": explorer.play.auto,
+        "words": words,
+    }
     value = getattr(state, explorer.play.field)
     return questions, chosen, play, moments.index(value) if value in moments else -1
 

@@ -221,6 +221,9 @@ def compute(kind: str, told: dict, path: Path) -> None:
     for old in path.parent.glob(f"{kind}-*.html"):
         old.unlink()
     explorer = getattr(import_module(told["module"]), kind)()
+    if "begin" in told:
+        explorer.state = explorer.preset_states[told["begin"]]
+    explorer.set(**told.get("state", {}))
     partial = path.with_suffix(".partial")
     with redirect_stderr(io.StringIO()):  # one line is enough, without a bar
         write_page(explorer, partial, fields=told["fields"], title=told["title"])

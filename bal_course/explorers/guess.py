@@ -1,15 +1,17 @@
 """The guessing game: which images will BALD ask for?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from bal_scenes.base import Button, Event, Explorer, Preset, Scene, stage
+from bal_scenes.base import Button, Event, Explorer, Play, Preset, Scene, stage
 from bal_scenes.layers import numbers, same_length
 from bal_scenes.scene import Layer, Panel, bar_axis, images, line, panel, points, rects, scene, text
 from bal_utils.acquisition import bald_scores
+from bal_utils.checks import check_whole
 from bal_utils.data import balanced_start, load_images, standardise
 from bal_utils.models import MLP
 from bal_utils.plotting import COLOURS
@@ -29,10 +31,13 @@ NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 @dataclass(frozen=True, kw_only=True)
 class GuessState:
-    """The images chosen so far, in order, and whether the answer is shown."""
+    """The images chosen so far, in order, and whether the answer is shown: then, how many labels of each are counted. Where
+    one only `looks`, as on a stored page, nothing can be clicked."""
 
     chosen: tuple[int, ...] = ()
     revealed: bool = False
+    counted: int = 5
+    looks: bool = False
 
 
 def _number_word(count: int) -> str:
@@ -80,6 +85,7 @@ class GuessTheQuery(Explorer):
 
     State = GuessState
     controls: ClassVar = (Button("reveal", label="Reveal", primary=True),)
+    play: ClassVar = Play("counted", label="label", seconds=0.5, auto=True)
 
     def __init__(
         self,
@@ -108,9 +114,14 @@ class GuessTheQuery(Explorer):
             "And the first five?": range(picks),
         }
         self.presets = tuple(
-            Preset(words, {"chosen": tuple(chosen), "revealed": True}) for words, chosen in answers.items()
+            Preset(words, {"chosen": tuple(chosen), "revealed": True, "counted": picks})
+            for words, chosen in answers.items()
         )
         super().__init__(state)
+
+    def moments(self, state: GuessState) -> Sequence[int]:
+        """The labels that are counted one by one, once the answer is out."""
+        return range(self.picks + 1) if state.revealed else ()
 
     @property
     def asked(self) -> list[int]:
@@ -135,7 +146,7 @@ class GuessTheQuery(Explorer):
         """Shows BALD's choice and the score."""
         if missing := self.picks - len(state.chosen):
             raise ValueError(f"Choose {_number_word(missing)} more, then press Reveal.")
-        return replace(state, revealed=True)
+        return replace(state, revealed=True, counted=0 if self.plays_by_itself else self.picks)
 
     def check(self, state: GuessState) -> None:
         """Raises ValueError for images that are not there, chosen twice or too many, or an answer before its time."""
@@ -144,6 +155,7 @@ class GuessTheQuery(Explorer):
             raise ValueError(f"chosen: expected up to {self.picks} different numbers below {count}, got {chosen}")
         if state.revealed and len(chosen) < self.picks:
             raise ValueError(f"revealed: expected {self.picks} chosen images first, got {len(chosen)}")
+        check_whole("counted", state.counted, at_least=0)
 
     def compute(self, state: GuessState) -> Scene:
         """The images with frames around the chosen ones; after *Reveal* BALD's ranks, the scores and the totals."""
@@ -167,9 +179,9 @@ class GuessTheQuery(Explorer):
         words = [f"{score:.2f}" if state.revealed else str(i + 1) for i, score in enumerate(self.scores_N)]
         layers.append(text(x_N, y_N + 0.33, words, colour="black" if state.revealed else "grey", halo=False))
         if state.revealed:
-            best = self.asked
+            best = self.asked[: state.counted]
             x, y = x_N[best] + 0.39, y_N[best] - 0.38
-            layers += [points(x, y, **ASKED), text(x, y, [str(rank + 1) for rank in range(self.picks)], **BADGE)]
+            layers += [points(x, y, **ASKED), text(x, y, [str(rank + 1) for rank in range(len(best))], **BADGE)]
         edges = {"x": (0, COLUMNS), "y": (rows, 0), "x_ticks": (), "y_ticks": ()}
         title = f"Which {_number_word(self.picks)} labels would teach the model most?"
         return panel(*layers, **edges, box=(0, 0, 0.62, 1), title=title, equal=True)
@@ -208,36 +220,35 @@ class GuessTheQuery(Explorer):
             rects([wide[0]], [wide[1]], [1.25], [1.95], colour=COLOURS["bald"] if ready else "#e3e8ee", **button)
         )
         missing = self.picks - len(chosen)
-        words = (
-            "Reveal" if ready else f"choose {_number_word(missing)} more" if chosen else "click a picture to choose it"
-        )
+        first = "choose with your eyes" if state.looks else "click a picture to choose it"
+        words = "Reveal" if ready else f"choose {_number_word(missing)} more" if chosen else first
         style = {"colour": "#ffffff", "bold": True, "size": 18} if ready else {"colour": "black"}
         layers.append(text([self.picks / 2], [1.6], words, halo=False, **style))
         edges = {"x": (0, self.picks), "y": (2, 0), "x_ticks": (), "y_ticks": ()}
         return panel(*layers, **edges, box=box, title=f"Your {_number_word(self.picks)}", equal=True)
 
-    def _sums(self, chosen: tuple[int, ...]) -> tuple[float, float, float]:
-        """Information in BALD's choice, in the learner's, and in a random one on average (its size times the mean)."""
+    def _pieces(self, state: GuessState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Information in each label of BALD's choice, of the learner's, and of a random one on average, best first."""
         scores_N = self.scores_N
-        return scores_N[self.asked].sum(), scores_N[list(chosen)].sum(), self.picks * scores_N.mean()
+        yours = np.sort(scores_N[list(state.chosen)])[::-1]
+        return scores_N[self.asked], yours, np.full(self.picks, scores_N.mean())
 
     def _totals(self, state: GuessState) -> Panel:
-        """A bar each for BALD, the learner and chance, built from one piece a label, best first."""
-        sums, scores_N = self._sums(state.chosen), self.scores_N
-        pieces = (
-            scores_N[self.asked],
-            np.sort(scores_N[list(state.chosen)])[::-1],
-            np.full(self.picks, scores_N.mean()),
-        )
-        layers = []
-        for place, (owner, values) in enumerate(zip(("bald", "you", "random"), pieces, strict=True)):
-            ends, across = values.cumsum(), np.full(self.picks, float(place))
+        """A bar each for BALD, the learner and chance, built from one piece a label, as far as they are counted."""
+        pieces = self._pieces(state)
+        most = max(values.sum() for values in pieces)
+        layers, sums = [], []
+        for place, (owner, whole) in enumerate(zip(("bald", "you", "random"), pieces, strict=True)):
+            values = whole[: state.counted]
+            ends, across = values.cumsum(), np.full(len(values), float(place))
+            sums.append(values.sum())
             layers.append(rects(ends - values, ends, across - 0.3, across + 0.3, colour=COLOURS[owner]))
             edges = ends[:-1, None].repeat(2, axis=1)
-            layers.append(line(edges, [[place - 0.3, place + 0.3]] * len(edges), colour="#ffffff", width=1.5))
+            if len(edges):
+                layers.append(line(edges, [[place - 0.3, place + 0.3]] * len(edges), colour="#ffffff", width=1.5))
         words = [f"{total:.2f}" for total in sums]
         layers.append(text(np.array(sums), np.arange(3), words, align="left", offset=(6, 0), bold=True))
-        axes = bar_axis(["BALD", "you", "random"]) | {"x": (0, 1.3 * max(*sums, 1e-9)), "x_label": "information (nats)"}
+        axes = bar_axis(["BALD", "you", "random"]) | {"x": (0, 1.3 * max(most, 1e-9)), "x_label": "information (nats)"}
         return panel(*layers, **axes, box=(0.62, 0, 0.38, 0.7), title=f"In {_number_word(self.picks)} labels")
 
     def _key(self) -> Panel:
@@ -245,9 +256,15 @@ class GuessTheQuery(Explorer):
         return panel(*layers, box=(0.62, 0.7, 0.38, 0.3), x_ticks=(), y_ticks=(), legend="top left")
 
     def _status(self, state: GuessState) -> str:
+        if state.looks and not state.revealed:
+            five = _number_word(self.picks)
+            return f"Choose {five} with your eyes, then press the first question: it shows which {five} BALD asks for."
         if not state.revealed:
             return f"You have chosen {_number_word(len(state.chosen))} of {_number_word(self.picks)}."
-        best, yours, random = self._sums(state.chosen)
+        best, yours, random = (values[: state.counted].sum() for values in self._pieces(state))
+        if state.counted < self.picks:
+            counted = _number_word(state.counted)
+            return f"Labels counted: {counted}. BALD has {best:.2f} nats, you {yours:.2f}, chance {random:.2f}."
         five, common = _number_word(self.picks), len(set(state.chosen) & set(self.asked))
         share = f", {100 * yours / best:.0f} % of BALD's {best:.2f}" if best > 0 else ""
         return (

@@ -8,7 +8,7 @@ const CORNERS_SIGN = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 5V
 class Staging {
   constructor(picture) {
     const { model, el } = picture, make = (parent, tag, values) => parent.appendChild(Object.assign(document.createElement(tag), values));
-    Object.assign(this, { picture, model, el, playing: false, speed: 0 });
+    Object.assign(this, { picture, model, el, playing: false, speed: 0, could: true });
     this.pace = paced((event) => model.send(event), "time");
     this.chips = make(el, "div", { className: "bal-presets" });
     this.chips.setAttribute("role", "group");
@@ -36,6 +36,7 @@ class Staging {
     el.addEventListener("keydown", (event) => this.key(event), true);
     this.ask();
     this.show();
+    this.could = this.playable;
   }
 
   get moment() { return this.model.get("moment") ?? -1; }
@@ -95,11 +96,21 @@ class Staging {
   // Only when a moment's picture has come is the next one asked for, after the time that it is to be seen.
   reached() {
     this.show();
+    this.begin();
     if (!this.playing || this.moment !== this.wanted) return;
     if (this.moment >= this.words.length - 1) { this.stop(); return; }
     const pause = (1000 * this.model.get("play").seconds) / SPEEDS[this.speed] - (performance.now() - this.since);
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.go(this.moment + 1), Math.max(0, pause));
+  }
+
+  // Where moments appear, and the first is shown, an explorer may want to play by itself.
+  begin() {
+    if (this.playable && !this.could && this.model.get("play").auto && this.moment === 0) {
+      Object.assign(this, { playing: true, wanted: 0, since: performance.now() });
+      this.show();
+    }
+    this.could = this.playable;
   }
 
   lecture(on) {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from browser_lab import ExplorerOnPage
 from gallery import Gallery
+from stage_lab import HISTORY
 
 
 @pytest.fixture
@@ -25,6 +26,20 @@ def test_five_clicks_and_reveal_show_the_answer(game: ExplorerOnPage):
     game.wait_for_status("among BALD's")
     assert "nats" in game.status()
     assert game.wait_for_change(chosen) != before
+
+
+def test_the_answer_is_counted_label_by_label_and_is_one_step_of_undo(game: ExplorerOnPage):
+    for image in (0, 4, 9, 13, 19):
+        game.click_point(image)
+    game.wait_for_status("five of five")
+    game.box.evaluate(HISTORY)
+    game.press_button("Reveal")
+    game.wait_for_status("among BALD's")
+    seen = game.page.evaluate("window.seen")
+    counted = [words.split(".")[0].removeprefix("Labels counted: ") for words in seen if "counted" in words]
+    assert counted == ["none", "one", "two", "three", "four"]
+    game.press_button("Undo")
+    game.wait_for_status("five of five")
 
 
 def test_the_game_is_played_without_a_mouse(game: ExplorerOnPage):

@@ -64,6 +64,38 @@ def test_the_answer_waits_for_five(game):
     assert "Reset" in game.status
 
 
+@pytest.mark.parametrize("counted", range(6))
+def test_what_is_counted_so_far_is_drawn_and_said(game, counted):
+    mine = (1, 2, 3, 4, 5)
+    scene = game.compute(GuessState(chosen=mine, revealed=True, counted=counted))
+    bars = [layer for layer in scene["panels"][1]["layers"] if layer["kind"] == "rects"]
+    sums = [max(layer["x1"], default=0.0) for layer in bars]
+    own = sorted(SCORES[list(mine)], reverse=True)[:counted]
+    np.testing.assert_allclose(sums, [SCORES[BEST[:counted]].sum(), sum(own), counted * SCORES.mean()], rtol=1e-6)
+    assert f"{sum(own):.2f}" in scene["status"] and ("among BALD's" in scene["status"]) == (counted == 5)
+
+
+def test_without_a_browser_all_is_counted_at_once_and_with_one_from_the_start(game):
+    choose(game, 1, 2, 3, 4, 5)
+    game.press("reveal")
+    assert game.state.counted == 5
+    game.undo()
+    assert game.widget and not game.state.revealed
+    game.press("reveal")
+    assert game.state.counted == 0
+    for moment in (1, 2):
+        game.dispatch(Event(kind="moment", point=moment))
+    assert game.state.counted == 2
+    game.undo()
+    assert game.state == GuessState(chosen=(1, 2, 3, 4, 5))
+
+
+def test_where_one_only_looks_nothing_asks_for_a_click():
+    game = GuessTheQuery(IMAGES, SCORES, state=GuessState(looks=True))
+    told = [words for panel in game.scene["panels"] for layer in panel["layers"] for words in layer.get("words", ())]
+    assert "click" not in " ".join([game.status, *told])
+
+
 def test_the_large_button_in_the_picture_reveals(game):
     choose(game, 20)
     assert game.status == "Choose five more, then press Reveal."
