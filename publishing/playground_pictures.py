@@ -35,15 +35,22 @@ def race(page: Page) -> Iterator[Image.Image]:
             page.get_by_role("button", name="Step").click()
 
 
-def with_few_colours(picture: Image.Image) -> Image.Image:
-    """At most 128 colours, rare ones kept: the few red triangles must not turn into the map's yellow."""
-    return picture.quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+def with_few_colours(pictures: list[Image.Image]) -> list[Image.Image]:
+    """At most 128 colours, the same in all pictures, so that paper keeps its tint from one to the next.
+
+    Rare ones are kept: the few red triangles must not turn into the map's yellow.
+    """
+    whole = Image.new("RGB", (pictures[0].width, sum(one.height for one in pictures)))
+    for number, one in enumerate(pictures):
+        whole.paste(one, (0, number * pictures[0].height))
+    palette = whole.quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    return [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
 
 
 def animation(pictures: list[Image.Image]) -> bytes:
     """A GIF of the pictures; raises ValueError where it is larger than a README should load."""
     height = round(ANIMATED_WIDTH * pictures[0].height / pictures[0].width)
-    small = [with_few_colours(one.resize((ANIMATED_WIDTH, height), Image.Resampling.LANCZOS)) for one in pictures]
+    small = with_few_colours([one.resize((ANIMATED_WIDTH, height), Image.Resampling.LANCZOS) for one in pictures])
     times = [MILLISECONDS] * (len(small) - 1) + [LAST_MILLISECONDS]
     file = io.BytesIO()
     small[0].save(file, "GIF", save_all=True, append_images=small[1:], duration=times, loop=0, optimize=True)
@@ -59,7 +66,7 @@ def main(page_file: Path, folder: Path) -> None:
         page.goto(f"{page_file.resolve().as_uri()}?controls=play,race")
         pictures = list(race(page))
         browser.close()
-    with_few_colours(pictures[-1]).save(folder / "playground.png", optimize=True)
+    with_few_colours(pictures[-1:])[0].save(folder / "playground.png", optimize=True)
     (folder / "playground.gif").write_bytes(animation(pictures))
 
 

@@ -227,7 +227,7 @@ class Bench {
 class Playground {
   constructor(main, script) {
     Object.assign(this, { main, pictures: new Map(), worths: new Map(), past: [], playing: false, pace: "slow" });
-    Object.assign(this, { lanes: [{}, {}], at: null, peek: null, held: null, began: 0, told: "", memo: {}, asked: 0, letters: 1 });
+    Object.assign(this, { lanes: [{}, {}], at: null, peek: null, held: null, began: 0, told: "", memo: {}, asked: 0, full: false });
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.state = { settings: { ...DEFAULTS }, bought: [[], []], moves: [], round: 0 };
     this.heat = bytes(HEAT_TABLE);
@@ -610,7 +610,7 @@ class Playground {
   fill(on) {
     const root = document.documentElement;
     root.classList.toggle("full", on);
-    this.letters = on ? 1.6 : 1;
+    this.full = on;
     this.find("full").setAttribute("aria-pressed", on);
     this.find("full").textContent = on ? "Leave full screen" : "Full screen";
     if (on) root.requestFullscreen?.().catch(() => {}); // without it the page is filled all the same
@@ -652,12 +652,17 @@ class Playground {
 
   // Where the panels stand: beside each other, the maps above the rest, or one under another on a phone.
   layout() {
-    const width = Math.max(300, this.el.clientWidth) / this.letters, full = this.letters > 1;
+    const { full } = this, letters = full ? Math.max(1, window.innerWidth / 1200) : 1; // 1.6 on a screen of 1920 pixels
+    const width = Math.max(300, this.el.clientWidth) / letters;
     const shape = (PLANE.y[1] - PLANE.y[0]) / (PLANE.x[1] - PLANE.x[0]), map = (w) => (w - 14 - 62) * shape + 48;
     const boxes = (height, parts) => ({ width, height, boxes: parts.map(([x, y, w, h]) => [x / width, y / height, w / width, h / height]) });
-    if (width >= (full ? 820 : 1000)) {
-      const room = full ? (window.innerHeight - this.main.offsetHeight + this.canvas.offsetHeight) / this.letters : Infinity;
-      const wide = Math.min((full ? 0.37 : 0.34) * width, (room - 48) / shape + 76), height = map(wide), left = 2 * wide + 14, right = width - left;
+    if (full && width >= 820) { // as high as the screen: the terms under the maps, the curve beside both
+      const room = (window.innerHeight - this.main.offsetHeight + this.canvas.offsetHeight) / letters - 110;
+      const wide = Math.min(0.385 * width, (room - 48) / shape + 76), height = map(wide), left = 2 * wide;
+      return boxes(height + 110, [[0, 0, wide, height], [wide, 0, wide, height], [left, 0, width - left, height + 110], [0, height, left, 110]]);
+    }
+    if (width >= 1000) {
+      const wide = 0.34 * width, height = map(wide), left = 2 * wide + 14, right = width - left;
       return boxes(height, [[0, 0, wide, height], [wide, 0, wide, height], [left, 0, right, height - 110], [left, height - 110, right, 110]]);
     }
     if (width >= 560) {
