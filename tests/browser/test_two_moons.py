@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browser_lab import ExplorerOnPage
+from browser_lab import ExplorerOnPage, Lab, write_notebook
 from gallery import Gallery
 from stage_lab import HISTORY
 
@@ -219,6 +219,42 @@ def test_keys_alone_label_a_point_and_press_the_buttons(moons: ExplorerOnPage):
     moons.box.get_by_role("button", name="Step", exact=True).focus()
     moons.page.keyboard.press("Enter")
     moons.wait_for_status(f"{7 + before} labels;", PATIENCE)
+
+
+def test_five_purchases_by_keyboard_alone(moons: ExplorerOnPage):
+    moons.canvas.focus()
+    bought = 0
+    for _ in range(20):
+        before = moons.status()
+        moons.page.keyboard.press("ArrowDown" if bought % 2 else "ArrowRight")
+        moons.page.keyboard.press("Enter")
+        moons.wait_until(lambda before=before: moons.status() != before and "computing" not in moons.status(), PATIENCE)
+        bought += "Click with Shift" not in moons.status()
+        if bought == 5:
+            break
+    moons.wait_for_status("11 labels; with MC-dropout", PATIENCE)
+    for left in range(4, -1, -1):
+        moons.box.get_by_role("button", name="Undo", exact=True).focus()
+        moons.page.keyboard.press("Enter")
+        moons.wait_for_status(f"{6 + left} labels; with MC-dropout", PATIENCE)
+
+
+def test_five_purchases_by_touch_on_a_phone(lab: Lab):
+    write_notebook(lab.folder / "touch.ipynb", "from bal_course.explorers.two_moons import TwoMoons\nTwoMoons()")
+    phone = lab.open("touch.ipynb", viewport={"width": 390, "height": 844}, has_touch=True)
+    phone.run_all()
+    explorer = phone.explorer()
+    for bought in range(1, 6):
+        box = explorer.canvas.bounding_box()
+        inside = [dot for dot in explorer.targets() if 0 < dot["x"] + box["x"] < 380 and dot["w"] < 12]
+        apart = {
+            dot["id"]: min(abs(dot["x"] - one["x"]) + abs(dot["y"] - one["y"]) for one in inside if one is not dot)
+            for dot in inside
+        }
+        explorer.canvas.tap(position=explorer.place(max(apart, key=apart.get), right=4, down=3))
+        explorer.wait_for_status(f"{6 + bought} labels; with MC-dropout", PATIENCE)
+    assert phone.errors() == []
+    phone.page.close()
 
 
 def test_a_scene_is_copied_and_pasted_and_nonsense_is_refused_in_a_sentence(moons: ExplorerOnPage):
