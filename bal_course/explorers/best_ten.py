@@ -195,7 +195,8 @@ def _marks(batch: Batch, name: str) -> list[Layer]:
     for rank, place in enumerate(batch.picks, start=1):
         again = seen.get(place, 0)
         seen[place] = again + 1
-        at = ([x_N[place] - 0.34 + 0.23 * again], [y_N[place] + 0.31])
+        apart = 0.68 / max(2, batch.picks.count(place) - 1)  # as far as the card has room, so that ranks can be read
+        at = ([x_N[place] - 0.34 + apart * again], [y_N[place] + 0.31])
         layers.append(points(*at, shape=shape, colour=colour, size=22, filled=again == 0))
         layers.append(text(*at, str(rank), colour=colour if again else "#ffffff", bold=True, halo=False))
     return layers

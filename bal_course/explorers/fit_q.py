@@ -245,10 +245,10 @@ def _gaps_of(state: FitQState) -> dict[str, float]:
     return {name: divergence(state.q, state.target, name) for name in (Q_OVER_P, P_OVER_Q)}
 
 
-def _start(target: str, **changes: Any) -> dict[str, Any]:
+def _start(target: str, *, steps: int = 0, **changes: Any) -> dict[str, Any]:
     """What a preset changes; its path begins where its q does."""
     start = FitQState(target=target, **changes)
-    return {"target": target, **changes, "path": (start.q,)}
+    return {"target": target, **changes, "steps": steps, "path": (start.q,)}
 
 
 class FitQ(Explorer):
@@ -264,7 +264,7 @@ class FitQ(Explorer):
         IntSlider("steps", label="Steps", low=0, high=MOST_STEPS),
     )
     presets: ClassVar = (
-        Preset("Upright axes: where does the gap get stuck?", _start("correlated", mean_field=True)),
+        Preset("Upright axes: where does the gap get stuck?", _start("correlated", mean_field=True, steps=MOST_STEPS)),
         Preset("Two bumps: which one is taken?", _start("two bumps", mean=(1.2, 0.2), first=0.8, second=0.8)),
         Preset("The other way round: does q cover both?", _start("two bumps", direction=P_OVER_Q)),
         Preset("A banana, from a wide q?", _start("banana", mean=(0.0, 0.5), first=2.0, second=2.0)),

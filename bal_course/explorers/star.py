@@ -201,7 +201,7 @@ def bundle(state: StarState) -> list[Layer]:
 
 def _two_bars(said: Verdict) -> Panel:
     """The two predictions."""
-    axes = bar_axis(["best line", "average"]) | {"x": (0, 1.25), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
+    axes = bar_axis(["best line", "average"]) | {"x": (0, 1.4), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
     layers = bars(np.diag([said.best, said.average]), segments=["", ""], colours=["grey", "black"], totals="{:.3f}")
     return panel(*layers, **axes, box=(0.61, 0, 0.39, 0.4), title="How probable is ill?")
 
