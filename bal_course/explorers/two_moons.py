@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import import_module
+from threading import Thread
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -257,6 +259,13 @@ class TwoMoons(Explorer):
     presets: ClassVar = PRESETS
     hand: ClassVar = "click a dot to label it · Shift-click takes back · hover the curve for its past"
     slow_fields: ClassVar = frozenset({"data", "posterior", "dropout", "noise", "seed", "start", "asked", "dropped"})
+
+    @property
+    def widget(self) -> Any:
+        """As every explorer's; meanwhile PyTorch reads what Laplace's Jacobians need, a second that no hand should wait for."""
+        if self._view is None:
+            Thread(target=import_module, args=("torch._dynamo",)).start()
+        return super().widget
 
     def compute(self, state: TwoMoonsState) -> Scene:
         """A map a lane, or the three terms; then what is known about one place, and the curves."""

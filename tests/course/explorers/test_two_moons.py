@@ -1,5 +1,7 @@
 """The TwoMoons explorer as a function of its state: lanes, time, clicks, extremes, what is computed again and what is not."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +50,27 @@ def click(explorer, point, shift=False, panel=0):
 def play(explorer, moment):
     explorer.dispatch(Event(kind="moment", point=moment))
     assert explorer.error is None and explorer.state.rounds == moment
+
+
+def test_nothing_is_imported_once_a_hand_moves_the_shown_explorer():
+    program = """
+import sys, threading
+from bal_course.explorers.moons import POSTERIORS
+from bal_course.explorers.two_moons import TwoMoons
+explorer = TwoMoons()
+explorer.widget
+for thread in threading.enumerate():
+    if thread is not threading.main_thread() and not thread.daemon:
+        thread.join()
+before = set(sys.modules)
+for posterior in POSTERIORS:
+    explorer.move("posterior", posterior)
+    explorer.press("step")
+assert explorer.error is None
+print(len(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20, "a second's worth of modules would be hundreds"
 
 
 def test_the_terms_add_up_on_every_place():
