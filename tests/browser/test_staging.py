@@ -59,6 +59,17 @@ def stored(lab: Lab, address: str) -> Iterator[ExplorerOnPage]:
     page.close()
 
 
+# how long the picture of a moment is left before the next is asked for, in milliseconds
+PAUSES = """() => {
+  window.pauses = [];
+  window.originalTimeout ??= window.setTimeout;
+  window.setTimeout = (act, ms, ...rest) => {
+    if (String(act).includes("this.moment + 1")) window.pauses.push(ms);
+    return window.originalTimeout(act, ms, ...rest);
+  };
+}"""
+
+
 class OnPage(ExplorerOnPage):
     """The explorer of a stored page."""
 
@@ -104,15 +115,18 @@ def test_space_plays_every_day_in_turn_and_pauses(either: ExplorerOnPage):
 
 
 def test_four_times_as_fast(either: ExplorerOnPage):
-    def seconds() -> float:
-        start = either.page.evaluate("performance.now()")
+    def longest_pause() -> float:
+        either.page.evaluate(PAUSES)
         either.box.get_by_role("button", name="Play").click()
-        either.wait_for_status("Day 8", 20)
-        return (either.page.evaluate("performance.now()") - start) / 1000
+        either.wait_for_status("Day 8", 60)
+        return max(either.page.evaluate("window.pauses"))
 
-    slow = seconds()
+    speed = either.box.get_by_role("button", name="Speed")
+    if speed.get_attribute("aria-label") == "Speed 4×":  # where this test is tried again
+        speed.click()
+    slow = longest_pause()
     either.box.get_by_role("button", name="Speed 1×").click()
-    assert seconds() < 0.75 * slow
+    assert longest_pause() <= 50 < slow <= 200, "milliseconds between two days, of 200 at the first speed"
     either.box.get_by_role("button", name="Speed 4×").click()
 
 
