@@ -147,6 +147,7 @@ class BeTheOracle(Explorer):
     """
 
     State = OracleState
+    hand: ClassVar = "click an answer, or press its key"
     controls: ClassVar = (
         Button("skip", label="Cannot tell"),
         Button("compare", label="Compare", slow=True, primary=True),

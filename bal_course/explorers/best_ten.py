@@ -116,6 +116,7 @@ class BestTen(Explorer):
     """The learner moves batch size, samples and copies; both batches and what they are worth follow."""
 
     State = BestTenState
+    hand: ClassVar = "click an image to follow it"
     controls: ClassVar = (
         IntSlider("batch", label="Batch size b", low=1, high=MOST),
         IntSlider("samples", label="Samples K", low=2, high=MOST_SAMPLES),

@@ -84,6 +84,7 @@ class GuessTheQuery(Explorer):
     """
 
     State = GuessState
+    hand: ClassVar = "click a picture to choose it, again to let go"
     controls: ClassVar = (Button("reveal", label="Reveal", primary=True),)
     play: ClassVar = Play("counted", label="label", seconds=0.5, auto=True)
 

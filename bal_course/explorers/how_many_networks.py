@@ -91,6 +91,7 @@ class HowManyNetworks(Explorer):
     """Add networks one at a time; watch the band in the gap, and how many new data it holds."""
 
     State = HowManyNetworksState
+    hand: ClassVar = "click the picture on the right: so many networks"
     controls: ClassVar = (
         IntSlider("members", label="Networks M", low=1, high=MOST),
         Slider("scale", label="Initial weights ×", low=0.25, high=4.0, step=0.1, log=True, continuous=False),

@@ -83,6 +83,7 @@ class LabelRace(Explorer):
     """Twelve labels are yours to choose. Then see what margin, BALD and chance make of the same start."""
 
     State = LabelRaceState
+    hand: ClassVar = "click a small dot to label it · Shift-click takes back"
     controls: ClassVar = (
         Button("score", label="Score", slow=True, primary=True),
         Choice("shown", label="Labels of", options=(YOU, *RIVALS.values())),

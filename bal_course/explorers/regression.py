@@ -108,6 +108,7 @@ class Regression(Explorer):
     """Readings that can be placed, moved and removed; the posterior's curves, band and MAP curve; the evidence of sizes."""
 
     State = RegressionState
+    hand: ClassVar = "click: a new reading · drag ● · Shift-click takes away · ▲ reads the meter"
     controls: ClassVar = (
         IntSlider("num_readings", label="Readings", low=0, high=MOST_READINGS),
         Slider("prior_precision", label="Prior precision α", low=0.001, high=1000, step=0.1, log=True),

@@ -117,6 +117,7 @@ class ThreeKinds(Explorer):
     """A lake, a boat, a question: move the question and see which kind of doubt it meets."""
 
     State = ThreeKindsState
+    hand: ClassVar = "drag ★ · click the lake, or A, B, C"
     controls: ClassVar = (
         Slider("noise", label="Noise at the dock (m)", low=0.05, high=1.0, step=0.05),
         IntSlider("count", label="Soundings", low=5, high=320, step=5),
