@@ -16,7 +16,10 @@ START, BUDGET, ROUND = 4, 12, 3  # labels at first; labels to choose; labels a s
 ROUNDS = BUDGET // ROUND
 RIVALS = {"margin": "margin", "bald": "BALD"}
 YOU = "you"
-FAR_APART = (84, 101, 177, 167, 190, 192, 75, 191, 153, 72, 138, 105)  # at seed 5 and noise 0.2, by core-set
+FAR_APART = {  # seed -> what core-set chooses at noise 0.2
+    5: (84, 101, 177, 167, 190, 192, 75, 191, 153, 72, 138, 105),
+    6: (45, 97, 75, 107, 161, 89, 133, 140, 5, 18, 153, 37),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +96,10 @@ class LabelRace(Explorer):
     )
     slow_fields: ClassVar = frozenset({"noise", "seed", "picks", "shown"})
     presets: ClassVar = (
-        Preset("Twelve points far apart: who wins?", {"picks": FAR_APART, "scored": True}),
-        Preset("What does margin buy?", {"picks": FAR_APART, "scored": True, "shown": "margin"}),
-        Preset("What does BALD buy?", {"picks": FAR_APART, "scored": True, "shown": "BALD"}),
-        Preset("Another race?", {"seed": 6}),
+        Preset("Twelve points far apart: who wins?", {"picks": FAR_APART[5], "scored": True}),
+        Preset("What does margin buy?", {"picks": FAR_APART[5], "scored": True, "shown": "margin"}),
+        Preset("What does BALD buy?", {"picks": FAR_APART[5], "scored": True, "shown": "BALD"}),
+        Preset("Who wins on other moons?", {"seed": 6, "picks": FAR_APART[6], "scored": True}),
     )
     play: ClassVar = Play("round", label="Round", seconds=0.8)
 
