@@ -3,11 +3,11 @@
 python tests/browser/latency.py [NOTEBOOK... [--explorer 0] [--slider 0 | --picture | --button Step]] [--presses 20]
                                 [--max-median 50]
 
-Without a notebook: the explorers of ANSWERS and a static page, one line each. With some: a copy of each is run from top to
-bottom in JupyterLab. When its kernel has nothing more to do, a slider of the explorer gets the focus (or its picture, whose
-marks Shift and an arrow drag) and arrow keys are pressed, or a button is. Prints median and 90th percentile in milliseconds,
-and how many processes wanted the processors meanwhile. Files beside a notebook are not copied: an explorer needs only the
-course's packages and the stored figures.
+Without a notebook: the explorers of ANSWERS, a static page and the playground, one line each. With some: a copy of each is
+run from top to bottom in JupyterLab. When its kernel has nothing more to do, a slider of the explorer gets the focus (or its
+picture, whose marks Shift and an arrow drag) and arrow keys are pressed, or a button is. Prints median and 90th percentile in
+milliseconds, and how many processes wanted the processors meanwhile. Files beside a notebook are not copied: an explorer
+needs only the course's packages and the stored figures.
 """
 
 import argparse
@@ -45,6 +45,21 @@ WATCH = """canvas => {
     watch.before = after;
   };
   look();
+}"""
+
+# The race that plays on arrival, at the higher speed: 24 rounds in which two lanes train, and the frames drawn meanwhile.
+RACE = """async () => {
+  const { dataset } = document.querySelector("main"), shown = (round) => dataset.shown === String(round);
+  const until = async (round) => { while (!shown(round)) await new Promise((done) => setTimeout(done, 5)); };
+  document.getElementById("fast").click();
+  await until(0);
+  const start = performance.now();
+  let frames = 0;
+  const count = () => { frames++; if (!shown(24)) requestAnimationFrame(count); };
+  requestAnimationFrame(count);
+  await until(24);
+  const seconds = (performance.now() - start) / 1000;
+  return [24 / seconds, frames / seconds];
 }"""
 
 MOVE = """async () => {
@@ -122,6 +137,9 @@ def main() -> int:
             medians.append(tell(name, times))
         if not arguments.notebooks:
             medians.append(tell("a page without Python", moves_of_a_page(lab, Path(scratch))))
+            rounds, frames = race_of_the_playground(lab, Path(scratch))
+            told = f"{rounds:.1f} rounds and {frames:.0f} frames a second"
+            sys.stdout.write(f"the playground, from 6 to 30 labels: {told}, load {os.getloadavg()[0]:.1f}\n")
     return int(arguments.max_median is not None and max(medians) > arguments.max_median)
 
 
@@ -154,6 +172,19 @@ def moves_of_a_page(lab: Lab, folder: Path) -> list[float]:
     page.goto(path.as_uri())
     page.locator("[data-drawn]").wait_for()
     return page.evaluate(MOVE)
+
+
+def race_of_the_playground(lab: Lab, folder: Path) -> tuple[float, float]:
+    """Rounds and frames a second of the playground's race, without a network."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from publishing import playground
+
+    path = folder / "playground.html"
+    path.write_text(playground.page(), encoding="utf-8")
+    page = lab.browser.new_page(viewport={"width": 1280, "height": 800})
+    page.context.set_offline(True)
+    page.goto(path.as_uri())
+    return tuple(page.evaluate(RACE))
 
 
 def tell(name: str, times: list[float]) -> float:
