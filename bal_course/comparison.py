@@ -3,9 +3,11 @@
 Dimensions: N inputs, K samples, C outputs, D weights, d of them uncertain, S data sets or seeds, H chains of each.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
@@ -25,6 +27,7 @@ from bal_utils.posteriors.weights import (
 )
 from bal_utils.runtime import stream
 from bal_utils.theory.information import log_mean_exp, predictive_entropy
+from bal_utils.theory.intervals import interval
 from bal_utils.theory.metrics import brier_score, expected_calibration_error, negative_log_likelihood, ood_auroc
 from bal_utils.training.fit import FitConfig, fit, initialised
 
@@ -327,3 +330,11 @@ def wasserstein_1(samples_N_K: Tensor, others_N_K: Tensor) -> Tensor:
     if counts[0] != counts[1] and 1 not in counts:
         raise ValueError(f"others_N_K: expected {counts[0]} samples, as there are in samples_N_K, got {counts[1]}")
     return (samples_N_K.sort(dim=-1).values - others_N_K.sort(dim=-1).values).abs().mean(dim=-1)
+
+
+def verdict(gain_S: Sequence[float] | np.ndarray) -> float:
+    """1 where the 95 % interval of the mean gain is above zero, -1 below, 0 around it; NaN where no gain is a thousandth."""
+    if np.abs(gain_S).max() < 1e-3:
+        return math.nan
+    low, high = interval(gain_S)
+    return float(low > 0) - float(high < 0)

@@ -1,7 +1,7 @@
 """The table of notebook 09: three tasks, every method, many data sets, one ruler.
 
-`python -m bal_course.posterior_table figures/which_posterior` makes the stored results, one file a task, in about eight
-minutes of one CPU core; most of it is the ruler and Bayes by Backprop.
+`python -m bal_course.posterior_table figures/which_posterior` makes the stored results, one file a task. Most of the time goes
+to the ruler and to Bayes by Backprop; the digits alone, for which MNIST is needed, take five minutes of one CPU core.
 Dimensions: N inputs, K samples, C classes, D weights, G places, S data sets or runs.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,11 +44,12 @@ from bal_course.comparison import (
 )
 from bal_course.stored_results import store
 from bal_utils.acquisition import bald_scores
-from bal_utils.data import load_images, sine_with_gap, standardise, two_moons
-from bal_utils.models import MLP
+from bal_utils.data import ImageData, load_mnist, sine_with_gap, two_moons
+from bal_utils.data.images import PIXEL_MEAN, PIXEL_STD
+from bal_utils.posteriors import laplace
 from bal_utils.posteriors.base import Posterior
 from bal_utils.posteriors.dropout_regression import log_likelihood
-from bal_utils.posteriors.weights import outputs_with
+from bal_utils.posteriors.weights import WeightSamples, outputs_with
 from bal_utils.records import as_json
 from bal_utils.runtime import stream
 from bal_utils.theory.divergence import diagonal_gaussian_kl
@@ -65,10 +67,13 @@ KNOBS = {  # of methods whose width no prior fixes; the lists begin with one net
 }
 CUSTOMARY, TWENTY = "MC-dropout, drop 0.1", "deep ensemble, 20"
 HALVES, TEMPERED = "half the chains", "one network, temperature scaled"
+EVIDENCE = "Laplace, all weights, evidence"  # which chooses the prior of the network and of the curvature
 ROWS = (  # of the table
     ONE_NETWORK, TEMPERED, DROPOUT, CUSTOMARY, ENSEMBLE, TWENTY, ANCHORED, SWAG, BACKPROP, LAPLACE_LAST, LAPLACE_ALL,
-    HALVES,
+    EVIDENCE, HALVES,
 )  # fmt: skip
+DIGIT_SETS, LABELLED, VALIDATED, TESTED, STRANGE = 10, 160, 200, 1000, 400
+TURN = 30  # degrees, of the rotated test images
 LINE_G_1 = torch.linspace(-4, 4, 81, dtype=torch.float64)[:, None]
 IN_GAP_G = ((GAP[0] < LINE_G_1) & (GAP[1] > LINE_G_1))[:, 0]
 SIDES = torch.linspace(-4, 5, 46).double(), torch.linspace(-4, 4.5, 46).double()
@@ -79,6 +84,11 @@ FAR = 1.5  # from every training point
 def tanh_network(inputs: int, outputs: int, dropout: float) -> nn.Module:
     """Ten tanh units, in double precision, with weights in units of the fan-in."""
     return nn.Sequential(FanInLinear(inputs, 10), nn.Tanh(), nn.Dropout(dropout), FanInLinear(10, outputs)).double()
+
+
+def digit_network(dropout: float) -> nn.Module:
+    """Sixteen rectified units on 64 pixels, eight classes, weights in units of the fan-in."""
+    return nn.Sequential(FanInLinear(64, 16), nn.ReLU(), nn.Dropout(dropout), FanInLinear(16, 8)).double()
 
 
 def sine_data(seed: int, num_points: int = 30) -> Data:
@@ -98,16 +108,20 @@ SINE = Recipe(
 )  # fmt: skip
 MOONS = Recipe(network=partial(tanh_network, 2, 2), prior_std=3, batch_size=40, learning_rate=3e-2, backprop_steps=1500)
 DIGITS = Recipe(
-    network=lambda dropout: MLP(64, 8, hidden=(32,), dropout=dropout),
-    batch_size=40, epochs=100, learning_rate=5e-3, backprop_steps=1500, num_samples=50,
+    network=lambda dropout: digit_network(dropout),
+    batch_size=40, epochs=100, learning_rate=3e-2, swag_batch=40, backprop_steps=1500, num_samples=50,
 )  # fmt: skip
-GRIDS = {
-    ONE_NETWORK: ("prior_std", (0.25, 0.5, 1.0, 2.0, 4.0)),
+GRIDS = {  # in this order: the other methods begin at the one network
+    ONE_NETWORK: ("prior_std", (1.0, 2.0, 4.0, 8.0, 16.0)),
     DROPOUT: ("dropout", (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)),
-    BACKPROP: ("prior_std", (0.4, 0.8, 1.6, 3.2, 6.4)),
-    LAPLACE_LAST: ("prior_std", (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)),
-    LAPLACE_ALL: ("prior_std", (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)),
+    ANCHORED: ("prior_std", (1.0, 2.0, 4.0, 8.0)),
+    SWAG: ("swag_rate", (0.0, 0.01, 0.1, 0.3, 1.0, 3.0)),
+    BACKPROP: ("prior_std", (2.0, 4.0, 8.0)),
+    LAPLACE_LAST: ("prior_std", (0.001, 0.03, 0.1, 0.3, 1.0, 3.0)),
+    LAPLACE_ALL: ("prior_std", (0.001, 0.03, 0.1, 0.3, 1.0, 3.0)),
 }
+TRIED = {ANCHORED: {"anchored_members": 5}, BACKPROP: {"backprop_steps": 500}}  # with less of it while a knob is chosen
+TEMPERATURES = np.geomspace(0.5, 4, 61)
 
 
 def average(posterior: Posterior, inputs: Tensor) -> Tensor:
@@ -292,29 +306,52 @@ def _note(columns: dict[str, dict[str, list[float]]], found: dict[str, dict[str,
             columns.setdefault(column, {}).setdefault(name, []).append(value)
 
 
+class DigitTask(NamedTuple):
+    """One data set of digits: what is trained on, what knobs are chosen by, and test images as they are and shifted."""
+
+    labelled: Data
+    validation: Data
+    test: dict[str, Tensor]  # a name of SHIFTS -> pixels_N_64
+    labels_N: Tensor
+    strange_N_64: Tensor
+
+
 class Digits:
-    """scikit-learn's digits, 8 x 8 pixels: some set aside to choose by, the others to score on."""
+    """MNIST in the form of scikit-learn's digits, 8 x 8 pixels, dealt out to data sets that have no image in common."""
 
-    def __init__(self) -> None:
-        images = load_images("digits")
-        self.pixels_N_64 = standardise(torch.cat([images.train_images, images.test_images])).flatten(1)
+    def __init__(self, images: ImageData) -> None:
+        self.images_N_1_28_28 = torch.cat([images.train_images, images.test_images])
         self.labels_N = torch.cat([images.train_labels, images.test_labels])
-        order_N = torch.randperm(len(self.labels_N), generator=stream(0, "digits"))
-        self.apart_N, self.scored_N = order_N[:400], order_N[400:]
+        self.shares = torch.randperm(len(self.labels_N), generator=stream(0, "digits")).chunk(DIGIT_SETS)
 
-    def task(self, run: int, places_N: Tensor, num_labels: int = 160) -> tuple[Data, Data, Tensor]:
-        """Labelled and test images of eight digits, numbered from 0 to 7, and images of the two that are held out.
+    def task(self, run: int) -> DigitTask:
+        """Images of eight digits, numbered from 0 to 7, and of the two held out: r and r + 1, then r and r + 2, and so on."""
+        places_N = self.shares[run]
+        strange_N = torch.isin(self.labels_N[places_N], torch.tensor([run % 10, (run + 1 + run // 10) % 10]))
+        numbers_10 = torch.zeros(10, dtype=torch.long)
+        numbers_10[self.labels_N[places_N[~strange_N]].unique()] = torch.arange(8)
+        known = places_N[~strange_N][: LABELLED + VALIDATED + TESTED].split([LABELLED, VALIDATED, TESTED])
+        labelled, validation, (_, labels_N) = (
+            (shrunk(self.images_N_1_28_28[places_n]), numbers_10[self.labels_N[places_n]]) for places_n in known
+        )
+        test = {name: shift(self.images_N_1_28_28[known[2]]) for name, shift in SHIFTS.items()}
+        strange_N_64 = shrunk(self.images_N_1_28_28[places_N[strange_N][:STRANGE]])
+        return DigitTask(labelled, validation, test, labels_N, strange_N_64)
 
-        Run r holds out the digits r and r + 1, so that ten runs have ten pairs.
-        """
-        held_out = torch.tensor([run % 10, (run + 1) % 10])
-        numbers_10 = torch.cumsum(~torch.isin(torch.arange(10), held_out), dim=0) - 1
-        strange_N = torch.isin(self.labels_N[places_N], held_out)
-        known_N = places_N[~strange_N]
-        known_N = known_N[torch.randperm(len(known_N), generator=stream(run, "labelled"))]
-        classes_N = numbers_10[self.labels_N]
-        train, test = ((self.pixels_N_64[n], classes_N[n]) for n in (known_N[:num_labels], known_N[num_labels:]))
-        return train, test, self.pixels_N_64[places_N[strange_N]]
+
+def shrunk(images_N_1_28_28: Tensor) -> Tensor:
+    """uint8 images with a rim of two pixels, then the mean of each 4 x 4 pixels, standardised: pixels_N_64."""
+    padded_N_1_32_32 = nn.functional.pad(images_N_1_28_28.double() / 255, (2, 2, 2, 2))
+    return (nn.functional.avg_pool2d(padded_N_1_32_32, 4).flatten(1) - PIXEL_MEAN) / PIXEL_STD
+
+
+def rotated(images_N_1_28_28: Tensor, degrees: float = TURN) -> Tensor:
+    """uint8 images turned counterclockwise around their middle, between pixels by bilinear interpolation."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    back_N_2_3 = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]]).expand(len(images_N_1_28_28), 2, 3)
+    grid = nn.functional.affine_grid(back_N_2_3, list(images_N_1_28_28.shape), align_corners=False)
+    turned = nn.functional.grid_sample(images_N_1_28_28.double(), grid.double(), align_corners=False)
+    return turned.round().clamp(0, 255).to(torch.uint8)
 
 
 def blurred(pixels_N_64: Tensor) -> Tensor:
@@ -323,62 +360,106 @@ def blurred(pixels_N_64: Tensor) -> Tensor:
     return nn.functional.avg_pool2d(images_N_1_8_8, 3, stride=1).flatten(1)
 
 
-def chosen_knobs(digits: Digits) -> tuple[dict[str, Recipe], dict[str, list[float]], float]:
-    """Recipes with the knob that each method chooses on validation images, the losses of all values, a temperature."""
-    training, validation, _ = digits.task(0, digits.apart_N)
-    own, sweeps, recipe, networks = {}, {}, DIGITS, None
-    for name, (field, values) in GRIDS.items():
-        losses = []
-        for value in values:
-            tried = replace(recipe, **{field: value})
-            first = fit_networks(tried, training, APART, 1) if name == ONE_NETWORK else networks
-            losses.append(moons_nll(fit_method(name, tried, training, APART, first), validation))
-        own[name], sweeps[name] = replace(recipe, **{field: values[int(np.argmin(losses))]}), losses
-        if name == ONE_NETWORK:  # the ensemble takes the same, and both Laplaces stand around it
-            recipe = own[name]
-            networks = fit_networks(recipe, training, APART, 1)
-    logits_N_C = networks.sample_outputs(validation[0])[:, 0]
-    temperatures = np.geomspace(0.5, 4, 61)
-    losses = [negative_log_likelihood((logits_N_C / t).log_softmax(dim=-1), validation[1]) for t in temperatures]
-    return own, sweeps, float(temperatures[int(np.argmin(losses))])
+SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {  # images -> pixels_N_64
+    "": shrunk,
+    ", rotated": lambda images: shrunk(rotated(images)),
+    ", blurred": lambda images: blurred(shrunk(images)),
+}
+
+
+def validated(
+    name: str, recipe: Recipe, task: DigitTask, run: int, networks: WeightSamples | None
+) -> tuple[list[float], Recipe, FittedMethod]:
+    """The loss on the validation images for every value of a method's knob; the recipe and the posterior of the best."""
+    (field, values), tried, losses = GRIDS[name], [], []
+    for value in values:
+        one = replace(recipe, **{field: value})
+        around = fit_networks(one, task.labelled, run, 1) if networks is None else networks
+        tried.append((one, around, fit_method(name, replace(one, **TRIED.get(name, {})), task.labelled, run, around)))
+        losses.append(moons_nll(tried[-1][-1], task.validation))
+    own, around, fitted = tried[int(np.argmin(losses))]
+    return losses, own, fit_method(name, own, task.labelled, run, around) if name in TRIED else fitted
+
+
+def best_temperature(network: FittedMethod, validation: Data) -> float:
+    """The temperature at which the logits of one network predict the validation images best."""
+    logits_N_C = network.sample_outputs(validation[0])[:, 0]
+    losses_T = [negative_log_likelihood((logits_N_C / t).log_softmax(dim=-1), validation[1]) for t in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmin(losses_T))])
+
+
+def by_evidence(recipe: Recipe, labelled: Data, run: int) -> tuple[list[float], Recipe, FittedMethod]:
+    """Laplace at every width of the network's own prior: minus the log evidence of each; the recipe and posterior of the best.
+
+    Each width has the network that was trained with it, and no image is held back.
+    """
+    tried = []
+    for width in GRIDS[ONE_NETWORK][1]:
+        one = replace(recipe, prior_std=width)
+        fitted = fit_method(LAPLACE_ALL, one, labelled, run, fit_networks(one, labelled, run, 1))
+        tried.append((-laplace.log_evidence(fitted.posterior, *labelled, prior_std=width), one, fitted))
+    losses = [loss for loss, _, _ in tried]
+    return losses, *tried[int(np.argmin(losses))][1:]
+
+
+def fit_digits(task: DigitTask, run: int) -> tuple[dict[str, FittedMethod], dict[str, float], dict[str, list[float]]]:
+    """All methods but the temperature, each with the knob that its data set chose; the knobs, and what they were chosen by."""
+    data, recipe, networks = task.labelled, DIGITS, None
+    found, knobs, sweeps = {}, {}, {}
+    for name, (field, _) in GRIDS.items():
+        sweeps[name], own, found[name] = validated(name, recipe, task, run, networks)
+        knobs[name] = getattr(own, field)
+        if (
+            name == ONE_NETWORK
+        ):  # the ensembles take the same width; SWAG, Bayes by Backprop and Laplace begin at its network
+            recipe, networks = own, fit_networks(own, data, run, 20)
+    for name, count in ((ENSEMBLE, recipe.num_members), (TWENTY, 20)):
+        found[name] = committee_of(recipe, networks, len(data[0]), count)
+    found[CUSTOMARY] = fit_dropout(replace(recipe, dropout=0.1), data, run)
+    sweeps[EVIDENCE], own, found[EVIDENCE] = by_evidence(recipe, data, run)
+    return found, knobs | {EVIDENCE: own.prior_std}, sweeps
 
 
 def digits() -> dict:
-    """Ten runs on digits, two of which are held out as strangers."""
-    images = Digits()
-    own, sweeps, temperature = chosen_knobs(images)
-    recipe, columns, costs = own[ONE_NETWORK], {}, {}
-    for run in range(SETS):
-        labelled, (test_N_64, labels_N), strangers = images.task(run, images.scored_N)
-        networks, names = fit_networks(recipe, labelled, run), [m for m in METHODS if m in GRIDS or m == ENSEMBLE]
-        posteriors = {name: fit_method(name, own.get(name, recipe), labelled, run, networks) for name in names}
-        asked = (test_N_64, strangers, blurred(test_N_64[:400]))
+    """Data sets of digits that share no image; two digits of each are held out as strangers."""
+    images = Digits(load_mnist())
+    columns, knobs, sweeps, costs = {}, {}, {}, {}
+    for run in range(DIGIT_SETS):
+        task = images.task(run)
+        posteriors, chosen, losses = fit_digits(task, run)
+        chosen[TEMPERED] = best_temperature(posteriors[ONE_NETWORK], task.validation)
+        asked = (*task.test.values(), task.strange_N_64)
         found = {name: [p.sample_log_probs(x) for x in asked] for name, p in posteriors.items()}
-        found[TEMPERED] = [(log_probs / temperature).log_softmax(dim=-1) for log_probs in found[ONE_NETWORK]]
-        scores = {name: _scores(*log_probs, labels_N) for name, log_probs in found.items()}
+        found[TEMPERED] = [(lp / chosen[TEMPERED]).log_softmax(dim=-1) for lp in found[ONE_NETWORK]]
+        scores = {name: _scores(log_probs, task.labels_N) for name, log_probs in found.items()}
         _note(columns, {what: {name: s[what] for name, s in scores.items()} for what in scores[ONE_NETWORK]})
+        for name in chosen:
+            knobs.setdefault(name, []).append(chosen[name])
+        for name in losses:
+            sweeps.setdefault(name, []).append(losses[name])
         base = posteriors[ONE_NETWORK].gradients
         costs = {name: [p.gradients / base, p.passes] for name, p in posteriors.items()} | {TEMPERED: [1, 1]}
-    training = images.task(0, images.apart_N)[0]
+    start = replace(DIGITS, prior_std=knobs[BACKPROP][0])
     return {
-        "knobs": {name: getattr(own[name], GRIDS[name][0]) for name in own},
+        "knobs": knobs,
         "sweeps": sweeps,
-        "temperature": temperature,
-        "elbo": elbo_twice_as_long(own[BACKPROP], training, APART),
+        "elbo": elbo_twice_as_long(start, images.task(0).labelled, 0),
         "columns": columns,
         "costs": costs,
     }
 
 
-def _scores(familiar_N_K_C: Tensor, strange_N_K_C: Tensor, blurred_N_K_C: Tensor, labels_N: Tensor) -> dict[str, float]:
-    mean_N_C, surest_N = log_mean_exp(familiar_N_K_C, dim=1), log_mean_exp(strange_N_K_C, dim=1).exp().amax(dim=1)
-    shifted = score(blurred_N_K_C, labels_N[: len(blurred_N_K_C)], strange_N_K_C)
-    return score(familiar_N_K_C, labels_N, strange_N_K_C) | {
-        "sure strangers": (surest_N > 0.9).double().mean().item(),
-        "too sure by": mean_N_C.exp().amax(dim=1).mean().item() - accuracy(mean_N_C, labels_N),
-        "NLL, blurred": shifted["NLL"],
-        "ECE, blurred": shifted["ECE"],
-    }
+def _scores(log_probs: Sequence[Tensor], labels_N: Tensor) -> dict[str, float]:
+    *tests_N_K_C, strange_N_K_C = log_probs
+    surest_N = log_mean_exp(strange_N_K_C, dim=1).exp().amax(dim=1)
+    found = {"sure strangers": (surest_N > 0.9).double().mean().item()}
+    for shift, test_N_K_C in zip(SHIFTS, tests_N_K_C, strict=True):
+        of_test = score(test_N_K_C, labels_N, strange_N_K_C)
+        found |= {f"{what}{shift}": of_test[what] for what in ("NLL", "ECE")}
+        found[f"accuracy{shift}"] = accuracy(log_mean_exp(test_N_K_C, dim=1), labels_N)
+        if not shift:
+            found |= {what: of_test[what] for what in ("Brier", "AUROC")}
+    return found
 
 
 TASKS: dict[str, Callable[[], dict]] = {"line": line, "moons": moons, "digits": digits}

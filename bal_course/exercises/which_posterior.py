@@ -118,48 +118,55 @@ exercise_1 = Exercise(
 )
 
 
-def total_passes(points, epochs, networks, predictions, passes):
-    return 3 * points * epochs * networks + predictions * passes
+def share_lost(chosen_by_N, worth_N, count):
+    bought_n = np.argsort(-chosen_by_N)[:count]
+    return 1 - worth_N[bought_n].sum() / np.sort(worth_N)[-count:].sum()
+
+
+def share_of_others(chosen_by_N, worth_N, count):
+    bought, best = (set(np.argsort(-scores_N)[:count].tolist()) for scores_N in (chosen_by_N, worth_N))
+    return 1 - len(bought & best) / count
 
 
 exercise_2 = Exercise(
     name="which_posterior.exercise_2",
-    title="What a method costs in its life",
-    answer=total_passes,
+    title="What a committee's favourites lose",
+    answer=share_lost,
     explanation=(
-        "Training is paid once, a prediction every time. In the example the ensemble pays 1.2 million passes more in training "
-        "and 45 fewer a prediction: from 26,667 predictions on it is the cheaper one. Against dropout in front of the last "
-        "layer only, 6.4 passes, it takes 857,143 predictions."
+        "The committee chooses, and the reference says what the choice is worth. Below the favourites the order does not "
+        "matter: a committee that has the rest of the pool backwards loses nothing, and its rank correlation is poor."
     ),
     hints=(
-        "A gradient is a forward pass and a backward pass, and a backward pass counts as two.",
-        "Training: every point, in every epoch, for every network. Then add what the predictions take.",
+        "`np.argsort(-chosen_by_N)[:count]` are the inputs that the committee buys.",
+        "What are they worth to the reference, all together? And what would its own `count` best have been worth?",
     ),
-    cases=((1000, 100, 1, 0, 1), (1000, 100, 5, 20_000, 5), (500, 60, 1, 1_000_000, 50)),
+    cases=(
+        (np.array([0.4, 0.1, 0.3, 0.2]), np.array([0.1, 0.4, 0.3, 0.2]), 2),
+        (np.array([0.9, 0.8, 0.1, 0.2, 0.3]), np.array([0.5, 0.6, 0.3, 0.2, 0.1]), 2),
+        (np.array([0.05, 0.3, 0.02, 0.2, 0.01, 0.6]), np.array([0.3, 0.1, 0.25, 0.2, 0.05, 0.4]), 3),
+    ),
     mistakes=(
         Mistake(
-            lambda points, epochs, networks, predictions, passes: 3 * points * networks + predictions * passes,
-            "You counted one epoch. Training goes through all points in each of them.",
+            lambda chosen_by_N, worth_N, count: 1 - share_lost(chosen_by_N, worth_N, count),
+            "This is the share that is kept. Lost is one minus it.",
         ),
         Mistake(
-            lambda points, epochs, networks, predictions, passes: 3 * points * epochs * networks,
-            "This is the training alone. Predictions are paid for as well, and there may be many.",
+            lambda chosen_by_N, worth_N, count: share_lost(-chosen_by_N, worth_N, count),
+            "`argsort` begins with the smallest score, and these are bought last. Sort by minus the score.",
         ),
         Mistake(
-            lambda points, epochs, networks, predictions, passes: points * epochs * networks + predictions * passes,
-            "The backward pass is missing. A gradient is worth three passes: one forward, and a backward that counts as two.",
+            lambda chosen_by_N, worth_N, count: (
+                1 - np.sort(chosen_by_N)[-count:].sum() / np.sort(worth_N)[-count:].sum()
+            ),
+            "You added up the committee's own scores. It may think what it likes: the reference says what they are worth.",
         ),
         Mistake(
-            lambda points, epochs, networks, predictions, passes: 2 * points * epochs * networks + predictions * passes,
-            "You counted the backward passes alone. Before each there is a forward pass, so a gradient is worth three.",
+            lambda chosen_by_N, worth_N, count: 1 - worth_N[np.argsort(-chosen_by_N)[:count]].sum() / worth_N.sum(),
+            "Nobody can buy the whole pool. Compare with the best `count` of the reference.",
         ),
         Mistake(
-            lambda points, epochs, networks, predictions, passes: 3 * points * epochs * networks + predictions,
-            "You counted one pass for each prediction. A method that averages K functions runs K passes.",
-        ),
-        Mistake(
-            lambda points, epochs, networks, predictions, passes: 3 * points * epochs + predictions * passes,
-            "You trained one network. An ensemble trains all its members.",
+            share_of_others,
+            "You counted inputs that differ. One that is worth nearly as much is hardly a loss: add up what they are worth.",
         ),
     ),
 )

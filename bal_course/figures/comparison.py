@@ -1,6 +1,6 @@
-"""Pictures that compare methods: bands side by side, tables, differences over paired runs, and what validation says of a knob.
+"""Pictures that compare methods: bands side by side, tables, and what validation says of a knob.
 
-Dimensions: N data points, G places of a fine grid, K samples, M methods, Q quantities, V values of a knob, S seeds.
+Dimensions: N data points, G places of a fine grid, K samples, M methods, Q quantities, V values of a knob.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgb
 from numpy import ndarray
 
 from bal_course.figures.bayesian_networks import gap
-from bal_course.figures.ensembles import rows_of_seeds
 from bal_utils.plotting import PALETTE, looks_of, shade
 
 BETTER, WORSE = PALETTE["sky"], PALETTE["orange"]  # pale enough for black words
@@ -43,7 +42,13 @@ def bands(
 
 
 def table(
-    ax: Axes, row_names: Sequence[str], column_names: Sequence[str], words_M_Q: Sequence, verdicts_M_Q: ndarray
+    ax: Axes,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    words_M_Q: Sequence,
+    verdicts_M_Q: ndarray,
+    *,
+    size: float = 10,
 ) -> Axes:
     """A table of words. A verdict above 0 colours a cell as better, one below 0 as worse; 0 and NaN leave it white."""
     verdicts_M_Q = np.nan_to_num(np.asarray(verdicts_M_Q, dtype=float))
@@ -53,19 +58,12 @@ def table(
     ax.imshow(colours_M_Q_3, aspect="auto")
     for row, words_Q in enumerate(words_M_Q):
         for column, words in enumerate(words_Q):
-            ax.text(column, row, words, ha="center", va="center", size=10, color=PALETTE["black"])
+            ax.text(column, row, words, ha="center", va="center", size=size, color=PALETTE["black"])
     ax.set(xticks=range(len(column_names)), yticks=range(len(row_names)))
-    ax.set_xticklabels(column_names), ax.set_yticklabels(row_names)
+    ax.set_xticklabels(column_names, size=size), ax.set_yticklabels(row_names, size=size)
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.spines[["left", "bottom"]].set_visible(False)
     return ax
-
-
-def differences(axes: Sequence[Axes], quantities: Mapping[str, Mapping[str, ndarray]]) -> Sequence[Axes]:
-    """One panel a quantity: for each method the differences of its runs to the paired baseline, and their 95 % interval."""
-    for ax, (name, differences_S) in zip(axes, quantities.items(), strict=True):
-        rows_of_seeds(ax, differences_S, zero=True).set(title=name)
-    return axes
 
 
 def sweeps(ax: Axes, values_V: Sequence[float], losses: Mapping[str, Sequence[float]]) -> Axes:

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from scipy.stats import wasserstein_distance
+from scipy.stats import ttest_1samp, wasserstein_distance
 from torch import nn
 
 from bal_course import comparison
@@ -201,3 +201,12 @@ def test_nothing_is_counted_as_not_given_and_columns_do_not_spread(fitted):
         fit_networks(MOONS, (inputs, labels), 0, 0)
     outputs_N, targets_N = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 3.0, 2.0])
     assert LINE.loss(outputs_N[:, None], targets_N) == LINE.loss(outputs_N, targets_N)
+
+
+def test_a_verdict_is_that_of_students_test():
+    g = np.random.default_rng(0)
+    for shift in (-1.0, -0.3, 0.0, 0.3, 1.0):
+        gain_S = g.normal(size=10) + shift
+        decided = ttest_1samp(gain_S, 0).pvalue < 0.05
+        assert comparison.verdict(gain_S) == (np.sign(gain_S.mean()) if decided else 0)
+    assert np.isnan(comparison.verdict(np.full(10, 9e-4)))

@@ -675,11 +675,18 @@ def _(method_S, baseline_S):
     return tuple(stats.ttest_rel(method_S, baseline_S).confidence_interval(0.95))
 
 
-@oracle("which_posterior.exercise_2", "counting", lambda g: tuple(int(one) for one in g.integers(1, 9, 5)))
-def _(points, epochs, networks, predictions, passes):
-    forward_and_backward = 1 + 2
-    trainings = sum(points * forward_and_backward for _ in range(networks) for _ in range(epochs))
-    return trainings + sum(passes for _ in range(predictions))
+def two_opinions(g):
+    size = int(g.integers(2, 8))
+    return g.random(size), g.random(size), int(g.integers(1, size + 1))
+
+
+@oracle("which_posterior.exercise_2", "counting", two_opinions)
+def _(chosen_by_N, worth_N, count):
+    """All sets of so many inputs: the one that the committee likes best, and the one that is worth most."""
+    every = [list(places) for places in itertools.combinations(range(len(worth_N)), count)]
+    bought = max(every, key=lambda places: math.fsum(chosen_by_N[places]))
+    most = max(math.fsum(worth_N[places]) for places in every)
+    return (most - math.fsum(worth_N[bought])) / most
 
 
 @oracle("which_posterior.exercise_3", "scikit-learn", lambda g: (g.integers(5, 10, 6) / 10, g.integers(3, 9, 4) / 10))

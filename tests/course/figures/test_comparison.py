@@ -33,17 +33,6 @@ def test_a_table_writes_every_cell_and_colours_better_and_worse(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["p", "q"]
 
 
-def test_differences_put_their_means_beside_zero():
-    axes = plt.figure().subplots(1, 2)
-    values = {"a": np.array([0.1, 0.2, 0.3]), "b": np.array([-1.0, 0.0, 0.4])}
-    pictures.differences(axes, {"NLL": values, "ECE": values})
-    assert axes[0].get_title(loc="left") == "NLL" or axes[0].get_title() == "NLL"
-    np.testing.assert_allclose(
-        [line.get_xdata()[0] for line in axes[1].lines if len(line.get_xdata()) == 1], [0.2, -0.2]
-    )
-    plt.close("all")
-
-
 def test_sweeps_ring_the_lowest_place_of_each(ax):
     pictures.sweeps(ax, [0, 0.1, 0.2], {"a": [3, 1, 2], "b": [1, 2, 3]})
     rings = [tuple(line.get_xydata()[0]) for line in ax.lines if line.get_label() == "_best"]
