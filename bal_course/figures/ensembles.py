@@ -101,7 +101,7 @@ def reliability(ax: Axes, curves: Mapping[str, Any]) -> Axes:
         sizes = 15 + 400 * np.asarray(curve.count) / sum(curve.count)
         ax.scatter(curve.confidence, curve.accuracy, s=sizes, alpha=0.8, label=name, **looks[name].mark)
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0.1, 1.02), ylim=(0, 1.03))
-    legend = ax.legend(loc="upper left")
+    legend = ax.legend(loc="lower right")
     for handle in legend.legend_handles[1:]:
         handle.set_sizes([50])
     return ax
