@@ -1,9 +1,10 @@
 """The notebooks as a class gets them, without solutions: `python -m publishing.student OUT [NOTEBOOK...]`.
 
-OUT/notebooks holds them, and OUT/figures the stored runs that some of them read. Gone are the lines that show a solution
-(hints stay), cells tagged `solution`, whatever the deck is made of, and the outputs of exercises. A prediction keeps its
-stored page, on which each choice opens its sentence without a kernel; what shows its answer stays folded. The package still
-holds the answers, as it must to check them; what is graded should come from teaching/question_bank.md.
+OUT/notebooks holds them with the glossary and the pages of `further`, and OUT/figures the stored runs that some of them
+read. Gone are the lines that show a solution (hints stay), cells tagged `solution`, whatever the deck is made of, and the
+outputs of exercises. A prediction keeps its stored page, on which each choice opens its sentence without a kernel; what
+shows its answer stays folded. The package still holds the answers, as it must to check them; what is graded should come
+from teaching/question_bank.md.
 """
 
 import json
@@ -40,10 +41,13 @@ def without_solutions(notebook: dict) -> dict:
 
 
 def write_students(out: Path, paths: list[Path]) -> None:
-    (out / "notebooks").mkdir(parents=True, exist_ok=True)
+    lessons, further = out / "notebooks", out / "notebooks" / "further"
+    further.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "figures", out / "figures", dirs_exist_ok=True)
-    for path in paths:
-        write(out / "notebooks" / path.name, without_solutions(json.loads(path.read_text(encoding="utf-8"))))
+    shutil.copy(ROOT / "notebooks" / "glossary.md", lessons)
+    for folder, found in ((lessons, paths), (further, (ROOT / "notebooks" / "further").glob("[0-9]*.ipynb"))):
+        for path in found:
+            write(folder / path.name, without_solutions(json.loads(path.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

@@ -44,10 +44,23 @@ def squeezed(text):
 def test_no_answer_is_left_in_it(edition):
     solutions = dict(answers())
     assert len(solutions) > 30
-    for path in edition.glob("*.ipynb"):
+    for path in edition.rglob("*.ipynb"):
         text = squeezed("\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells))
         assert [name for name, source in solutions.items() if source in text] == [], path.name
         assert "solution()" not in text and "**Solution.**" not in path.read_text()
+
+
+def test_its_links_lead_to_what_is_in_it(edition):
+    pages = [*edition.rglob("*.ipynb"), edition / "glossary.md"]
+    links = [(page, target) for page in pages for target in re.findall(r"\]\(([^)#: ]+)(?:#[^)]*)?\)", words(page))]
+    assert len(links) > 300
+    assert [f"{page.name}: {target}" for page, target in links if not (page.parent / target).exists()] == []
+
+
+def words(page):
+    if page.suffix == ".md":
+        return page.read_text(encoding="utf-8")
+    return "\n".join(cell.source for cell in nbformat.read(page, as_version=4).cells if cell.cell_type == "markdown")
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
