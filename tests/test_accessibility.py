@@ -236,7 +236,7 @@ def test_explorers_name_strategies_in_their_legends():
         name: {key for key, _ in layers_of_strategies(made(name).scene)}
         for name in ("BestTen", "LabelRace", "TwoMoons")
     }
-    assert found == {"BestTen": {"bald", "batchbald"}, "LabelRace": {"you"}, "TwoMoons": {"bald", "random"}}
+    assert found == {"BestTen": {"bald", "batchbald"}, "LabelRace": {"you"}, "TwoMoons": {"random"}}
 
 
 @pytest.mark.parametrize("key", plotting.LOOKS)
