@@ -223,16 +223,17 @@ def test_keys_alone_label_a_point_and_press_the_buttons(moons: ExplorerOnPage):
 
 def test_five_purchases_by_keyboard_alone(moons: ExplorerOnPage):
     moons.canvas.focus()
-    bought = 0
-    for _ in range(20):
-        before = moons.status()
-        moons.page.keyboard.press("ArrowDown" if bought % 2 else "ArrowRight")
-        moons.page.keyboard.press("Enter")
-        moons.wait_until(lambda before=before: moons.status() != before and "computing" not in moons.status(), PATIENCE)
-        bought += "Click with Shift" not in moons.status()
-        if bought == 5:
-            break
-    moons.wait_for_status("11 labels; with MC-dropout", PATIENCE)
+    for bought in range(1, 6):
+        wanted = f"{6 + bought} labels; with MC-dropout"
+        while wanted not in moons.status():
+            moons.page.keyboard.press("ArrowDown" if bought % 2 else "ArrowRight")
+            moons.wait_until(
+                lambda: "Click with Shift" not in moons.status(), PATIENCE
+            )  # what the last Enter said is gone
+            moons.page.keyboard.press("Enter")
+            moons.wait_until(
+                lambda said=(wanted, "Click with Shift"): any(words in moons.status() for words in said), PATIENCE
+            )
     for left in range(4, -1, -1):
         moons.box.get_by_role("button", name="Undo", exact=True).focus()
         moons.page.keyboard.press("Enter")
