@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -72,7 +72,7 @@ ROWS = (  # of the table
     ONE_NETWORK, TEMPERED, DROPOUT, CUSTOMARY, ENSEMBLE, TWENTY, ANCHORED, SWAG, BACKPROP, LAPLACE_LAST, LAPLACE_ALL,
     EVIDENCE, HALVES,
 )  # fmt: skip
-DIGIT_SETS, LABELLED, VALIDATED, TESTED, STRANGE = 10, 160, 200, 1000, 400
+LABELLED, VALIDATED, TESTED, STRANGE = 160, 200, 1000, 400  # images of digits in a data set
 TURN = 30  # degrees, of the rotated test images
 LINE_G_1 = torch.linspace(-4, 4, 81, dtype=torch.float64)[:, None]
 IN_GAP_G = ((GAP[0] < LINE_G_1) & (GAP[1] > LINE_G_1))[:, 0]
@@ -108,7 +108,7 @@ SINE = Recipe(
 )  # fmt: skip
 MOONS = Recipe(network=partial(tanh_network, 2, 2), prior_std=3, batch_size=40, learning_rate=3e-2, backprop_steps=1500)
 DIGITS = Recipe(
-    network=lambda dropout: digit_network(dropout),
+    network=digit_network,
     batch_size=40, epochs=100, learning_rate=3e-2, swag_batch=40, backprop_steps=1500, num_samples=50,
 )  # fmt: skip
 GRIDS = {  # in this order: the other methods begin at the one network
@@ -299,7 +299,7 @@ def _shortfall(chosen_by_N: np.ndarray, worth_N: np.ndarray, count: int = 10) ->
     return float(1 - worth_N[np.argsort(-chosen_by_N)[:count]].sum() / np.sort(worth_N)[-count:].sum())
 
 
-def _note(columns: dict[str, dict[str, list[float]]], found: dict[str, dict[str, float]]) -> None:
+def _note(columns: dict[str, dict[str, list]], found: dict[str, dict[str, Any]]) -> None:
     """Adds what one data set gave to every column and row."""
     for column, rows in found.items():
         for name, value in rows.items():
@@ -322,12 +322,12 @@ class Digits:
     def __init__(self, images: ImageData) -> None:
         self.images_N_1_28_28 = torch.cat([images.train_images, images.test_images])
         self.labels_N = torch.cat([images.train_labels, images.test_labels])
-        self.shares = torch.randperm(len(self.labels_N), generator=stream(0, "digits")).chunk(DIGIT_SETS)
+        self.shares = torch.randperm(len(self.labels_N), generator=stream(0, "digits")).chunk(SETS)
 
     def task(self, run: int) -> DigitTask:
-        """Images of eight digits, numbered from 0 to 7, and of the two held out: r and r + 1, then r and r + 2, and so on."""
+        """Images of eight digits, numbered from 0 to 7, and of the two held out: r and r + 1, ten pairs in ten runs."""
         places_N = self.shares[run]
-        strange_N = torch.isin(self.labels_N[places_N], torch.tensor([run % 10, (run + 1 + run // 10) % 10]))
+        strange_N = torch.isin(self.labels_N[places_N], torch.tensor([run % 10, (run + 1) % 10]))
         numbers_10 = torch.zeros(10, dtype=torch.long)
         numbers_10[self.labels_N[places_N[~strange_N]].unique()] = torch.arange(8)
         known = places_N[~strange_N][: LABELLED + VALIDATED + TESTED].split([LABELLED, VALIDATED, TESTED])
@@ -409,9 +409,8 @@ def fit_digits(task: DigitTask, run: int) -> tuple[dict[str, FittedMethod], dict
     for name, (field, _) in GRIDS.items():
         sweeps[name], own, found[name] = validated(name, recipe, task, run, networks)
         knobs[name] = getattr(own, field)
-        if (
-            name == ONE_NETWORK
-        ):  # the ensembles take the same width; SWAG, Bayes by Backprop and Laplace begin at its network
+        if name == ONE_NETWORK:
+            # the ensembles take its width; SWAG, Bayes by Backprop and Laplace begin at its weights
             recipe, networks = own, fit_networks(own, data, run, 20)
     for name, count in ((ENSEMBLE, recipe.num_members), (TWENTY, 20)):
         found[name] = committee_of(recipe, networks, len(data[0]), count)
@@ -423,8 +422,8 @@ def fit_digits(task: DigitTask, run: int) -> tuple[dict[str, FittedMethod], dict
 def digits() -> dict:
     """Data sets of digits that share no image; two digits of each are held out as strangers."""
     images = Digits(load_mnist())
-    columns, knobs, sweeps, costs = {}, {}, {}, {}
-    for run in range(DIGIT_SETS):
+    columns, choices, costs = {}, {}, {}
+    for run in range(SETS):
         task = images.task(run)
         posteriors, chosen, losses = fit_digits(task, run)
         chosen[TEMPERED] = best_temperature(posteriors[ONE_NETWORK], task.validation)
@@ -433,16 +432,12 @@ def digits() -> dict:
         found[TEMPERED] = [(lp / chosen[TEMPERED]).log_softmax(dim=-1) for lp in found[ONE_NETWORK]]
         scores = {name: _scores(log_probs, task.labels_N) for name, log_probs in found.items()}
         _note(columns, {what: {name: s[what] for name, s in scores.items()} for what in scores[ONE_NETWORK]})
-        for name in chosen:
-            knobs.setdefault(name, []).append(chosen[name])
-        for name in losses:
-            sweeps.setdefault(name, []).append(losses[name])
+        _note(choices, {"knobs": chosen, "sweeps": losses})
         base = posteriors[ONE_NETWORK].gradients
         costs = {name: [p.gradients / base, p.passes] for name, p in posteriors.items()} | {TEMPERED: [1, 1]}
-    start = replace(DIGITS, prior_std=knobs[BACKPROP][0])
+    start = replace(DIGITS, prior_std=choices["knobs"][BACKPROP][0])
     return {
-        "knobs": knobs,
-        "sweeps": sweeps,
+        **choices,
         "elbo": elbo_twice_as_long(start, images.task(0).labelled, 0),
         "columns": columns,
         "costs": costs,

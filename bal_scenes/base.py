@@ -221,9 +221,8 @@ class Explorer:
             self._dragging |= before | self._dragging  # the oldest values win
         elif remember:
             self._history.append(before)
-            self._dragging = (
-                before if drag or self.plays_by_itself else None
-            )  # what plays then is one step with its cause
+            one_step = drag or self.plays_by_itself  # what plays by itself is one step with its cause
+            self._dragging = before if one_step else None
         self._state = state
         if self._view is not None:
             self._view.follow(state)

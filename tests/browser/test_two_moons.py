@@ -227,9 +227,8 @@ def test_five_purchases_by_keyboard_alone(moons: ExplorerOnPage):
         wanted = f"{6 + bought} labels; with MC-dropout"
         while wanted not in moons.status():
             moons.page.keyboard.press("ArrowDown" if bought % 2 else "ArrowRight")
-            moons.wait_until(
-                lambda: "Click with Shift" not in moons.status(), PATIENCE
-            )  # what the last Enter said is gone
+            # what the last Enter said is gone
+            moons.wait_until(lambda: "Click with Shift" not in moons.status(), PATIENCE)
             moons.page.keyboard.press("Enter")
             moons.wait_until(
                 lambda said=(wanted, "Click with Shift"): any(words in moons.status() for words in said), PATIENCE

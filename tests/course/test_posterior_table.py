@@ -61,7 +61,7 @@ def test_data_sets_of_digits_share_no_image_and_hold_out_ten_pairs(images):
         pixels.numpy().tobytes(): label
         for pixels, label in zip(table.shrunk(digits.images_N_1_28_28), digits.labels_N.tolist(), strict=True)
     }
-    for run in range(table.DIGIT_SETS):
+    for run in range(table.SETS):
         task = digits.task(run)
         (inputs, labels), (others, their_labels), test = task.labelled, task.validation, task.test[""]
         assert (len(inputs), len(others), len(test)) == (table.LABELLED, table.VALIDATED, table.TESTED)
@@ -74,7 +74,7 @@ def test_data_sets_of_digits_share_no_image_and_hold_out_ten_pairs(images):
         assert not seen & {*known, *strange} and len({*known, *strange}) == len(known) + len(strange)
         seen |= {*known, *strange}
         pairs.add(frozenset(held_out))
-    assert len(pairs) == table.DIGIT_SETS and all(len(pair) == 2 for pair in pairs)
+    assert len(pairs) == table.SETS and all(len(pair) == 2 for pair in pairs)
 
 
 def test_the_evidence_chooses_among_networks_of_their_own():
@@ -150,8 +150,7 @@ def test_what_is_stored_is_complete(task):
     found = table.stored(FOLDER, task)
     for rows in found["columns"].values():
         assert set(rows) <= set(table.ROWS) and ONE_NETWORK in rows
-        size = table.DIGIT_SETS if task == "digits" else table.SETS
-        assert all(len(value_S) == size and np.isfinite(value_S).all() for value_S in rows.values())
+        assert all(len(value_S) == table.SETS and np.isfinite(value_S).all() for value_S in rows.values())
     if "ruler" in found:
         assert max(found["ruler"]["R-hat"]) < 1.05 and min(found["ruler"]["effective draws"]) > 300
         assert {name: len(losses) for name, losses in found["sweeps"].items()} == {
