@@ -111,35 +111,37 @@ def curve_of(run: dict) -> tuple[ndarray, ndarray]:
     return labels_R, accuracy_1_R[0]
 
 
-def paired_lead(runs: Iterable[dict], rivals: Iterable[dict]) -> tuple[float, tuple[float, float], int]:
+def paired_lead(
+    runs: Iterable[dict], rivals: Iterable[dict], *, at: int | None = None
+) -> tuple[float, tuple[float, float], int]:
     """How many points of accuracy `runs` are ahead of `rivals`: `leads_by_seed`, averaged over the pairs.
 
     Returns the mean, its 95 % interval (Student's t), and the number of pairs. Raises ValueError where fewer than two seeds
     occur in both.
     """
-    found = leads_by_seed(runs, rivals)
+    found = leads_by_seed(runs, rivals, at=at)
     if len(found) < 2:
         raise ValueError(f"runs: expected at least two seeds that the rivals have too, got {len(found)}")
     leads_S = np.array(list(found.values()))
     return float(leads_S.mean()), interval(leads_S), len(found)
 
 
-def leads_by_seed(runs: Iterable[dict], rivals: Iterable[dict]) -> dict[int, float]:
+def leads_by_seed(runs: Iterable[dict], rivals: Iterable[dict], *, at: int | None = None) -> dict[int, float]:
     """For each seed that both have, the points of accuracy that its run is ahead of its rival.
 
-    Averaged over the labels that both were measured at, the start left out; a seed without any is left out too. A pair
-    shares its pool, start and validation images.
+    Averaged over the labels that both were measured at, the start left out, or with exactly `at` labels; a seed without
+    any is left out too. A pair shares its pool, start and validation images.
     """
     mine, theirs = ({run["config"]["seed"]: run for run in group} for group in (runs, rivals))
-    leads = {seed: _leads(mine[seed], theirs[seed]) for seed in sorted(mine.keys() & theirs.keys())}
+    leads = {seed: _leads(mine[seed], theirs[seed], at) for seed in sorted(mine.keys() & theirs.keys())}
     return {seed: 100 * float(np.mean(leads_R)) for seed, leads_R in leads.items() if leads_R}
 
 
-def _leads(run: dict, rival: dict) -> list[float]:
+def _leads(run: dict, rival: dict, at: int | None) -> list[float]:
     curves = [dict(zip(*curve_of(one), strict=True)) for one in (run, rival)]
     shared = sorted(curves[0].keys() & curves[1].keys())
     start = len(run["start"])  # both begin with the same images: nothing to compare yet
-    return [curves[0][count] - curves[1][count] for count in shared if count > start]
+    return [curves[0][count] - curves[1][count] for count in shared if count > start and at in (None, count)]
 
 
 def share_of_duplicates(run: dict, copies: int) -> float:

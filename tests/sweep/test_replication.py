@@ -45,6 +45,12 @@ def test_a_lead_is_paired_by_seed_and_leaves_out_the_shared_start():
     by_seed = leads_by_seed(mine, [*theirs[1:], made(curves[0, 0], seed=9)])
     assert list(by_seed) == [1, 2, 3]
     np.testing.assert_allclose(list(by_seed.values()), leads[1:])
+    with_40 = stats.ttest_1samp(100 * (curves[0] - curves[1])[:, 2], 0)  # 20, 30, 40 labels
+    mean, ends, _ = paired_lead(mine, theirs, at=40)
+    np.testing.assert_allclose(
+        [mean, *ends], [100 * (curves[0] - curves[1])[:, 2].mean(), *with_40.confidence_interval()]
+    )
+    assert leads_by_seed(mine, theirs, at=45) == {}  # nobody measured there
 
 
 def test_a_lead_of_one_pair_is_refused():
