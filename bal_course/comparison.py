@@ -332,7 +332,7 @@ def wasserstein_1(samples_N_K: Tensor, others_N_K: Tensor) -> Tensor:
     return (samples_N_K.sort(dim=-1).values - others_N_K.sort(dim=-1).values).abs().mean(dim=-1)
 
 
-def verdict(gain_S: Sequence[float] | np.ndarray) -> float:
+def sure_sign(gain_S: Sequence[float] | np.ndarray) -> float:
     """1 where the 95 % interval of the mean gain is above zero, -1 below, 0 around it; NaN where no gain is a thousandth."""
     if np.abs(gain_S).max() < 1e-3:
         return math.nan

@@ -111,7 +111,7 @@ DIGITS = Recipe(
     network=digit_network,
     batch_size=40, epochs=100, learning_rate=3e-2, swag_batch=40, backprop_steps=1500, num_samples=50,
 )  # fmt: skip
-GRIDS = {  # in this order: the other methods begin at the one network
+GRIDS = {  # the one network first: the other methods begin at it
     ONE_NETWORK: ("prior_std", (1.0, 2.0, 4.0, 8.0, 16.0)),
     DROPOUT: ("dropout", (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)),
     ANCHORED: ("prior_std", (1.0, 2.0, 4.0, 8.0)),
@@ -367,14 +367,21 @@ SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {  # images -> pixels_N_64
 }
 
 
+def networks_of_widths(recipe: Recipe, labelled: Data, run: int) -> list[WeightSamples]:
+    """One network for every width of its own prior, in the order of the grid."""
+    return [fit_networks(replace(recipe, prior_std=width), labelled, run, 1) for width in GRIDS[ONE_NETWORK][1]]
+
+
 def validated(
-    name: str, recipe: Recipe, task: DigitTask, run: int, networks: WeightSamples | None
+    name: str, recipe: Recipe, task: DigitTask, run: int, networks_V: Sequence[WeightSamples]
 ) -> tuple[list[float], Recipe, FittedMethod]:
-    """The loss on the validation images for every value of a method's knob; the recipe and the posterior of the best."""
+    """The loss on the validation images for every value of a method's knob; the recipe and the posterior of the best.
+
+    `networks_V` are the networks that the method begins at, for each value its own.
+    """
     (field, values), tried, losses = GRIDS[name], [], []
-    for value in values:
+    for value, around in zip(values, networks_V, strict=True):
         one = replace(recipe, **{field: value})
-        around = fit_networks(one, task.labelled, run, 1) if networks is None else networks
         tried.append((one, around, fit_method(name, replace(one, **TRIED.get(name, {})), task.labelled, run, around)))
         losses.append(moons_nll(tried[-1][-1], task.validation))
     own, around, fitted = tried[int(np.argmin(losses))]
@@ -388,15 +395,17 @@ def best_temperature(network: FittedMethod, validation: Data) -> float:
     return float(TEMPERATURES[int(np.argmin(losses_T))])
 
 
-def by_evidence(recipe: Recipe, labelled: Data, run: int) -> tuple[list[float], Recipe, FittedMethod]:
+def by_evidence(
+    recipe: Recipe, labelled: Data, run: int, networks_V: Sequence[WeightSamples]
+) -> tuple[list[float], Recipe, FittedMethod]:
     """Laplace at every width of the network's own prior: minus the log evidence of each; the recipe and posterior of the best.
 
-    Each width has the network that was trained with it, and no image is held back.
+    Each width has the network that was trained with it, one of `networks_of_widths`, and no image is held back.
     """
     tried = []
-    for width in GRIDS[ONE_NETWORK][1]:
+    for width, around in zip(GRIDS[ONE_NETWORK][1], networks_V, strict=True):
         one = replace(recipe, prior_std=width)
-        fitted = fit_method(LAPLACE_ALL, one, labelled, run, fit_networks(one, labelled, run, 1))
+        fitted = fit_method(LAPLACE_ALL, one, labelled, run, around)
         tried.append((-laplace.log_evidence(fitted.posterior, *labelled, prior_std=width), one, fitted))
     losses = [loss for loss, _, _ in tried]
     return losses, *tried[int(np.argmin(losses))][1:]
@@ -404,18 +413,19 @@ def by_evidence(recipe: Recipe, labelled: Data, run: int) -> tuple[list[float], 
 
 def fit_digits(task: DigitTask, run: int) -> tuple[dict[str, FittedMethod], dict[str, float], dict[str, list[float]]]:
     """All methods but the temperature, each with the knob that its data set chose; the knobs, and what they were chosen by."""
-    data, recipe, networks = task.labelled, DIGITS, None
-    found, knobs, sweeps = {}, {}, {}
-    for name, (field, _) in GRIDS.items():
-        sweeps[name], own, found[name] = validated(name, recipe, task, run, networks)
+    data, found, knobs, sweeps = task.labelled, {}, {}, {}
+    of_widths = networks_of_widths(DIGITS, data, run)
+    sweeps[ONE_NETWORK], recipe, found[ONE_NETWORK] = validated(ONE_NETWORK, DIGITS, task, run, of_widths)
+    knobs[ONE_NETWORK] = recipe.prior_std
+    # the ensembles take its width; SWAG, Bayes by Backprop and Laplace begin at its weights
+    networks = fit_networks(recipe, data, run, 20)
+    for name, (field, values) in list(GRIDS.items())[1:]:
+        sweeps[name], own, found[name] = validated(name, recipe, task, run, [networks] * len(values))
         knobs[name] = getattr(own, field)
-        if name == ONE_NETWORK:
-            # the ensembles take its width; SWAG, Bayes by Backprop and Laplace begin at its weights
-            recipe, networks = own, fit_networks(own, data, run, 20)
     for name, count in ((ENSEMBLE, recipe.num_members), (TWENTY, 20)):
         found[name] = committee_of(recipe, networks, len(data[0]), count)
     found[CUSTOMARY] = fit_dropout(replace(recipe, dropout=0.1), data, run)
-    sweeps[EVIDENCE], own, found[EVIDENCE] = by_evidence(recipe, data, run)
+    sweeps[EVIDENCE], own, found[EVIDENCE] = by_evidence(recipe, data, run, of_widths)
     return found, knobs | {EVIDENCE: own.prior_std}, sweeps
 
 

@@ -90,7 +90,7 @@ def probability_map(num_each: int, distance: float, seed: int, prior_width: floa
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Verdict:
+class Predictions:
     """What is said about the star: by the best line, by the average, by how much of the posterior (bins), on which side."""
 
     best: float
@@ -100,12 +100,14 @@ class Verdict:
 
 
 @stage
-def verdict(num_each: int, distance: float, seed: int, prior_width: float, star: tuple[float, float]) -> Verdict:
+def predictions(
+    num_each: int, distance: float, seed: int, prior_width: float, star: tuple[float, float]
+) -> Predictions:
     """The predictions for the star."""
     fit, place_2 = fitted(num_each, distance, seed, prior_width), torch.tensor(star, dtype=torch.float32)
     scores_G = fit.weights_G_2 @ place_2
     probs_G = torch.sigmoid(scores_G)
-    return Verdict(
+    return Predictions(
         best=torch.sigmoid(fit.best_2 @ place_2).item(),
         average=(probs_G @ fit.shares_G).item(),
         shares_B=np.histogram(probs_G.numpy(), bins=BINS, range=(0, 1), weights=fit.shares_G.numpy())[0],
@@ -147,7 +149,7 @@ class TheStar(Explorer):
 
     def compute(self, state: StarState) -> Scene:
         """The plane with map, lines, patients and star; beside it both predictions and what single lines say."""
-        said = verdict(*where(state), state.star)
+        said = predictions(*where(state), state.star)
         alt = (
             f"Two groups of patients, a bundle of {state.draws} straight boundaries, and a star at marker A {state.star[0]:g}, "
             f"marker B {state.star[1]:g}. Best line: {said.best:.3f} ill. Average: {said.average:.3f} ill."
@@ -199,14 +201,14 @@ def bundle(state: StarState) -> list[Layer]:
     return layers
 
 
-def _two_bars(said: Verdict) -> Panel:
+def _two_bars(said: Predictions) -> Panel:
     """The two predictions."""
     axes = bar_axis(["best line", "average"]) | {"x": (0, 1.4), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
     layers = bars(np.diag([said.best, said.average]), segments=["", ""], colours=["grey", "black"], totals="{:.3f}")
     return panel(*layers, **axes, box=(0.61, 0, 0.39, 0.4), title="How probable is ill?")
 
 
-def _opinions(said: Verdict) -> Panel:
+def _opinions(said: Predictions) -> Panel:
     """A histogram: how much of the posterior gives the star which probability."""
     edges = np.linspace(0, 1, BINS + 1)
     layer = rects(edges[:-1] + 0.004, edges[1:] - 0.004, np.zeros(BINS), said.shares_B, colour="grey")
@@ -221,7 +223,7 @@ def _opinions(said: Verdict) -> Panel:
     return panel(layer, mark, **axes, box=(0.61, 0.4, 0.39, 0.6), title="What do single lines say?")
 
 
-def _sentence(said: Verdict) -> str:
+def _sentence(said: Predictions) -> str:
     """What the numbers mean."""
     numbers = f"The best line says {said.best:.3f}, the average over all lines {said.average:.3f}."
     if abs(said.best - said.average) < SURE_ENOUGH_APART:

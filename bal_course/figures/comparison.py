@@ -46,15 +46,15 @@ def table(
     row_names: Sequence[str],
     column_names: Sequence[str],
     words_M_Q: Sequence,
-    verdicts_M_Q: ndarray,
+    signs_M_Q: ndarray,
     *,
     size: float = 10,
 ) -> Axes:
-    """A table of words. A verdict above 0 colours a cell as better, one below 0 as worse; 0 and NaN leave it white."""
-    verdicts_M_Q = np.nan_to_num(np.asarray(verdicts_M_Q, dtype=float))
-    colours_M_Q_3 = np.ones((*verdicts_M_Q.shape, 3))
+    """A table of words. A sign of 1 colours a cell as better, one of -1 as worse; 0 and NaN leave it white."""
+    signs_M_Q = np.nan_to_num(np.asarray(signs_M_Q, dtype=float))
+    colours_M_Q_3 = np.ones((*signs_M_Q.shape, 3))
     for sign, colour in ((1, BETTER), (-1, WORSE)):
-        colours_M_Q_3[np.sign(verdicts_M_Q) == sign] = 1 - 0.6 * (1 - np.array(to_rgb(colour)))
+        colours_M_Q_3[np.sign(signs_M_Q) == sign] = 1 - 0.6 * (1 - np.array(to_rgb(colour)))
     ax.imshow(colours_M_Q_3, aspect="auto")
     for row, words_Q in enumerate(words_M_Q):
         for column, words in enumerate(words_Q):

@@ -203,10 +203,10 @@ def test_nothing_is_counted_as_not_given_and_columns_do_not_spread(fitted):
     assert LINE.loss(outputs_N[:, None], targets_N) == LINE.loss(outputs_N, targets_N)
 
 
-def test_a_verdict_is_that_of_students_test():
+def test_a_sign_is_sure_where_students_test_says_so():
     g = np.random.default_rng(0)
     for shift in (-1.0, -0.3, 0.0, 0.3, 1.0):
         gain_S = g.normal(size=10) + shift
         decided = ttest_1samp(gain_S, 0).pvalue < 0.05
-        assert comparison.verdict(gain_S) == (np.sign(gain_S.mean()) if decided else 0)
-    assert np.isnan(comparison.verdict(np.full(10, 9e-4)))
+        assert comparison.sure_sign(gain_S) == (np.sign(gain_S.mean()) if decided else 0)
+    assert np.isnan(comparison.sure_sign(np.full(10, 9e-4)))

@@ -83,7 +83,8 @@ def test_the_evidence_chooses_among_networks_of_their_own():
     inputs_N_1, labels_N = torch.tensor(g.normal(size=(30, 1))), torch.arange(30) % 2
     inputs_N_1 = inputs_N_1 + 2.0 * labels_N[:, None]
     recipe = replace(table.DIGITS, network=lambda dropout: OneLogit().double(), epochs=300, learning_rate=0.1)
-    losses, own, _ = table.by_evidence(recipe, (inputs_N_1, labels_N), 0)
+    data = inputs_N_1, labels_N
+    losses, own, _ = table.by_evidence(recipe, data, 0, table.networks_of_widths(recipe, data, 0))
     grid_G = torch.linspace(-12, 12, 4001, dtype=torch.float64)
     logits_G_N = grid_G[:, None] * (inputs_N_1[:, 0] - 1)
     log_likelihood_G = torch.where(labels_N == 1, logits_G_N, -logits_G_N).sigmoid().log().sum(dim=1)

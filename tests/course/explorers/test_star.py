@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bal_course.explorers.star import BEST, PLANE, StarState, TheStar, fitted, probability_map, verdict, where
+from bal_course.explorers.star import BEST, PLANE, StarState, TheStar, fitted, predictions, probability_map, where
 from bal_scenes.base import Button, Choice, Event
 from bal_scenes.canvas import packed
 from bal_utils.plotting import CLASS_COLOURS
@@ -42,7 +42,7 @@ def exact(state):
 )
 def test_both_predictions_are_those_of_the_model(change):
     state = StarState(**change)
-    said = verdict(*where(state), state.star)
+    said = predictions(*where(state), state.star)
     best, average = exact(state)
     assert said.best == pytest.approx(best, abs=1e-5)
     assert said.average == pytest.approx(average, abs=2e-3)  # a coarser grid, without its lightest cells
@@ -51,11 +51,11 @@ def test_both_predictions_are_those_of_the_model(change):
 
 
 def test_the_lesson_holds_at_the_start(explorer):
-    said = verdict(*where(explorer.state), explorer.state.star)
+    said = predictions(*where(explorer.state), explorer.state.star)
     assert said.best > 0.99 and 0.55 < said.average < 0.65
     assert "0.995" in explorer.status and "61 %" in explorer.status
     near = replace(explorer.state, star=(1.6, 0.0))
-    said = verdict(*where(near), near.star)
+    said = predictions(*where(near), near.star)
     assert abs(said.best - said.average) < 0.05
     explorer.state = near
     assert "nearly agree" in explorer.status
@@ -146,7 +146,7 @@ def test_extremes_of_the_controls_draw(explorer, end):
 def test_it_does_not_depend_on_the_default_type():
     torch.set_default_dtype(torch.float64)
     try:
-        verdict.cache_clear()
+        predictions.cache_clear()
         assert TheStar().error is None
     finally:
         torch.set_default_dtype(torch.float32)
