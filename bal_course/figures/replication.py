@@ -218,14 +218,15 @@ def theirs_and_ours(
 ) -> Axes:
     """Published runs (thin, black), their mean (key "mean", thick, black) and our runs in the colour of the strategy `name`.
 
-    A curve maps the labels in the training set to the accuracy. A strategy that is black elsewhere is orange here.
+    A curve maps the labels in the training set to the accuracy. A strategy that is black or grey elsewhere is orange here.
     """
-    look, black = looks_of([name])[name], PALETTE["black"]
+    colour, black = looks_of([name])[name].colour, PALETTE["black"]
+    if colour in (black, PALETTE["grey"]):
+        colour = PALETTE["orange"]
     for run, curve in published.items():
         style = {"linewidth": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
         ax.plot(list(curve), list(curve.values()), color=black, label="published" if run == "mean" else None, **style)
     for number, curve in enumerate(ours):
-        colour = PALETTE["orange"] if look.colour == black else look.colour
         ax.plot(list(curve), list(curve.values()), color=colour, linewidth=1.5, label=None if number else "ours")
     ax.axhline(0.9, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
     ax.axhline(0.95, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from bal_utils.checks import check_whole
 from bal_utils.records import is_complete, labels_to_reach, load_run, record_paths, stack_runs
-from bal_utils.theory.intervals import interval, quartiles
+from bal_utils.theory.intervals import has_interval, interval, quartiles
 
 REMARKS = {"deterministic": ", one network", "mc_dropout_fresh": ", fresh masks"}
 
@@ -113,17 +113,16 @@ def curve_of(run: dict) -> tuple[ndarray, ndarray]:
 
 def paired_lead(
     runs: Iterable[dict], rivals: Iterable[dict], *, at: int | None = None
-) -> tuple[float, tuple[float, float], int]:
+) -> tuple[float, tuple[float, float] | None, int]:
     """How many points of accuracy `runs` are ahead of `rivals`: `leads_by_seed`, averaged over the pairs.
 
-    Returns the mean, its 95 % interval (Student's t), and the number of pairs. Raises ValueError where fewer than two seeds
-    occur in both.
+    Returns the mean, its 95 % interval (Student's t; None for one pair), and the number of pairs. Raises ValueError where
+    there is no pair.
     """
-    found = leads_by_seed(runs, rivals, at=at)
-    if len(found) < 2:
-        raise ValueError(f"runs: expected at least two seeds that the rivals have too, got {len(found)}")
-    leads_S = np.array(list(found.values()))
-    return float(leads_S.mean()), interval(leads_S), len(found)
+    leads_S = np.array(list(leads_by_seed(runs, rivals, at=at).values()))
+    if not len(leads_S):
+        raise ValueError("runs: expected a seed that the rivals have too, measured with as many labels, got none")
+    return float(leads_S.mean()), interval(leads_S) if has_interval(leads_S) else None, len(leads_S)
 
 
 def leads_by_seed(runs: Iterable[dict], rivals: Iterable[dict], *, at: int | None = None) -> dict[int, float]:

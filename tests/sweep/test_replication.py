@@ -53,9 +53,14 @@ def test_a_lead_is_paired_by_seed_and_leaves_out_the_shared_start():
     assert leads_by_seed(mine, theirs, at=45) == {}  # nobody measured there
 
 
-def test_a_lead_of_one_pair_is_refused():
-    with pytest.raises(ValueError, match="runs: expected at least two seeds that the rivals have too, got 1"):
-        paired_lead([made([0.5, 0.6])], [made([0.5, 0.6])])
+def test_a_lead_of_one_pair_has_no_interval():
+    mean, ends, pairs = paired_lead([made([0.5, 0.6])], [made([0.5, 0.5])])
+    assert (round(mean, 9), ends, pairs) == (10, None, 1)
+
+
+def test_a_lead_without_pairs_is_refused():
+    with pytest.raises(ValueError, match="runs: expected a seed"):
+        paired_lead([made([0.5, 0.6])], [made([0.5, 0.6], seed=1)])
 
 
 def test_a_duplicate_is_another_copy_of_what_is_labelled():
