@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from bal_course.explorers.key import key_of
 from bal_course.figures.classification import CLASS_NAMES, PROBABILITY_MAP
 from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Preset, Scene, Slider, stage
 from bal_scenes.scene import (
@@ -154,15 +155,16 @@ class TheStar(Explorer):
             f"Two groups of patients, a bundle of {state.draws} straight boundaries, and a star at marker A {state.star[0]:g}, "
             f"marker B {state.star[1]:g}. Best line: {said.best:.3f} ill. Average: {said.average:.3f} ill."
         )
-        return scene(
-            plane(state), _two_bars(said), _opinions(said), alt=alt, status=_sentence(said), width=900, height=500
-        )
+        shown = plane(state)
+        key = key_of(shown, (0.61, 0, 0.39, 0.24))  # on a small map it would cover the patients
+        panels = shown, key, _two_bars(said), _opinions(said)
+        return scene(*panels, alt=alt, status=_sentence(said), width=900, height=500)
 
 
 def plane(state: StarState) -> Panel:
     """The probability of being ill everywhere, the bundle, the line of one half, the patients, and the star."""
     probs_R_C = probability_map(*where(state), state.shown)
-    axes = PLANE | {"x_label": "marker A", "y_label": "marker B", "legend": "bottom right"}
+    axes = PLANE | {"x_label": "marker A", "y_label": "marker B", "legend": ""}
     star = {"shape": "star", "size": 26, "colour": "black", "ids": [0], "drag": True, "names": ["the star"]}
     return panel(
         heat(probs_R_C, **PLANE, low=0, top=1, colours=PROBABILITY_MAP, opacity=0.55, bar="p(ill)"),
@@ -205,7 +207,7 @@ def _two_bars(said: Predictions) -> Panel:
     """The two predictions."""
     axes = bar_axis(["best line", "average"]) | {"x": (0, 1.4), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
     layers = bars(np.diag([said.best, said.average]), segments=["", ""], colours=["grey", "black"], totals="{:.3f}")
-    return panel(*layers, **axes, box=(0.61, 0, 0.39, 0.4), title="How probable is ill?")
+    return panel(*layers, **axes, box=(0.61, 0.24, 0.39, 0.32), title="How probable is ill?")
 
 
 def _opinions(said: Predictions) -> Panel:
@@ -220,7 +222,7 @@ def _opinions(said: Predictions) -> Panel:
         "y_label": "share of lines",
         "legend": "top left",
     }
-    return panel(layer, mark, **axes, box=(0.61, 0.4, 0.39, 0.6), title="What do single lines say?")
+    return panel(layer, mark, **axes, box=(0.61, 0.56, 0.39, 0.44), title="What do single lines say?")
 
 
 def _sentence(said: Predictions) -> str:

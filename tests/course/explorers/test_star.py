@@ -104,6 +104,13 @@ def test_colours_of_the_classes_are_those_of_the_map_alone(explorer):
     assert not {layer["colour"] for shown in beside for layer in shown["layers"]} & set(CLASS_COLOURS)
 
 
+def test_the_key_stands_beside_the_map_and_covers_nobody(explorer):
+    plane, key, *_ = explorer.scene["panels"]
+    named = [layer["label"] for layer in plane["layers"] if layer.get("label")]
+    assert plane["legend"] == "" and key["legend"] and named == [layer["label"] for layer in key["layers"]]
+    assert plane["box"][0] + plane["box"][2] <= key["box"][0]
+
+
 def test_the_hand_is_told_to_drag_until_it_has(explorer):
     def words():
         return [word for layer in explorer.scene["panels"][0]["layers"] for word in layer.get("words", [])]
