@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter
 from numpy import ndarray
 
 from bal_course.figures.strategies import outline
-from bal_utils.plotting import HEAT_MAP, PALETTE, centres, class_points, looks_of
+from bal_utils.plotting import CLASS_COLOURS, HEAT_MAP, PALETTE, centres, class_points, for_words, looks_of
 
 Plane = Mapping[str, tuple[float, float]]
 BOUNDARY = {0.25: 0.8, 0.5: 2.0, 0.75: 0.8}  # probability of class 1 -> width of its line
@@ -102,9 +102,10 @@ def boundary(
     labels_L: ndarray,
     rounds_L: Sequence[int],
 ) -> Axes:
-    """The networks' boundary (solid) and the best one (dashed) over what is labelled, with the round of each label.
+    """The networks' boundary (solid) and the best one (dashed) over what is labelled, with the round beside each label.
 
     `probs_R_C` and `truth_R_C` are probabilities of class 1; what was labelled at the start has round 0 and no number.
+    The view is as large as the pool.
     """
     x_C, y_R = (centres(*plane[axis], count) for axis, count in zip("xy", np.shape(probs_R_C)[::-1], strict=True))
     ax.scatter(*np.asarray(pool_P_2).T, s=3, color=PALETTE["grey"], linewidth=0, zorder=1)
@@ -112,14 +113,34 @@ def boundary(
     ax.contour(x_C, y_R, truth_R_C, linestyles="--", linewidths=1.6, **black)
     if np.min(probs_R_C) < 0.5 < np.max(probs_R_C):
         ax.contour(x_C, y_R, probs_R_C, linestyles="-", linewidths=2.4, **black)
-    class_points(ax, labelled_L_2, labels_L, size=150)
-    for number, label, place_2 in zip(rounds_L, np.asarray(labels_L), np.asarray(labelled_L_2), strict=True):
+    class_points(ax, labelled_L_2, labels_L, size=60)
+    pool_P_2 = np.asarray(pool_P_2)
+    (left, low), (right, high) = pool_P_2.min(axis=0) - 0.2, pool_P_2.max(axis=0) + 0.2
+    ax.set(xlim=(left, right), ylim=(low, high), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    for number, label, place_2, offset_2 in zip(
+        rounds_L, np.asarray(labels_L), np.asarray(labelled_L_2), _beside(ax, labelled_L_2, rounds_L), strict=True
+    ):
         if number:
-            low = (0, -2.5 if label else 0)  # a triangle is widest below its middle
-            ax.annotate(str(number), place_2, xytext=low, textcoords="offset points", color="white", size=7.5, weight="bold",
-                        ha="center", va="center", zorder=7)  # fmt: skip
-    ax.set(xlim=plane["x"], ylim=plane["y"], xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+            ax.annotate(str(number), place_2, xytext=offset_2, textcoords="offset points", size=12, weight="bold",
+                        color=for_words(CLASS_COLOURS[label]), ha="center", va="center", zorder=7,
+                        path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
     return ax
+
+
+def _beside(ax: Axes, labelled_L_2: ndarray, rounds_L: Sequence[int]) -> list[ndarray]:
+    """Where each number stands, in points from its mark: where marks and numbers placed before leave most room."""
+    ax.apply_aspect()
+    marks_L_2 = ax.transData.transform(np.asarray(labelled_L_2, dtype=float)) * 72 / ax.figure.dpi
+    angles_A = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    ways_A_2 = np.stack([np.cos(angles_A), np.sin(angles_A)], axis=1)
+    taken, offsets = list(marks_L_2), []
+    for number, mark_2 in zip(rounds_L, marks_L_2, strict=True):
+        choices_W_2 = np.concatenate([10 * ways_A_2, 14 * ways_A_2])
+        apart_W_T = np.linalg.norm(mark_2 + choices_W_2[:, None] - np.array(taken), axis=2)
+        room_W = np.minimum(apart_W_T.min(axis=1), 12) - 0.3 * np.linalg.norm(choices_W_2, axis=1)
+        offsets.append(choices_W_2[room_W.argmax()])
+        taken += [mark_2 + offsets[-1]] if number else []
+    return offsets
 
 
 def falling(ax: Axes, counts_M: Sequence[int], measured: Mapping[str, ndarray], theory: Mapping[str, ndarray]) -> Axes:
