@@ -107,7 +107,7 @@ prediction_5 = Exercise(
     question="Where will BatchBALD be in accuracy, compared with the two draws?",
     choices={"ahead": "surely ahead of both", "level": "six seeds cannot tell", "behind": "surely behind both"},
     answer="level",
-    explanation="Both intervals hold zero. The nats are about twenty masks, and the accuracy is about everything else.",
+    explanation="Both intervals hold zero. More nats about twenty masks need not mean more right answers on new images.",
     hints=(
         "More nats about twenty masks: is that more accuracy on test images?",
         "Which of the strategies buy copies, and how many?",
@@ -145,6 +145,10 @@ def unweighted(first_K_C, second_K_C):
     return entr(weights_C_K @ second_K_C).sum(dim=-1).mean() - entr(second_K_C).sum(dim=-1).mean()
 
 
+def not_normalised(first_K_C, second_K_C):
+    return entr(first_K_C.T @ second_K_C).sum(dim=-1) @ first_K_C.mean(dim=0) - entr(second_K_C).sum(dim=-1).mean()
+
+
 exercise_1 = Exercise(
     name="batchbald.exercise_1",
     title="What the second label adds",
@@ -171,6 +175,18 @@ exercise_1 = Exercise(
             "You gave every first label the same weight. Some are likelier than others: weigh each by its chance p̄(y).",
         ),
         Mistake(
+            not_normalised,
+            "Given the first label the weights of the members sum to one: divide p_k(y) by the sum over the members.",
+        ),
+        Mistake(
+            lambda first, second: conditional_gain(second, first),
+            "This is what the first label adds to the second. Reweight the members by the first label.",
+        ),
+        Mistake(
+            lambda first, second: alone(first, first) + conditional_gain(first, second),
+            "This is what both labels tell. Only what the second one adds is asked for.",
+        ),
+        Mistake(
             lambda first, second: alone(first, first) + alone(first, second),
             "This is the sum of the two BALD scores: what both labels share is counted twice.",
         ),
@@ -189,6 +205,8 @@ exercise_2 = Exercise(
     ),
     tolerance=0.1,
     mistakes=(
+        Mistake(10_000, "log 10,000 is 9.2 nats. You need ten."),
+        Mistake(10**10, "That is ten decimal digits. Nats belong to the natural logarithm: K is e to the tenth."),
         Mistake(100, "log 100 is 4.6 nats. Spread over a hundred labels that is less than 0.05 for each."),
         Mistake(1000, "log 1,000 is 6.9 nats. You need ten."),
         Mistake(
@@ -233,6 +251,22 @@ exercise_3 = Exercise(
                 worth + batch_size * gains_N.max().item(), math.log(num_samples)
             ),
             "True, but loose: not all b members can have the largest gain. Take the b largest.",
+        ),
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: min(
+                gains_N.topk(batch_size).values.sum().item(), math.log(num_samples)
+            ),
+            "The gains come on top of what the batch in hand is worth already.",
+        ),
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: min(
+                worth + gains_N[:batch_size].sum().item(), math.log(num_samples)
+            ),
+            "You took the first b gains of the list. The best batch may hold any inputs: take the b largest gains.",
+        ),
+        Mistake(
+            lambda worth, gains_N, batch_size, num_samples: math.log(num_samples),
+            "True, and the ceiling. The present gains often allow a lower bound.",
         ),
         Mistake(
             lambda worth, gains_N, batch_size, num_samples: min(worth / (1 - math.exp(-1)), math.log(num_samples)),
@@ -294,6 +328,16 @@ exercise_4 = Exercise(
                 (-draw_keys(log_weights_N, uniforms_N)).topk(batch_size).indices.tolist()
             ),
             "You took the smallest keys. The largest key is the first draw.",
+        ),
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: draw_batch(log_weights_N, uniforms_N, batch_size)[::-1],
+            "The right places in the wrong order. The largest key is the first draw.",
+        ),
+        Mistake(
+            lambda log_weights_N, uniforms_N, batch_size: (
+                (log_weights_N + uniforms_N).topk(batch_size).indices.tolist()
+            ),
+            "You added the uniform number itself. Make Gumbel noise of it first: -log(-log u).",
         ),
     ),
 )

@@ -109,6 +109,24 @@ def compared_with_the_last(values_R, patience):
     return len(values_R) - 1
 
 
+def falls_in_a_row(values_R, patience):
+    fallen = 0
+    for number in range(1, len(values_R)):
+        fallen = fallen + 1 if values_R[number] <= values_R[number - 1] else 0
+        if fallen == patience:
+            return number
+    return len(values_R) - 1
+
+
+def never_from_anew(values_R, patience):
+    missed, best = 0, values_R[0]
+    for number, value in enumerate(values_R[1:], start=1):
+        missed, best = (missed, value) if value > best else (missed + 1, best)
+        if missed == patience:
+            return number
+    return len(values_R) - 1
+
+
 def the_best_round(values_R, patience):
     number = stop_round(values_R, patience)
     return max(range(number + 1), key=lambda place: values_R[place])
@@ -139,6 +157,7 @@ exercise_1 = Exercise(
         ([0.5, 0.6, 0.7, 0.8], 2),
         ([0.9, 0.8, 0.85, 0.95, 0.7], 2),
         ([0.6, 0.7, 0.65, 0.8, 0.75, 0.7, 0.78, 0.9], 3),
+        ([0.5, 0.8, 0.7, 0.6, 0.5, 0.4], 2),
         ([0.5], 2),
     ),
     mistakes=(
@@ -146,49 +165,75 @@ exercise_1 = Exercise(
             compared_with_the_last, "You compared each round with the one before it. Compare with the best so far."
         ),
         Mistake(
+            falls_in_a_row,
+            "You compared each round with the one before it. A rise that stays below the best so far is no new best.",
+        ),
+        Mistake(never_from_anew, "You counted all rounds without a new best. Each new best starts the count anew."),
+        Mistake(
             the_best_round, "This is the round of the best value. The rule stops later: it can only know afterwards."
         ),
         Mistake(
             lambda values_R, patience: stop_round(values_R, patience + 1),
             "You wait a round too long. After `patience` rounds without a new best, this round is the answer.",
         ),
+        Mistake(
+            lambda values_R, patience: stop_round(values_R, patience) + 1,
+            "You are a round late, at the end of the list too. The rounds are counted from 0.",
+        ),
         Mistake(ties_count, "You let a tie count as an improvement. No gain is no gain: ask for strictly more."),
     ),
 )
 
 
-def answers_per_image(error, num_classes):
+def answers_per_right_label(error, num_classes):
     agree = (1 - error) ** 2 + error**2 / (num_classes - 1)
-    return 2 + (1 - agree)
+    right = (1 - error) ** 2 + (1 - agree) * (1 - error)
+    return (2 + 1 - agree) / right
+
+
+def asked_twice(error, num_classes):
+    """Answers for an image, where a third is bought if the first two differ."""
+    return 3 - (1 - error) ** 2 - error**2 / (num_classes - 1)
 
 
 exercise_2 = Exercise(
     name="in_practice.exercise_2",
-    title="What asking twice costs",
-    answer=answers_per_image,
-    explanation="Two answers agree if both are right, or both wrong in the same way. In all other cases a third is bought.",
+    title="What a right label costs",
+    answer=answers_per_right_label,
+    explanation=(
+        "A label is right if the first two answers are, or if they differ and the third is right. "
+        "Divide the answers for an image by this probability."
+    ),
     hints=(
-        "The price is 2 plus the probability that the first two answers differ.",
-        "They agree if both are right, (1 - e)², or if both give the same wrong label.",
-        "Both wrong: e². The second then hits the same of the C - 1 wrong labels with probability 1/(C - 1).",
+        "Answers for a right label = answers for an image / probability that its label is right. The first has a formula.",
+        "The label is right in two cases: both answers are right, or the two differ and the third is right.",
+        "The third is bought with probability 1 - (1 - e)² - e²/(C - 1), and is right with probability 1 - e.",
     ),
     cases=((0.2, 10), (0.5, 2), (0.0, 10), (0.3, 3), (0.9, 10)),
     mistakes=(
+        Mistake(asked_twice, "These are the answers for an image. Not every image gets a right label."),
+        Mistake(lambda error, num_classes: 1 / (1 - error), "That is the price of asking once about each image."),
         Mistake(
-            lambda error, num_classes: 2 + 2 * error * (1 - error),
-            "Two wrong answers can differ too: then a third is needed as well. Start from when the two agree.",
+            lambda error, num_classes: asked_twice(error, num_classes) / (1 - error),
+            "You took a label for right as often as a single answer is. Two answers and a third are right more often.",
         ),
         Mistake(
-            lambda error, num_classes: 2 + 1 - (1 - error) ** 2,
-            "You left out that two wrong answers can be the same by chance. Then nobody notices, and no third is bought.",
+            lambda error, num_classes: asked_twice(error, num_classes) / (1 - error) ** 2,
+            "Both answers right is one way to a right label. The other: they differ, and the third is right.",
         ),
         Mistake(
-            lambda error, num_classes: 2 + 1 - (1 - error) ** 2 - error**2 / num_classes,
-            "A wrong answer is one of the other C - 1 labels, so that two of them meet with probability 1/(C - 1).",
+            lambda error, num_classes: asked_twice(error, num_classes) / (1 - error**2 / (num_classes - 1)),
+            "Where the two differ the third counts, and it may be wrong too.",
         ),
         Mistake(
-            lambda error, num_classes: 1 - (1 - error) ** 2 - error**2 / (num_classes - 1),
-            "This is the probability of a third answer. The first two have to be paid for as well.",
+            lambda error, num_classes: (
+                asked_twice(error, num_classes) ** 2 / answers_per_right_label(error, num_classes)
+            ),
+            "You multiplied by the probability that a label is right. With fewer right labels each costs more: divide.",
+        ),
+        Mistake(
+            lambda error, num_classes: (2 + 2 * error * (1 - error)) / ((1 - error) ** 2 * (1 + 2 * error)),
+            "Two wrong answers can differ too: then a third is bought as well, and may be right.",
         ),
     ),
 )
@@ -248,7 +293,7 @@ exercise_3 = Exercise(
 
 
 def images_needed(accuracy, gain):
-    return math.ceil(round(accuracy * (1 - accuracy) / (gain / 2) ** 2, 9))
+    return math.ceil(round(accuracy * (1 - accuracy) / (gain / 2) ** 2, 9))  # 900.0000000000002 means 900
 
 
 exercise_4 = Exercise(
@@ -260,7 +305,8 @@ exercise_4 = Exercise(
         "Write down the standard error of an accuracy `a` measured on n images. You had it for n = 50.",
         "Set √(a(1 − a)/n) = gain/2 and solve for n. A part of an image cannot be held out: round up.",
     ),
-    cases=((0.9, 0.02), (0.9, 0.05), (0.5, 0.1), (0.97, 0.01), (0.8, 0.03)),
+    # none of these is a whole number before it is rounded up: rounding errors must not decide
+    cases=((0.9, 0.017), (0.9, 0.07), (0.5, 0.11), (0.97, 0.013), (0.8, 0.03)),
     mistakes=(
         Mistake(
             lambda accuracy, gain: math.ceil(round(accuracy * (1 - accuracy) / gain**2, 9)),
@@ -269,6 +315,14 @@ exercise_4 = Exercise(
         Mistake(
             lambda accuracy, gain: math.ceil(round((accuracy * (1 - accuracy)) ** 0.5 / (gain / 2), 9)),
             "The error falls with the root of n, so that n grows with the square.",
+        ),
+        Mistake(
+            lambda accuracy, gain: math.ceil(round(accuracy * (1 - accuracy) / gain**2 * 2, 9)),
+            "The gain is halved before it is squared: (gain/2)² is a quarter of gain².",
+        ),
+        Mistake(
+            lambda accuracy, gain: accuracy * (1 - accuracy) / (gain / 2) ** 2,
+            "A part of an image cannot be held out: round up.",
         ),
         Mistake(
             lambda accuracy, gain: int(round(accuracy * (1 - accuracy) / (gain / 2) ** 2, 9)),

@@ -898,10 +898,14 @@ def _(values_R, patience):
 
 @oracle("in_practice.exercise_2", "counting", lambda g: (g.random(), int(g.integers(2, 12))))
 def _(error, num_classes):
-    """All pairs of answers about an image of class 0."""
+    """All triples of answers about an image of class 0; the third counts where the first two differ."""
     chance_C = [1 - error] + [error / (num_classes - 1)] * (num_classes - 1)
-    pairs = itertools.product(range(num_classes), repeat=2)
-    return sum(chance_C[first] * chance_C[second] * (2 + (first != second)) for first, second in pairs)
+    bought = right = 0.0
+    for first, second, third in itertools.product(range(num_classes), repeat=3):
+        chance = chance_C[first] * chance_C[second] * chance_C[third]
+        bought += chance * (2 + (first != second))
+        right += chance * ((third if first != second else first) == 0)
+    return bought / right
 
 
 @oracle("in_practice.exercise_3", "bal_utils.acquisition", two_predictions)
