@@ -10,7 +10,6 @@ script too. Colours and names come from `bal_utils.plotting`.
 import base64
 import hashlib
 import json
-import sys
 from pathlib import Path
 from string import Template
 
@@ -18,6 +17,7 @@ from bal_scenes.browser import WIDGET, source
 from bal_scenes.layers import DASH_OF, SHAPES
 from bal_scenes.maps import colour_table
 from bal_utils.plotting import CLASS_COLOURS, HEAT_MAP, PALETTE, STRATEGIES, WORD_COLOURS
+from publishing.command import paths_given
 
 HERE = Path(__file__).parent / "playground"
 OFFERED = ("random", "margin", "entropy", "core_set", "epig", "bald", "batchbald")  # what engine.js can score
@@ -71,7 +71,6 @@ def write(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m publishing.playground OUT.html")
-    written = write(Path(sys.argv[1]))
+    (place,) = paths_given("python -m publishing.playground OUT.html", at_most=1)
+    written = write(place)
     print(f"{written}: {written.stat().st_size / 1000:.0f} kB")

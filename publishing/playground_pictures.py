@@ -7,12 +7,13 @@ six labels to thirty, every second round of it.
 import io
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from publishing.command import paths_given
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SIZE, ANIMATED_WIDTH = {"width": 1280, "height": 720}, 800
@@ -71,6 +72,4 @@ def main(page_file: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m publishing.playground_pictures PAGE FOLDER")
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*paths_given("python -m publishing.playground_pictures PAGE FOLDER", at_least=2, at_most=2))

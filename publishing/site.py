@@ -21,6 +21,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from publishing import playground
+from publishing.command import paths_given
 from publishing.links import lessons, link, pages
 from publishing.policy import inline_scripts, named, with_policy
 from publishing.site_pages import PLAYGROUND, explorer_of, front_page, listed, published, thumbnail, titles
@@ -231,8 +232,7 @@ def compute(kind: str, told: dict, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m publishing.site OUT")
-    place = build(Path(sys.argv[1]))
+    (place,) = paths_given("python -m publishing.site OUT", at_most=1)
+    place = build(place)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     print(f"{place}/index.html: {len(list(place.glob('*.html')))} pages, {size / 1e6:.0f} MB")

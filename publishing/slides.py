@@ -9,7 +9,6 @@ can be printed to a PDF.
 import ast
 import re
 import shutil
-import sys
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -19,6 +18,7 @@ from nbconvert import SlidesExporter
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
+from publishing.command import paths_given
 from publishing.deck import HIDE_INPUT, deck, title
 from publishing.policy import inline_scripts, with_policy
 from publishing.site import write_explorers
@@ -115,9 +115,6 @@ def write_decks(out: Path, paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: python -m publishing.slides OUT [NOTEBOOK...]")
-    write_decks(
-        Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]] or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    )
-    print(f"{sys.argv[1]}/index.html")
+    place, *named = paths_given("python -m publishing.slides OUT [NOTEBOOK...]")
+    write_decks(place, named or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    print(f"{place}/index.html")

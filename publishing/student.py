@@ -10,9 +10,9 @@ from teaching/question_bank.md.
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
+from publishing.command import paths_given
 from publishing.marks import mark, write
 from publishing.stored import stored
 
@@ -51,9 +51,6 @@ def write_students(out: Path, paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: python -m publishing.student OUT [NOTEBOOK...]")
-    write_students(
-        Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]] or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    )
-    print(f"{sys.argv[1]}: notebooks without solutions")
+    place, *named = paths_given("python -m publishing.student OUT [NOTEBOOK...]")
+    write_students(place, named or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    print(f"{place}: notebooks without solutions")

@@ -130,10 +130,19 @@ def test_a_file_that_is_no_measurement_is_refused(tmp_path, content):
 def test_every_header_has_the_line_and_it_agrees_with_the_readme(path):
     text = path.read_text()
     assert len(run_times.HEADER.findall(text)) == 1
-    assert run_times.HEADER.search(nbformat.reads(text, as_version=4).cells[0].source)
+    said = run_times.HEADER.search(nbformat.reads(text, as_version=4).cells[0].source)[2]
     row = re.search(rf"^\|.*\(notebooks/{path.stem}\.ipynb\).*$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
     if row is not None:  # a notebook in the making is not on the map yet
-        assert re.fullmatch(r"\d*½?", row[0].split("|")[-2].strip())
+        assert row[0].split("|")[-2].strip() == run_times.in_figures(minutes_of(said))
+
+
+def minutes_of(words: str) -> float:
+    """The minutes of a header, as `run_times` writes it or by hand in seconds."""
+    words = re.sub("^(about|under) ", "", words)
+    if seconds := re.fullmatch(r"(\d+) seconds", words):
+        return int(seconds[1]) / 60
+    known = {run_times.in_words(halves / 2): halves / 2 for halves in range(1, 30)}
+    return (known | {"a minute": 1})[words]
 
 
 def test_the_timer_runs_a_copy_at_lecture_scale(tmp_path, monkeypatch):
