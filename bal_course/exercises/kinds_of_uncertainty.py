@@ -12,7 +12,7 @@ prediction_1 = Exercise(
     name="kinds_of_uncertainty.prediction_1",
     title="Where the doubt shrinks most",
     question="Tomorrow the boat goes on its usual round again and brings home forty more soundings. At which of the three "
-    "places does the doubt about the next sounding shrink most?",
+    "places does the doubt about the next sounding shrink most, averaged over such rounds?",
     choices={"A": "A, at the dock", "B": "B, in the calm bay", "C": "C, where the boat has never been"},
     answer="B",
     explanation="The boat does visit the bay, only rarely: a few more soundings there fix a depth that is hardly known yet.",
