@@ -157,6 +157,14 @@ exercise_1 = Exercise(
             lambda predict, num_samples: _collected(predict, num_samples).std(axis=0, ddof=1).mean(axis=1),
             "Divide by K, not by K − 1: the definition above is that of these K passes.",
         ),
+        Mistake(
+            lambda predict, num_samples: _collected(predict, num_samples).std(axis=0).sum(axis=1),
+            "Take the mean over the classes, not the sum: the definition divides by C.",
+        ),
+        Mistake(
+            lambda predict, num_samples: _collected(predict, num_samples).var(axis=0).mean(axis=1),
+            "This is the variance over the passes. Take its square root before the mean over the classes.",
+        ),
     ),
 )
 
