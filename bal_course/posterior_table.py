@@ -129,13 +129,13 @@ def average(posterior: Posterior, inputs: Tensor) -> Tensor:
     return log_mean_exp(posterior.sample_log_probs(inputs), dim=1)
 
 
-def sine_nll(posterior: Posterior, data: Data) -> float:
+def line_nll(posterior: Posterior, data: Data) -> float:
     """Minus the log-likelihood of new points, in nats a point."""
     return -log_likelihood(posterior.sample_outputs(data[0])[..., 0], data[1][:, 0], NOISE).mean().item()
 
 
-def moons_nll(posterior: Posterior, data: Data) -> float:
-    """The same for classes."""
+def class_nll(posterior: Posterior, data: Data) -> float:
+    """The same for classes, of moons or of digits."""
     return negative_log_likelihood(average(posterior, data[0]), data[1])
 
 
@@ -230,7 +230,7 @@ def against(posteriors: dict[str, FittedMethod], ruler: Ruler, inputs: Tensor) -
 
 def line() -> dict:
     """Ten sines with a gap."""
-    sweeps = {name: swept(name, SINE, sine_data, sine_nll) for name in KNOBS}
+    sweeps = {name: swept(name, SINE, sine_data, line_nll) for name in KNOBS}
     data_S = [sine_data(seed) for seed in range(SETS)]
     rulers_S = fit_hmc(SINE, data_S, **WALKS)
     columns: dict[str, dict[str, list[float]]] = {}
@@ -249,7 +249,7 @@ def line() -> dict:
 
 def moons() -> dict:
     """Ten pairs of moons: distances near and far, and the order in which BALD would buy a pool."""
-    sweeps = {name: swept(name, MOONS, moons_data, moons_nll) for name in KNOBS}
+    sweeps = {name: swept(name, MOONS, moons_data, class_nll) for name in KNOBS}
     data_S = [moons_data(seed) for seed in range(SETS)]
     rulers_S = fit_hmc(MOONS, data_S, **WALKS)
     columns: dict[str, dict[str, list[float]]] = {}
@@ -259,18 +259,11 @@ def moons() -> dict:
             "near": moons_data(200 + seed, 300)[0],
             "far": PLANE_G_2[torch.cdist(PLANE_G_2, data[0]).amin(dim=1) > FAR],
         }
-        pool_N_2 = moons_data(300 + seed, 300)[0]
-        found = {
+        distances = {
             place: {name: _tv(pair) for name, pair in against(posteriors, ruler, inputs).items()}
             for place, inputs in places.items()
         }
-        scores = {
-            name: [bald_scores(outputs.log_softmax(dim=-1)).numpy() for outputs in pair]
-            for name, pair in against(posteriors, ruler, pool_N_2).items()
-        }
-        found["BALD"] = {name: _correlation(*pair) for name, pair in scores.items()}
-        found["regret"] = {name: _shortfall(*pair) for name, pair in scores.items()}
-        _note(columns, found)
+        _note(columns, distances | bald_orders(posteriors, ruler, moons_data(300 + seed, 300)[0]))
     first = log_mean_exp(rulers_S[0].sample_log_probs(PLANE_G_2), dim=1)[:, 1].exp().reshape(46, 46)
     return {
         "sweeps": sweeps,
@@ -283,7 +276,20 @@ def moons() -> dict:
     }
 
 
+def bald_orders(posteriors: dict[str, FittedMethod], ruler: Ruler, pool: Tensor) -> dict[str, dict[str, float]]:
+    """How like the ruler's every method's BALD scores of a pool are, and what is lost by buying in their order."""
+    scores = {
+        name: [bald_scores(outputs.log_softmax(dim=-1)).numpy() for outputs in pair]
+        for name, pair in against(posteriors, ruler, pool).items()
+    }
+    return {
+        "BALD": {name: _correlation(*pair) for name, pair in scores.items()},
+        "regret": {name: _shortfall(*pair) for name, pair in scores.items()},
+    }
+
+
 def _tv(pair: Sequence[Tensor]) -> float:
+    """The total variation between two averaged predictions, the mean over the inputs."""
     return total_variation(*(log_mean_exp(outputs.log_softmax(dim=-1), dim=1) for outputs in pair)).mean().item()
 
 
@@ -383,7 +389,7 @@ def validated(
     for value, around in zip(values, networks_V, strict=True):
         one = replace(recipe, **{field: value})
         tried.append((one, around, fit_method(name, replace(one, **TRIED.get(name, {})), task.labelled, run, around)))
-        losses.append(moons_nll(tried[-1][-1], task.validation))
+        losses.append(class_nll(tried[-1][-1], task.validation))
     own, around, fitted = tried[int(np.argmin(losses))]
     return losses, own, fit_method(name, own, task.labelled, run, around) if name in TRIED else fitted
 

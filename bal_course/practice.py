@@ -24,7 +24,7 @@ from bal_utils.acquisition import (
     margin_scores,
     random_scores,
 )
-from bal_utils.data import balanced_start, load_images, standardise
+from bal_utils.data import ImageData, balanced_start, load_images, standardise
 from bal_utils.models import MLP
 from bal_utils.posteriors.mc_dropout import predict_log_probs, sample_log_probs
 from bal_utils.records import as_json
@@ -35,6 +35,7 @@ TRAINING = FitConfig(learning_rate=3e-3, max_epochs=200, stop_on="never")  # 200
 SAMPLES = 20
 SEEDS = 10
 ERROR = 0.2
+# log-probabilities of the pool and of the targets -> a score for each image of the pool
 SCORES: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
     "Random": lambda pool, targets, generator: random_scores(len(pool), generator),
     "Margin": lambda pool, targets, generator: margin_scores(pool),
@@ -65,7 +66,7 @@ class Run:
     nats: list[float] = field(default_factory=list)  # mean BALD score of the pool
 
 
-def digits_of_practice():
+def digits_of_practice() -> tuple[ImageData, Tensor, Tensor]:
     """Scikit-learn's digits with standardised inputs: (data, inputs_N, test inputs)."""
     digits = load_images("digits")
     return digits, standardise(digits.train_images), standardise(digits.test_images)
@@ -123,10 +124,10 @@ def _buy(run: Run, model, number: int, inputs_N: Tensor, count: int) -> None:
     """Scores the pool and the targets under the same masks, and buys the images of the highest scores."""
     pool, asked = run.pool, [*run.pool, *run.targets]
     log_probs_N_K_C = sample_log_probs(model, inputs_N[asked], SAMPLES, generator=stream(run.seed, "masks", number))
-    candidates, wanted = log_probs_N_K_C[: len(pool)], log_probs_N_K_C[len(pool) :]
+    candidates, targets = log_probs_N_K_C.split([len(pool), len(run.targets)])
     run.nats.append(round(bald_scores(candidates).mean().item(), 4))
     if count:
-        score_N = SCORES[run.strategy](candidates, wanted, stream(run.seed, "random", number))
+        score_N = SCORES[run.strategy](candidates, targets, stream(run.seed, "random", number))
         batch = highest_scores(score_N, count, stream(run.seed, "ties", number)).indices
         chosen = [pool[place] for place in batch]
         run.known, bought = run.known + chosen, set(chosen)

@@ -26,6 +26,7 @@ from bal_utils.runtime import stream, stream_seed
 from bal_utils.training.fit import FitConfig, FitTask, global_randomness, initialised
 from bal_utils.training.stacked import outputs_of, stack, train_stack
 
+# configurations name their network: importing this module makes this one known to the loop
 MODELS["digits_mlp"] = lambda data: MLP(64, data.num_classes, hidden=(128,))
 # two hundred steps on all labels: with more of them the test accuracy changes by less than its noise, with fifty it is lower
 TRAINING = FitConfig(learning_rate=3e-3, batch_size=100, max_epochs=200, stop_on="never")

@@ -33,6 +33,7 @@ def _gal_cnn_3x3(data: ImageData) -> GalCNN:
     return GalCNN(data.num_classes, image_size=data.train_images.shape[-1], kernel_size=3)
 
 
+# what a configuration can name: networks with new weights, made to fit the data ...
 MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
     "mlp": lambda data: MLP(data.train_images[0].numel(), data.num_classes, hidden=(256, 256)),
     "gal_cnn": lambda data: GalCNN(data.num_classes, image_size=data.train_images.shape[-1]),
@@ -40,12 +41,14 @@ MODELS: dict[str, Callable[[ImageData], nn.Module]] = {
     "gal_cnn_3x3_glorot": lambda data: glorot_uniform(_gal_cnn_3x3(data)),
     "kirsch_cnn": lambda data: KirschCNN(data.num_classes, image_size=data.train_images.shape[-1]),
 }
+# ... and predictions: (model, inputs, num_samples, *, generator) -> log_probs_N_K_C
 POSTERIORS: dict[str, Callable[..., Tensor]] = {
     "mc_dropout": sample_log_probs,
     "mc_dropout_fresh": fresh_log_probs,
     "deterministic": lambda model, inputs, num_samples, *, generator: deterministic_log_probs(model, inputs),
 }
-# half the memory to move; products are rounded to as many bits as the TF32 of training
+# of the weights while images are scored, by device; elsewhere float32. On a GPU half the memory to move, and products are
+# rounded to as many bits as the TF32 of training
 SCORING_DTYPES = {"cuda": torch.float16}
 
 
@@ -70,7 +73,7 @@ class LoopConfig:
     test_posterior: str | None = None  # what predicts the test set; by default `posterior`
     pixels: Literal["unit"] | None = None  # "unit": x / 255; by default standardised as by `data.standardise`
     fit: FitConfig = field(default_factory=FitConfig)
-    scale: Scale = "lecture"  # the scale whose numbers these are, but for the changes made on purpose
+    scale: Scale = "lecture"  # where these numbers come from: a note for the record, which the loop does not read
     seed: int = 0
 
     def __post_init__(self):
@@ -224,8 +227,9 @@ def run_active_learning(
 class Loop:
     """A run under way: its record, its split, and the steps of a round.
 
-    What is random in a round has streams of its own, named by purpose and the round's number. `split` replaces the one
-    that the configuration draws. Raises ValueError as `run_active_learning`.
+    Where `path` holds a record, its acquisitions are repeated on the split first, and the run goes on behind them. `number`
+    counts the rounds from 0: what is random in a round has streams of its own, named by purpose and by this number.
+    `split` replaces the one that the configuration draws. Raises ValueError as `run_active_learning`.
     """
 
     def __init__(
@@ -244,7 +248,11 @@ class Loop:
         self.record["machine"] = describe_machine(self.device)
 
     def rounds(self, progress: bool = False) -> Iterator[FitTask]:
-        """Adds the rounds that the record lacks. Yields the network of each, and goes on once that has been trained."""
+        """Adds the rounds that the record lacks.
+
+        Yields what each needs trained. The caller trains it, in whichever way, and asks for the next: then this one is
+        measured, labels are bought, and the record is saved.
+        """
         record, config, labelled = self.record, self.config, len(self.split.labelled)
         look = {"desc": config.strategy, "unit": "label", "disable": not progress}
         with tqdm(total=config.labels, initial=labelled, **look) as bar:
@@ -253,7 +261,7 @@ class Loop:
                 task = self.fit_task(number)
                 yield task
                 clock.append(time.perf_counter())
-                task.model.to(self._scoring_dtype)
+                task.model.to(self._scoring_dtype)  # nobody trains it any further
                 entry = {"labels": len(self.split.labelled), "epochs": task.epochs}
                 entry |= self.measure(task.model, number)
                 clock.append(time.perf_counter())

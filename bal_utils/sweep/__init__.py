@@ -1,4 +1,13 @@
-"""Strategies × batch sizes × seeds, one record a run: `python -m bal_utils.sweep --help`."""
+"""Strategies × batch sizes × seeds, one record a run: `python -m bal_utils.sweep --help`.
+
+`run_sweep` hands the runs to one of three engines. Each yields an index and an outcome as soon as a run ends.
+
+    runs.run_one, one run after the other, by   workers.run_in_processes    in processes of this machine (`--jobs`)
+                                                cluster.run_on_cluster      on a Dask cluster (`--scheduler`)
+    runs.run_in_lanes, with networks of         lanes.Lanes                 trained together, for a GPU (`--lanes`)
+
+`__main__` reads the command line and draws the curves, `replication` reads the records and compares them.
+"""
 
 import contextlib
 import tempfile
@@ -58,7 +67,7 @@ def run_sweep(
         for index, outcome in outcomes:
             path = paths[index]
             try:
-                if isinstance(outcome, str):
+                if isinstance(outcome, str):  # why it failed
                     raise ValueError(outcome)
                 save_if_longer(path, outcome)
             except (ValueError, OSError) as error:
@@ -101,6 +110,7 @@ def _check_here(configs: Sequence[LoopConfig], images: ImageSet, out: str | Path
     with contextlib.suppress(FileNotFoundError), warnings.catch_warnings(action="ignore"):  # said when they are drawn
         groups = load_groups(out)
     names_there = {run["data"]["name"] for runs in groups.values() for run in runs}
+    # what is wrong with images or network is so for every strategy, batch size and seed: one run of each kind is tried
     kinds = {replace(config, strategy="random", batch_size=1, seed=0): config for config in configs}
     for config in kinds.values():
         data = images.load(config.seed)

@@ -43,7 +43,7 @@ def run_one(
     progress: bool,
     unwanted: Callable[[], bool] = lambda: False,
 ) -> tuple[int, Outcome]:
-    """The index of a run and its outcome. Runs in a process of its own.
+    """The index of a run and its outcome. Runs in this process, in one of its own, or on a worker of a cluster.
 
     The record is written to `path`, once no other process writes it. Where this machine has no such folder to write to, it
     goes on from `found`, which is what the client has of it, and the client saves what is returned. The run ends early, its
@@ -69,8 +69,9 @@ def run_in_lanes(
 ) -> Iterator[tuple[int, Outcome]]:
     """The index and outcome of each run, as they end. The networks of `num_lanes` runs train together in this process.
 
-    The configurations may differ in strategy, batch size and seed. Dropout draws from a stream of each network's own, so a
-    record depends neither on the other runs nor on `num_lanes`, but it is not the one that `run_one` would have made.
+    The configurations share model, `fit` and `validation_size`, else ValueError is raised. Dropout draws from a stream of
+    each network's own, so a record depends neither on the other runs nor on `num_lanes`, but it is not the one that
+    `run_one` would have made.
     A run whose record another process writes is put off: nobody waits for one record while it holds others.
     """
     if len({(config.model, config.fit, config.validation_size) for config in configs}) > 1:
@@ -79,10 +80,12 @@ def run_in_lanes(
     def new(index: int) -> _RunInLane:
         return _RunInLane(index, _tasks(configs[index], images, paths[index], device))
 
-    waiting, training = deque(map(new, range(len(configs)))), {}
-    put_off, said, retry_time = [], set(), 0.0
+    waiting = deque(map(new, range(len(configs))))  # runs that need a lane
+    training: dict[int, _RunInLane] = {}  # the run in each lane that is taken
+    put_off, said, retry_time = [], set(), 0.0  # runs whose records others write, by index
     lanes = None
     while waiting or training or put_off:
+        # 1. Runs go on to their next network, or end, until the lanes are full.
         entering = []
         while waiting and len(training) + len(entering) < num_lanes:
             run = waiting.popleft()
@@ -95,6 +98,7 @@ def run_in_lanes(
                 case outcome:
                     yield run.index, outcome
 
+        # 2. The networks enter, and all lanes train for an epoch. A run whose network is done waits for its next.
         if entering and lanes is None:  # an empty lane costs as much as a full one: no more of them than runs
             most_labels = max(config.labels for config in configs)
             lanes = Lanes(entering[0][1], min(num_lanes, len(entering) + len(put_off)), most_labels)
@@ -108,6 +112,7 @@ def run_in_lanes(
                 run.error = error
                 waiting.appendleft(run)  # before those that have not begun
 
+        # 3. Runs that were put off are tried again from time to time.
         if put_off and not waiting:
             if not training:
                 time.sleep(RETRY_SECONDS)
