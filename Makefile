@@ -95,7 +95,7 @@ figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, m
 		--strategies random $(SIX) --stop-on $$rule --out figures/stop_on/$$rule; done
 	$(SWEEP) $(GAL) --labels 300 --candidates 2000 --strategies bald variation_ratio mean_std --out figures/gal2017_candidates_cpu
 
-REPLICATIONS := $(addprefix replicate-,gal gal-as-found query100 fixed-steps ones fives tens hundreds copies starts)
+REPLICATIONS := $(addprefix replicate-,gal gal-as-found query100 fixed-steps ones fives tens margin hundreds copies starts)
 .PHONY: $(REPLICATIONS)
 $(REPLICATIONS): $(VENV)/.installed-lab
 
@@ -131,6 +131,10 @@ replicate-fives:
 
 replicate-tens:
 	$(SWEEP) $(KIRSCH) 18 --strategies random bald batchbald
+
+# on CPUs: three seeds to 150 labels, twenty minutes a run on a quiet core
+replicate-margin:
+	$(SWEEP) --protocol kirsch2019 $(THREE) --labels 150 --strategies margin power_bald --out figures/kirsch2019_margin --jobs 2
 
 replicate-hundreds:
 	$(SWEEP) $(KIRSCH) 12 --batch-sizes 40 --strategies bald batchbald
