@@ -2,8 +2,9 @@
 
 A widget is dead without its kernel. Where a picture or a page in HTML stands beside it in one output, that is stored and the
 widget is not, so JupyterLab shows the picture until the cell is run, and the widget from then on. An output that is nothing
-but a widget, as a progress bar is, goes. Cells tagged `answer`, which show what a prediction asked, are stored with their
-output folded; it begins with a blank line, because JupyterLab shows the first line of what is folded.
+but a widget, as a progress bar is, goes. What a slow cell printed in pieces is stored in one. Cells tagged `answer`, which
+show what a prediction asked, are stored with their output folded; it begins with a blank line, because JupyterLab shows the
+first line of what is folded.
 """
 
 import json
@@ -18,7 +19,7 @@ def stored(notebook: dict) -> dict:
     """The notebook (as JSON), changed in place to what is stored of it; a second time changes nothing."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            cell["outputs"] = [output for output in cell["outputs"] if not is_only_a_widget(output)]
+            cell["outputs"] = in_one_piece([output for output in cell["outputs"] if not is_only_a_widget(output)])
             for output in cell["outputs"]:
                 output.get("data", {}).pop(WIDGET, None)
             if "answer" in cell["metadata"].get("tags", ()):
@@ -29,6 +30,18 @@ def stored(notebook: dict) -> dict:
 def is_only_a_widget(output: dict) -> bool:
     """Whether nothing would be left of this output without its kernel."""
     return WIDGET in output.get("data", {}) and not output["data"].keys() - {WIDGET, "text/plain"}
+
+
+def in_one_piece(outputs: list[dict]) -> list[dict]:
+    """The outputs, with printed text that follows printed text joined to it; which pieces it came in is chance."""
+    joined: list[dict] = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output["output_type"] == last.get("output_type") == "stream" and output["name"] == last["name"]:
+            joined[-1] = last | {"text": "".join([*last["text"], *output["text"]]).splitlines(keepends=True)}
+        else:
+            joined.append(output)
+    return joined
 
 
 def fold(cell: dict) -> None:

@@ -38,6 +38,23 @@ def test_a_progress_bar_goes_and_what_is_printed_after_it_stays():
     assert cell["outputs"] == [printed]
 
 
+def test_what_was_printed_in_pieces_is_stored_in_one():
+    def printed(*text, name="stdout"):
+        return {"output_type": "stream", "name": name, "text": list(text)}
+
+    picture = shown(image_png="iVBOR", text_plain="A band.")
+    slow = code(
+        printed("A 0.5"), printed("\n", "B 0.9\n"), printed("careful\n", name="stderr"), picture, printed("C\n")
+    )
+    (cell,) = stored({"cells": [slow]})["cells"]
+    assert cell["outputs"] == [
+        printed("A 0.5\n", "B 0.9\n"),
+        printed("careful\n", name="stderr"),
+        picture,
+        printed("C\n"),
+    ]
+
+
 def test_an_answer_is_folded_and_its_first_line_tells_nothing():
     """JupyterLab writes the first line that is not empty beside the dots of what is folded."""
     printed = {"output_type": "stream", "name": "stdout", "text": ["A 0.55\n", "B 0.99\n"]}
