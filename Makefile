@@ -85,8 +85,10 @@ THREE := --seeds 0 1 2
 KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
 DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
-FIXED_STEPS := --protocol hundred-a-round-fixed-steps --precision bfloat16 $(SIX) --out figures/query100_fixed_steps --jobs 2
-AS_FOUND := --protocol gal2017-as-found --precision bfloat16 --jobs 2
+BFLOAT16 := --precision bfloat16
+FIXED_STEPS := --protocol hundred-a-round-fixed-steps $(BFLOAT16) $(SIX) --out figures/query100_fixed_steps --jobs 2
+FRESH := --protocol hundred-a-round --posterior mc_dropout_fresh --strategies bald --out figures/query100_fresh
+AS_FOUND := --protocol gal2017-as-found --jobs 2 --out
 
 figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
 	$(SWEEP) --strategies random bald batchbald --seeds 0 --out figures/mnist_lecture
@@ -107,16 +109,21 @@ replicate-gal:
 	$(SWEEP) $(GAL) --labels 720 --candidates 2000 --strategies bald variation_ratio entropy mean_std \
 		--out figures/gal2017_candidates --lanes 12
 
-# lanes need epochs of one length, and here an epoch is a pass over what is labelled
+# no lanes: they need epochs of one length, and here an epoch is a pass over what is labelled
+# float32 where the processor does not know bfloat16
+FOUR := bald variation_ratio entropy mean_std
 replicate-gal-as-found:
-	$(SWEEP) $(AS_FOUND) $(THREE) --strategies random bald variation_ratio entropy mean_std --labels 600 --out figures/gal2017_as_found
-	$(SWEEP) $(AS_FOUND) $(THREE) --strategies random mean_std --out figures/gal2017_as_found
-	$(SWEEP) $(AS_FOUND) --model gal_cnn_3x3_glorot --strategies random bald --labels 400 --out figures/gal2017_as_found_glorot
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) $(THREE) --strategies random
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) --seeds 0 1 --strategies $(FOUR)
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 --seeds 2 --strategies $(FOUR)
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found $(BFLOAT16) --seeds 0 1 --strategies random mean_std
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found_glorot $(BFLOAT16) --model gal_cnn_3x3_glorot --labels 400 --strategies random bald
 
 replicate-query100:
 	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
 		--out figures/query100 --lanes 15
-	$(SWEEP) --protocol hundred-a-round --precision bfloat16 $(THREE) --posterior mc_dropout_fresh --strategies bald --out figures/query100_fresh
+	$(SWEEP) $(FRESH) --seeds 0 $(BFLOAT16)
+	$(SWEEP) $(FRESH) --seeds 1 2
 
 # the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:
