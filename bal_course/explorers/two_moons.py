@@ -444,7 +444,7 @@ class TwoMoons(Explorer):
         for layer in layers:
             layer["label"] = ""
         where = "no place" if place is None else "({:.1f}, {:.1f})".format(*(round(value, 1) + 0 for value in place))
-        axes = bar_axis(TERMS) | {"x": (0, 1.2)}
+        axes = bar_axis(TERMS) | {"x": (0, 1.2), "x_ticks": [(0, "0"), (0.5, "0.5"), (1, "1")]}
         return panel(*layers, **axes, box=box, title=f"Doubt at {where}", x_label="nats")
 
     def _curves(self, state: TwoMoonsState, lanes: list[Lane], box: Box) -> Panel:
