@@ -82,6 +82,7 @@ times: $(VENV)/.installed-lab ### measure each notebook on an idle machine and w
 SWEEP := $(BIN)/python -m bal_utils.sweep
 SIX := --seeds 0 1 2 3 4 5
 THREE := --seeds 0 1 2
+FOUR := bald variation_ratio entropy mean_std
 KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
 DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
@@ -104,14 +105,12 @@ $(REPLICATIONS): $(VENV)/.installed-lab
 replication: $(REPLICATIONS) ### the published protocols in full, for a GPU (make -j 10 replication; on two cores: weeks)
 
 replicate-gal:
-	$(SWEEP) $(GAL) --strategies random bald variation_ratio entropy mean_std --out figures/gal2017 --lanes 15
+	$(SWEEP) $(GAL) --strategies random $(FOUR) --out figures/gal2017 --lanes 15
 	$(SWEEP) $(GAL) --posterior deterministic --strategies entropy variation_ratio --out figures/gal2017 --lanes 6
-	$(SWEEP) $(GAL) --labels 720 --candidates 2000 --strategies bald variation_ratio entropy mean_std \
-		--out figures/gal2017_candidates --lanes 12
+	$(SWEEP) $(GAL) --labels 720 --candidates 2000 --strategies $(FOUR) --out figures/gal2017_candidates --lanes 12
 
 # no lanes: they need epochs of one length, and here an epoch is a pass over what is labelled
 # float32 where the processor does not know bfloat16
-FOUR := bald variation_ratio entropy mean_std
 replicate-gal-as-found:
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) $(THREE) --strategies random
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) --seeds 0 1 --strategies $(FOUR)

@@ -12,6 +12,7 @@ def paths_given(usage: str, *, at_least: int = 1, at_most: int | None = None) ->
     given = sys.argv[1:]
     options = [word for word in given if word.startswith("-")]
     if options or len(given) < at_least or (at_most is not None and len(given) > at_most):
-        print(f"usage: {usage}", file=sys.stdout if options in (["-h"], ["--help"]) else sys.stderr)
-        raise SystemExit(0 if options in (["-h"], ["--help"]) else 2)
+        asked = options in (["-h"], ["--help"])
+        print(f"usage: {usage}", file=sys.stdout if asked else sys.stderr)
+        raise SystemExit(0 if asked else 2)
     return [Path(word) for word in given]
