@@ -195,7 +195,10 @@ exercise_3 = Exercise(
     name="mnist_bald.exercise_3",
     title="Whose batch is it?",
     answer="B",
-    explanation="One digit fills almost half of it, and ones are missing: about a one the masks seldom contradict each other.",
+    explanation=(
+        "One digit fills almost half of it, and ones are missing: about a one the masks seldom contradict each other. C is "
+        "entropy's; its other two runs bought one and three ones, so a batch without ones need not be BALD's."
+    ),
     hints=(
         "Which batch could be a random draw from the pool?",
         "Two batches have a favourite digit. Which digit did BALD hardly ask for above?",
@@ -204,7 +207,7 @@ exercise_3 = Exercise(
         Mistake("A", "Every class occurs about as often as in the pool: this is random's."),
         Mistake(
             "C",
-            "It holds 42 ones. BALD avoids them in all three stored runs: about a one the masks seldom contradict each other.",
+            "It holds 42 ones. BALD bought none in its three runs: about a one the masks seldom contradict each other.",
         ),
     ),
 )

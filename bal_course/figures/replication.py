@@ -18,7 +18,11 @@ from bal_utils.records import stack_runs
 
 Quartiles = tuple[float, float, float]  # 25, 50 and 75 %; infinity is "not within the run", NaN "not known"
 Lead = tuple[float, tuple[float, float] | None, int]  # mean, 95 % interval, pairs: what `paired_lead` returns
-PARTS = {"train": "", "evaluate": "//", "acquire": "xx"}  # of a round's seconds, and how each is hatched
+PARTS = {
+    "train": ("training", ""),
+    "evaluate": ("testing", "//"),
+    "acquire": ("asking", "xx"),
+}  # of a round: word, hatch
 
 
 @dataclass(frozen=True)
@@ -200,10 +204,10 @@ def class_shares(ax: Axes, shares_G_C: Mapping[str, ndarray]) -> Axes:
 def seconds(ax: Axes, parts: Mapping[str, Mapping[str, float]]) -> Axes:
     """Seconds of a round, a stacked bar a group: `train`, `evaluate` and `acquire`, each a colour and a hatch."""
     lefts = np.zeros(len(parts))
-    for index, (part, hatch) in enumerate(PARTS.items()):
+    for index, (part, (word, hatch)) in enumerate(PARTS.items()):
         widths = np.array([row[part] for row in parts.values()])
         ax.barh(range(len(parts)), widths, left=lefts, height=0.6, color=CLASS_COLOURS[index], hatch=hatch,
-                edgecolor="white", label=part)  # fmt: skip
+                edgecolor="white", label=word)  # fmt: skip
         lefts += widths
     ax.set(yticks=range(len(parts)), yticklabels=list(parts), ylim=(len(parts) - 0.5, -0.5), xlabel="seconds a round")
     ax.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
@@ -216,21 +220,23 @@ def theirs_and_ours(
     published: Mapping[str, Mapping[int, float]],
     ours: Sequence[Mapping[int, float]],
 ) -> Axes:
-    """Published runs (thin, black), their mean (key "mean", thick, black) and our runs in the colour of the strategy `name`.
+    """Published runs (thin, black), their mean (key "mean", thick, black) over our runs in the colour of the strategy `name`.
 
-    A curve maps the labels in the training set to the accuracy. A strategy that is black or grey elsewhere is orange here.
+    A curve maps the labels in the training set to the accuracy. A strategy that is black or grey elsewhere is light blue here.
     """
     colour, black = looks_of([name])[name].colour, PALETTE["black"]
     if colour in (black, PALETTE["grey"]):
-        colour = PALETTE["orange"]
+        colour = PALETTE["sky"]
     for run, curve in published.items():
-        style = {"linewidth": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
+        style = {"linewidth": 2, "zorder": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
         ax.plot(list(curve), list(curve.values()), color=black, label="published" if run == "mean" else None, **style)
     for number, curve in enumerate(ours):
-        ax.plot(list(curve), list(curve.values()), color=colour, linewidth=1.5, label=None if number else "ours")
+        ax.plot(
+            list(curve), list(curve.values()), color=colour, linewidth=1.5, alpha=0.7, label=None if number else "ours"
+        )
     ax.axhline(0.9, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
     ax.axhline(0.95, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
-    ax.set(title=name, xlabel="labelled images", ylim=(0.7, 1), xlim=(80, 1000))
+    ax.set(title=name, xlabel="labelled images", ylim=(0.65, 1), xlim=(80, 1000))
     ax.legend(loc="lower right")
     return ax
 
