@@ -33,7 +33,7 @@ prediction_2 = Exercise(
     answer="core-set",
     explanation="Core-set buys what is far from everything else, and nothing is farther than a spoiled scan, labelled or not.",
     hints=(
-        "Entropy, margin and BALD ask the network, which learns from the guesses that it cannot know. Who asks no opinion?",
+        "Entropy, margin and BALD ask the network for its opinion. Who asks nobody?",
         "In the space of features, how far is one shuffled picture from the next shuffled picture?",
     ),
     mistakes=(
@@ -91,18 +91,21 @@ prediction_4 = Exercise(
 prediction_5 = Exercise(
     name="active_learning_strategies.prediction_5",
     title="Half of the pool are toss-ups",
-    question="Who ends with the highest accuracy on clean digits?",
+    question="On the dice: who ends below its first accuracy on clean digits?",
     choices={"entropy": "entropy", "margin": "margin", "BALD": "BALD", "random": "random"},
-    answer="BALD",
-    explanation="A few labels teach the networks that a blot is a coin. From then on BALD leaves it, and entropy does not.",
+    answer="entropy",
+    explanation="A known die keeps log 10 = 2.3 nats for ever, and no digit has more. Entropy buys 99 % blots.",
     hints=(
-        "What do entropy and margin think of a picture on which all networks say one half?",
-        "Random spends half of its labels on blots.",
+        "Who ends below its start has bought hardly anything that teaches digits.",
+        "What do entropy, margin and BALD think of a picture on which all networks say one tenth?",
     ),
     mistakes=(
-        Mistake("entropy", "A known coin has an entropy of 0.69 nats for ever. Entropy buys one after the other."),
-        Mistake("margin", "A known coin is a perfect tie of two favourites: margin's favourite picture."),
-        Mistake("random", "Random spends half of its labels on coins. One of the others spends fewer."),
+        Mistake(
+            "margin",
+            "On a die ten classes nearly tie, so margin buys 82 % blots. The digits that it buys still help.",
+        ),
+        Mistake("BALD", "All masks agree that a blot may be anything, so BALD buys none."),
+        Mistake("random", "About half of random's labels are blots. The other half teach digits."),
     ),
 )
 
@@ -139,6 +142,10 @@ exercise_1 = Exercise(
         Mistake(
             lambda probs_N_C: probs_N_C.min(dim=-1).values - probs_N_C.max(dim=-1).values,
             "You compared the favourite with the least probable class. Compare it with the runner-up.",
+        ),
+        Mistake(
+            lambda probs_N_C: 1 + margin_score(probs_N_C),
+            "The order is right, and would buy the same. Family 1's margin is the difference alone, without the one.",
         ),
         Mistake(
             lambda probs_N_C: 1 - probs_N_C.max(dim=-1).values, "This is least confidence. Look at the runner-up too."
