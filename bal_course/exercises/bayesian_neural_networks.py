@@ -29,18 +29,23 @@ prediction_1 = Exercise(
 prediction_2 = Exercise(
     name="bayesian_neural_networks.prediction_2",
     title="Independent weights in the gap",
-    question="How wide is the mean-field band in the gap, compared with that of NUTS?",
-    choices={"A": "wider", "B": "about the same", "C": "narrower"},
+    question="Take Laplace's band. Every weight keeps its variance, and all covariances are dropped. What becomes of its "
+    "width in the gap?",
+    choices={"A": "narrower", "B": "about the same", "C": "more than twice as wide"},
     answer="C",
-    explanation="Width in the gap needs weights that move together; independent ones that move that far spoil the data.",
+    explanation="With the covariances the moves of the units partly cancel. Without them their squares add up: the band "
+    "opens in the gap, and still more at the data.",
     hints=(
-        "In notebook 04 a mean-field q had a variance 1/Λ for each weight, and that was too small or too large?",
-        "To bend in the gap and not at the data, several weights have to move together.",
+        "A weight may be very uncertain by itself, and well known together with another one, as the two terms of a sum.",
+        "The variance of f is now the sum of squared derivatives times variances. Which terms are missing?",
     ),
     mistakes=(
-        Mistake("A", "Its weights are free of one another, but each may move only as far as the data allow it alone."),
         Mistake(
-            "B", "That would need it to leave the data alone while it bends between them, which takes correlation."
+            "A",
+            "Mean field is narrow there, but because training shrinks its variances. Here they stay as wide as they were.",
+        ),
+        Mistake(
+            "B", "That would be so if the covariances hardly mattered. They are what makes the units' moves cancel."
         ),
     ),
 )
@@ -128,6 +133,7 @@ exercise_2 = Exercise(
         (torch.tensor([1.0, 2.0, -1.0]), 0.3, 1.5, 0.1),
         (torch.tensor([1.0, 0.0, 3.0]), 2.0, 0.5, 1.1),
         (torch.tensor([1.0]), 5.0, 3.0, 4.0),
+        (torch.tensor([2.0, 1.0]), 0.5, 1.0, 0.2),
     ),
     mistakes=(
         Mistake(
@@ -153,6 +159,12 @@ exercise_2 = Exercise(
             "You rounded down. With so few labels f is still a little wider than was asked.",
         ),
         Mistake(
+            lambda phi, noise, prior, target: round(
+                max(0, noise**2 * (target**-2 - 1 / (prior**2 * (phi @ phi).item())))
+            ),
+            "You rounded to the nearest number. Where that is below, f is still a little wider than was asked: round up.",
+        ),
+        Mistake(
             lambda phi, noise, prior, target: math.ceil(noise**2 / (target**2 * (phi @ phi))),
             "A label measures f itself and not a weight: its precision for f is 1/σ², whatever the features are.",
         ),
@@ -168,7 +180,8 @@ exercise_3 = Exercise(
     name="bayesian_neural_networks.exercise_3",
     title="The temperature of somebody else's code",
     answer=temperature,
-    explanation="N times the mean loss is the batch's estimate of the sum, so N times the whole is that plus β·N·KL: T = β·N.",
+    explanation="N times the mean loss is the batch's estimate of the sum, so N times the whole is that plus β·N·KL: T = β·N. "
+    "For 50,000 examples and β = 1e-5 it is 0.5, and each label counts twice.",
     hints=(
         "The mean over a random batch estimates the mean over all data, whatever the size of the batch.",
         "Multiply the loss by N, so that its first term estimates the sum in the box. What stands in front of the KL?",

@@ -50,7 +50,7 @@ def band(
 
 
 def spreads(ax: Axes, places_G: ndarray, stds: Mapping[str, ndarray], *, reference: str) -> Axes:
-    """The standard deviation of the function along the line, one line a method; the reference is thick and black."""
+    """The standard deviation of the function along the line, one line a method, named at its end; the reference is thick."""
     looks = looks_of(name for name in stds if name != reference)
     for name, std_G in stds.items():
         if name == reference:
@@ -59,8 +59,7 @@ def spreads(ax: Axes, places_G: ndarray, stds: Mapping[str, ndarray], *, referen
             ax.plot(places_G, std_G, label=name, **looks[name].line)
     ax.set(xlabel="input x", ylabel="sd of f(x)", xlim=(float(places_G[0]), float(places_G[-1])))
     ax.set_ylim(bottom=0)
-    ax.legend()
-    return ax
+    return plotting.label_ends(ax)
 
 
 def units(axes: Sequence[Axes], clouds: Mapping[str, ndarray], width: int) -> Sequence[Axes]:
