@@ -281,3 +281,19 @@ def test_curves_and_markers_stand_out_from_white():
     """Colours of the first two classes reach 3:1 against white, as WCAG 2.1 (1.4.11) asks of graphics."""
     for colour in plotting.CLASS_COLOURS[:2]:
         assert 1.05 / (luminance(colour) + 0.05) >= 3
+
+
+def test_large_areas_and_small_marks_keep_their_colours_among_256():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), dpi=200)
+    left.axvspan(0, 0.5, **plotting.shade(plotting.PALETTE["grey"], 0.15))
+    left.axvspan(0.4, 1, **plotting.shade(plotting.PALETTE["blue"], 0.23, "--"))
+    values = np.random.default_rng(0).normal(size=(4, 150)).cumsum(axis=1)
+    for colour, marker, values_T in zip(plotting.CLASS_COLOURS, plotting.CLASS_MARKERS, values, strict=False):
+        right.plot(values_T, marker=marker, color=colour, markersize=4)
+    full = io.BytesIO()
+    figure.savefig(full)
+    before = np.asarray(Image.open(full).convert("RGB")).reshape(-1, 3).astype(int)
+    after = np.asarray(Image.open(io.BytesIO(plotting.in_few_colours(Image.open(full)))).convert("RGB")).reshape(-1, 3)
+    colours, places, counts = np.unique(before, axis=0, return_inverse=True, return_counts=True)
+    for colour in np.argsort(-counts)[:12]:  # areas and the marks of the four curves
+        assert np.abs(after[places == colour] - colours[colour]).max() <= 4, colours[colour]
