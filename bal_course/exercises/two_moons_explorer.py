@@ -1,5 +1,7 @@
 """Exercises of the notebook `two_moons_explorer`."""
 
+import math
+
 import torch
 from torch.special import entr
 
@@ -13,7 +15,7 @@ prediction_1 = Exercise(
     question="Where does BALD ask?",
     choices={"T": "at T, the toss-up", "G": "at G, in the gap", "S": "at S, in class 0"},
     answer="G",
-    explanation="In the gap each network is fairly sure and they contradict each other. Whatever the label, it refutes some.",
+    explanation="The networks contradict each other at G: two fifths of its doubt is disagreement. At T there is none.",
     hints=(
         "For each place, ask whether the networks would still doubt if each were certain of its own weights.",
         "At T they have seen hundreds of labels, and the labels themselves are mixed. One more changes nothing.",
@@ -26,21 +28,21 @@ prediction_1 = Exercise(
 
 prediction_2 = Exercise(
     name="two_moons_explorer.prediction_2",
-    title="Margin against entropy, with two classes",
-    question="With two classes, what do margin and entropy ask for?",
-    choices={"the same points": "the same points", "different points": "different points", "it depends": "it depends"},
-    answer="the same points",
-    explanation="With two classes both depend on |p - ½| alone and grow as it shrinks, so they rank every pool alike.",
+    title="BALD against margin and entropy",
+    question="How many of the five points of margin and entropy does BALD ask for too?",
+    choices={"none": "none of them", "some": "some of them", "all": "all five"},
+    answer="some",
+    explanation="Both look along the boundary. BALD takes the noise off the doubt there, so it exchanges some of the five.",
     hints=(
-        "With two classes the second probability is 1 - p. Write the margin as a function of p alone.",
-        "The entropy of (p, 1 - p) is also a function of p alone. Where is it highest, and is it symmetric?",
+        "What a label teaches is never more than all doubt. Can BALD be high where entropy is low?",
+        "Two points with the same averaged p have the same entropy. Must the networks contradict each other equally there?",
     ),
     mistakes=(
         Mistake(
-            "different points", "That needs a third class. With two, both are functions of how far p is from one half."
+            "none", "BALD is at most all doubt, and that is high only along the boundary. So BALD looks there too."
         ),
         Mistake(
-            "it depends", "Neither noise nor posterior can part them: both see only the averaged p, and rank it alike."
+            "all", "The averaged p does not settle the disagreement: at some of the five, more of the doubt is noise."
         ),
     ),
 )
@@ -84,6 +86,10 @@ exercise_1 = Exercise(
         Mistake(
             lambda probs_G_K_C: entr(probs_G_K_C.mean(dim=1)).sum(dim=-1) - entr(probs_G_K_C).sum(dim=-1).sum(dim=1),
             "You summed the networks' entropies. Average them: divide by the number of networks.",
+        ),
+        Mistake(
+            lambda probs_G_K_C: bald_map(probs_G_K_C) / math.log(2),
+            "Yours is in bits. Take the natural logarithm, and the answer is in nats.",
         ),
         Mistake(
             lambda probs_G_K_C: probs_G_K_C.var(dim=1, correction=0).sum(dim=-1),
@@ -141,6 +147,7 @@ exercise_4 = Exercise(
         "2 · ½ · (1 - ½) = ½. So the shortfall is 0.08 / K.",
     ),
     mistakes=(
+        Mistake(20, "Enough, but not the smallest number."),
         Mistake(80, "You put the standard deviation in place of the variance. Square it."),
         Mistake(8, "You left out the division by 2 p̄ (1 - p̄), which is one half at p̄ = ½."),
         Mistake(4, "You multiplied by 2 p̄ (1 - p̄) instead of dividing."),

@@ -36,6 +36,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from bal_course import comparison, exercises, lake, one_at_a_time, practice, races, stars
 from bal_course.exercises.core import Exercise, as_array, own
 from bal_course.exercises.mnist_bald import Passes, contest
+from bal_course.explorers import moons
 from bal_utils import acquisition, batchbald, data, records
 from bal_utils.models import MLP, GalCNN, penultimate
 from bal_utils.posteriors import dropout_elbo, dropout_regression, ensemble, mc_dropout
@@ -1590,11 +1591,16 @@ def _():
     return list(places)[scores_3.argmax()]
 
 
-@derived("two_moons_explorer.prediction_2", "bal_utils.acquisition")
+@derived("two_moons_explorer.prediction_2", "a small experiment")
 def _():
-    log_probs_N_K_2 = probs(np.random.default_rng(0), 500, 7, 2, positive=True).log()
-    orders = [score(log_probs_N_K_2).argsort() for score in (acquisition.margin_scores, acquisition.entropy_scores)]
-    return "the same points" if torch.equal(*orders) else "different points"
+    data_, known = moons.moons(0.3, 3), moons.first_labels(0.3, 3, 24)
+    inputs_L_2, labels_L = data_.pool_P_2[list(known)].numpy(), data_.labels_P[list(known)].numpy()
+    left_N_2 = np.delete(data_.pool_P_2.numpy(), known, axis=0)
+    networks = [MLPClassifier((32, 32), solver="lbfgs", random_state=k).fit(inputs_L_2, labels_L) for k in range(10)]
+    log_probs_N_K_2 = tensor(np.stack([one.predict_proba(left_N_2) for one in networks], axis=1)).clamp(min=1e-9).log()
+    scores = acquisition.margin_scores, acquisition.bald_scores
+    margin, bald = (set(score(log_probs_N_K_2).topk(5).indices.tolist()) for score in scores)
+    return {0: "none", 5: "all"}.get(len(margin & bald), "some")
 
 
 @derived("mnist_bald.prediction_1", "counting")
