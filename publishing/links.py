@@ -26,11 +26,14 @@ def lessons(root: Path = ROOT) -> dict[str, Path]:
     return {path.name[:2]: path for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
 
 
+def further_pages(root: Path = ROOT) -> list[Path]:
+    """The notebooks that go further."""
+    return sorted((root / "notebooks" / "further").glob("[0-9][0-9]_*.ipynb"))
+
+
 def pages(root: Path = ROOT) -> list[Path]:
     """All notebooks: the main line, then what goes further."""
-    return [
-        path for place in ("", "further/") for path in sorted((root / "notebooks").glob(f"{place}[0-9][0-9]_*.ipynb"))
-    ]
+    return [*lessons(root).values(), *further_pages(root)]
 
 
 def title(path: Path) -> str:

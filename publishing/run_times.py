@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from publishing.links import lessons
+
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "build" / "run_times.json"
 UNITS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -145,7 +147,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT, timer: Callable[
     parser.add_argument("notebooks", nargs="*", type=Path, help="by default all, in order")
     parser.add_argument("--from", dest="stored", type=Path, metavar="FILE", help="write stored minutes, run nothing")
     chosen = parser.parse_args(arguments)
-    notebooks = chosen.notebooks or sorted((root / "notebooks").glob("*.ipynb"))
+    notebooks = chosen.notebooks or [*lessons(root).values()]
     if chosen.stored:
         wanted = {notebook.stem for notebook in notebooks}
         measured = {name: minutes for name, minutes in read(chosen.stored).items() if name in wanted}

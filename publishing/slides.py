@@ -20,12 +20,12 @@ from traitlets.config import Config
 
 from publishing.command import paths_given
 from publishing.deck import HIDE_INPUT, deck, title
+from publishing.links import lessons
 from publishing.policy import inline_scripts, with_policy
 from publishing.site import write_explorers
 from publishing.site_pages import PLAYGROUND, listed, titles
 from publishing.vendor import vendor
 
-ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(__file__).parent / "templates"
 PLAYGROUND_STYLE = Path(__file__).parent / "playground" / "slide.css"
 INDEX = """\
@@ -116,5 +116,5 @@ def write_decks(out: Path, paths: list[Path]) -> None:
 
 if __name__ == "__main__":
     place, *named = paths_given("python -m publishing.slides OUT [NOTEBOOK...]")
-    write_decks(place, named or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    write_decks(place, named or [*lessons().values()])
     print(f"{place}/index.html")

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from publishing.command import paths_given
+from publishing.links import further_pages, lessons
 from publishing.marks import mark, write
 from publishing.stored import stored
 
@@ -41,16 +42,16 @@ def without_solutions(notebook: dict) -> dict:
 
 
 def write_students(out: Path, paths: list[Path]) -> None:
-    lessons, further = out / "notebooks", out / "notebooks" / "further"
-    further.mkdir(parents=True, exist_ok=True)
+    notebooks = out / "notebooks"
+    (notebooks / "further").mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "figures", out / "figures", dirs_exist_ok=True)
-    shutil.copy(ROOT / "notebooks" / "glossary.md", lessons)
-    for folder, found in ((lessons, paths), (further, (ROOT / "notebooks" / "further").glob("[0-9]*.ipynb"))):
+    shutil.copy(ROOT / "notebooks" / "glossary.md", notebooks)
+    for folder, found in ((notebooks, paths), (notebooks / "further", further_pages())):
         for path in found:
             write(folder / path.name, without_solutions(json.loads(path.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":
     place, *named = paths_given("python -m publishing.student OUT [NOTEBOOK...]")
-    write_students(place, named or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    write_students(place, named or [*lessons().values()])
     print(f"{place}: notebooks without solutions")
