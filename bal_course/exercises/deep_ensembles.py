@@ -11,24 +11,18 @@ CHAPTER = ("07", "Do five networks know more than one?")
 prediction_1 = Exercise(
     name="deep_ensembles.prediction_1",
     title="Where the truth leaves the band",
-    question="At which place will the true sine lie furthest outside the band, measured in standard deviations?",
-    choices={
-        "A": "A, at −2, with data all around",
-        "B": "B, at 1.25, in the middle of the gap",
-        "C": "C, at 6, two units beyond the last point",
-    },
+    question="At C, by how many of their standard deviations will the mean of the five miss the true sine?",
+    choices={"A": "fewer than 2", "B": "2 to 5", "C": "more than 5"},
     answer="C",
     explanation="Beyond the data every ReLU network goes straight on, all in much the same direction. The sine turns round.",
     hints=(
-        "At one of the three places data hold every network down. That leaves two.",
         "A ReLU network is a straight line once it is past its last bend. What direction would that line have?",
+        "The standard deviation holds the noise and the members' differences. How different are the directions of their lines?",
     ),
     mistakes=(
-        Mistake("A", "Data lie all around. There the networks know the mean and the noise, and agree about both."),
+        Mistake("A", "That would need members that part beyond the data. They leave it in much the same direction."),
         Mistake(
-            "B",
-            "The networks are wrong there, but they also draw different arches, and data hold them at both ends. "
-            "Look for a place where they could be wrong together.",
+            "B", "Still too few. The sine turns round soon after the last point, and the lines go on for two units."
         ),
     ),
 )
@@ -61,7 +55,7 @@ prediction_3 = Exercise(
     question="Measured by divergence, which source alone makes members more different?",
     choices={"A": "their initial weights", "B": "the order of the examples", "C": "about the same"},
     answer="A",
-    explanation="Initial weights decide which features a network starts from. The order of the data moves it less.",
+    explanation="Initial weights decide which features a network starts from. The order moves these small networks less.",
     hints=(
         "Two networks with the same initial weights start with the same hidden units, in the same order.",
         "In a thousand small steps, what moves a network further: another start, or another order of the same pushes?",
@@ -153,7 +147,7 @@ exercise_2 = Exercise(
     cases=(
         (torch.tensor([[4.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),),
         (torch.tensor([[2.0, -1.0], [5.0, 3.0], [0.0, 4.0]]),),
-        (torch.tensor([[900.0, 0.0], [700.0, 0.0]]),),
+        (torch.tensor([[900.0, 0.0], [800.0, 0.0]]),),
     ),
     tolerance=1e-5,
     mistakes=(
@@ -176,7 +170,7 @@ exercise_2 = Exercise(
         ),
         Mistake(
             lambda logits_K_C: logits_K_C.softmax(dim=-1).mean(dim=0).log(),
-            "Right in principle, but the third case underflows: a probability of exp(-700) became zero. Stay in log space.",
+            "Right in principle, but the third case underflows: a probability of exp(-800) became zero. Stay in log space.",
         ),
     ),
 )
@@ -246,7 +240,7 @@ exercise_4 = Exercise(
     cases=(
         (torch.tensor([0.0, 2.0]), torch.tensor([0.25, 1.0]), torch.tensor(0.3)),
         (torch.tensor([-1.0, 1.0, 4.0]), torch.tensor([0.5, 0.1, 2.0]), torch.tensor(2.0)),
-        (torch.tensor([0.0, 1.0]), torch.tensor([0.01, 0.02]), torch.tensor(5.0)),
+        (torch.tensor([0.0, 1.0]), torch.tensor([0.01, 0.005]), torch.tensor(5.0)),
     ),
     tolerance=1e-5,
     mistakes=(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from bal_utils.plotting import PALETTE, looks_of, shade
@@ -94,14 +95,13 @@ def reliability(ax: Axes, curves: Mapping[str, Any]) -> Axes:
 
     The area of a mark grows with the number of inputs.
     """
-    ax.plot([0, 1], [0, 1], color=PALETTE["grey"], linestyle="--", linewidth=1.2, label="calibrated")
+    handles = ax.plot([0, 1], [0, 1], color=PALETTE["black"], linestyle="--", linewidth=1.2, label="calibrated")
     looks = looks_of(curves)
     for name, curve in curves.items():
         ax.plot(curve.confidence, curve.accuracy, linewidth=1.5, **looks[name].line)
         sizes = 15 + 400 * np.asarray(curve.count) / sum(curve.count)
-        ax.scatter(curve.confidence, curve.accuracy, s=sizes, alpha=0.8, label=name, **looks[name].mark)
+        ax.scatter(curve.confidence, curve.accuracy, s=sizes, alpha=0.8, **looks[name].mark)
+        handles.append(Line2D([], [], label=name, linewidth=1.5, markersize=7, **looks[name].style))
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0.1, 1.02), ylim=(0, 1.03))
-    legend = ax.legend(loc="lower right")
-    for handle in legend.legend_handles[1:]:
-        handle.set_sizes([50])
+    ax.legend(handles=handles, loc="lower right")
     return ax

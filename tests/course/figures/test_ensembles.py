@@ -59,3 +59,6 @@ def test_reliability_draws_the_curve_of_the_metrics(ax):
     pictures.reliability(ax, {"one network": curve})
     np.testing.assert_allclose(ax.lines[1].get_xdata(), curve.confidence)
     np.testing.assert_allclose(ax.lines[1].get_ydata(), curve.accuracy)
+    diagonal, line = ax.get_legend().get_lines()
+    assert diagonal.get_color() != line.get_color() == ax.lines[1].get_color()
+    assert line.get_linestyle() == ax.lines[1].get_linestyle() and line.get_marker() != "None"
