@@ -27,27 +27,28 @@ prediction_1 = Exercise(
         ),
         Mistake(
             "B",
-            "A mask is as strong at the data as in the gap. Its band is too wide at the one and too narrow in the other.",
+            "A mask is as strong at the data as in the gap. Its band has nearly the same width at both.",
         ),
     ),
 )
 
 prediction_2 = Exercise(
     name="which_posterior.prediction_2",
-    title="Does a method that is close to the posterior win on the digits?",
-    question="Suppose that a method came arbitrarily close to the true posterior. Would it have the best NLL on the digits?",
-    choices={"A": "yes", "B": "not necessarily", "C": "no, it would be far behind"},
+    title="Which of two Laplaces predicts the digits better?",
+    question=(
+        "Laplace with all weights twice: one takes the prior width that its evidence prefers, the other the one that "
+        "validation prefers. Whose NLL on clean test digits is lower?"
+    ),
+    choices={"A": "that of the evidence", "B": "that of validation", "C": "ten data sets cannot tell"},
     answer="B",
-    explanation="Closeness to the posterior of one prior is one thing, a good prediction another: the prior may be wrong.",
+    explanation="The evidence asks for a wide prior, and there the prediction is too unsure of the digits it knows.",
     hints=(
-        "A posterior is the posterior of a given prior. Who says that N(0, s²) for each weight is a good prior?",
-        "Look at what the validation picks for the width of Laplace's prior: is it the one the network was trained with?",
+        "The evidence judges the given model by the labels of training, validation judges predictions of new labels.",
+        "If prior and approximation were both good, the two would hardly differ. Who says that they are?",
     ),
     mistakes=(
-        Mistake("A", "That would need the prior to be right. Nobody has checked that it is."),
-        Mistake(
-            "C", "Nor must it be far behind: the prior decides. With a width chosen by validation, Laplace keeps up."
-        ),
+        Mistake("A", "The evidence trusts the prior and the Gaussian. A width that suits both need not predict best."),
+        Mistake("C", "They can: the paired interval of the difference lies far from zero."),
     ),
 )
 
@@ -216,6 +217,11 @@ def calibration_error(confidence_N, correct_N, num_bins):
     )
 
 
+def without_the_surest(confidence_N, correct_N, num_bins):
+    inside_N = confidence_N < 1
+    return calibration_error(confidence_N[inside_N], correct_N[inside_N], num_bins) * inside_N.mean()
+
+
 def bins_alike(confidence_N, correct_N, num_bins):
     bin_N = np.minimum((confidence_N * num_bins).astype(int), num_bins - 1)
     gaps = [abs(correct_N[bin_N == b].mean() - confidence_N[bin_N == b].mean()) for b in np.unique(bin_N)]
@@ -238,7 +244,7 @@ exercise_4 = Exercise(
     cases=(
         (np.array([0.95, 0.92, 0.97, 0.55]), np.array([1.0, 1.0, 0.0, 1.0]), 10),
         (np.array([0.99, 0.99, 0.62, 0.68, 0.71]), np.array([1.0, 1.0, 0.0, 1.0, 1.0]), 5),
-        (np.array([1.0, 0.9, 0.8, 0.5]), np.array([1.0, 1.0, 1.0, 0.0]), 3),
+        (np.array([1.0, 0.9, 0.8, 0.5]), np.array([0.0, 1.0, 1.0, 0.0]), 3),
     ),
     mistakes=(
         Mistake(
@@ -248,6 +254,10 @@ exercise_4 = Exercise(
         Mistake(
             lambda confidence_N, correct_N, num_bins: abs(confidence_N.mean() - correct_N.mean()),
             "This is one bin for all. Too sure here and too modest there cancel in it: calibrated by luck.",
+        ),
+        Mistake(
+            without_the_surest,
+            "A confidence of 1 fell out of your bins. It belongs to the last one.",
         ),
         Mistake(
             bins_alike,
