@@ -58,7 +58,8 @@ class Recipe:
     """What all methods share, and the few numbers that belong to one of them.
 
     The prior is N(0, prior_std²) for every weight; a network trained by gradient steps meets it as the weight decay
-    1/(N prior_std²) on the mean loss, so that all methods have one posterior to approximate.
+    1/(N prior_std²) on the mean loss. Anchored members, Bayes by Backprop, Laplace and HMC approximate the posterior of
+    that prior; plain ensembles, dropout and SWAG only share the prior's scale.
     """
 
     network: Callable[[float], nn.Module]  # dropout probability -> a new network
