@@ -64,7 +64,7 @@ prediction_3 = Exercise(
     title="The flights' intercept",
     question="The exact standard deviation of the intercept is 7.9. You fit a mean-field $q$ by the ELBO. What will it say?",
     choices={
-        "A": "About 0.6: far too sure",
+        "A": "About 0.6: it has to fit inside a thin ellipse",
         "B": "7.9: the correlation gets lost, but each weight keeps its own width",
         "C": "About 100: without the correlation it has to be wide to be safe",
     },
@@ -137,7 +137,7 @@ def elbo(log_joint, mean, std, base):
 
 @dataclass(frozen=True)
 class LogJoint:
-    """The log joint of a pin that landed point up `up` times and `down` times not, its log odds N(0, prior_std²) before."""
+    """Of a pin that landed point up `up` times and `down` times not, its log odds N(0, prior_std²) before; up to a constant."""
 
     up: int
     down: int
@@ -183,7 +183,7 @@ exercise_2 = Exercise(
         ),
         Mistake(
             lambda log_joint, mean, std, base: elbo(log_joint, mean, std, base) - 2 * (math.log(std) + ENTROPY_OF_ONE),
-            "You subtract the entropy. The ELBO is E_q[log p] - E_q[log q], and -E_q[log q] is the entropy: it is added.",
+            "You subtract the entropy. The ELBO is E_q[log joint] - E_q[log q], and -E_q[log q] is the entropy: it is added.",
         ),
         Mistake(
             lambda log_joint, mean, std, base: log_joint(mean + std * base).sum() + math.log(std) + ENTROPY_OF_ONE,
@@ -198,7 +198,7 @@ exercise_3 = Exercise(
     title="Where the slope stops being the better guide",
     answer=1.109,
     tolerance=0.01,
-    explanation="From there on the slope, as large as k, is noisier than the value, which is never larger than 1.",
+    explanation="From there on the slope, as large as k, is noisier than ε times the value, which is never larger than 1.",
     hints=(
         "`variances(lambda w: torch.sin(k * w).sum(dim=-1), torch.zeros(1), 'mine')` gives both. Try k = 1, and k = 2.",
         "Halve the interval in which the order changes, until you know two digits behind the point.",
