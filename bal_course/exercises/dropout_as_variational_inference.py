@@ -20,7 +20,7 @@ prediction_1 = Exercise(
     },
     answer="B",
     explanation="On the same masks the objectives of Ada and Thomas differ by a constant and a factor, so every step is the "
-    "same step. Vera's rows meet the bend of the divergence whenever they pass through zero.",
+    "same step. One step from the steep bend near zero throws a row of Vera's by a hundred σ or more.",
     hints=(
         "What do the objectives of Ada and Thomas differ by? A constant moves no gradient.",
         "How steep is the bend of the exact divergence near zero, if σ is tiny? And may a row come there during training?",
@@ -60,7 +60,8 @@ prediction_3 = Exercise(
     "dropout do?",
     choices={"A": "it shrinks about as much", "B": "it shrinks, but less", "C": "it stays"},
     answer="C",
-    explanation="The masks fall as before, on weights of the same size. Nothing in the family q can get narrower.",
+    explanation="Ten copies multiply the misfit and the scatter of the masks in the loss alike. So m hardly moves, and with "
+    "keep fixed the spread of q follows m.",
     hints=(
         "q has two bumps for each row, one at zero and one at m. What can more data change about it?",
         "More data pin down m. The spread of q comes from the distance between the bumps, which is the length of m.",
@@ -69,9 +70,7 @@ prediction_3 = Exercise(
         Mistake(
             "A", "A posterior would. But q may only move its bumps, and their distance is the size of the weights."
         ),
-        Mistake(
-            "B", "Which parameter of q would have to change for that? Not the keep probability: it is set by hand."
-        ),
+        Mistake("B", "For that m would have to shrink. But ten copies multiply misfit and scatter in the loss alike."),
     ),
 )
 
@@ -268,7 +267,7 @@ exercise_5 = Exercise(
     ),
     cases=(
         (0.0, 1.0, 2.0, 3.0),
-        (10.0, 1.0, 1.0, 2.0),
+        (10.0, 1.0, 1.0, 1.9),  # with 2.0 four masks and five would be equally good
         (100.0, 0.5, 4.0, 3.0),
         (3.0, 2.0, 1.0, 0.1),
         (1.0, 1.0, 1.0, 2.1),
