@@ -17,7 +17,9 @@ prediction_1 = Exercise(
         "One point is 0.01."
     ),
     answer=(0.9 * 0.1 / 50) ** 0.5,
-    explanation="The standard error is √(0.9 · 0.1 / 50) = 0.04: four points, more than a round of labels brings.",
+    explanation=(
+        "The standard error is √(0.9 · 0.1 / 50) = 0.04: four points. At that height a round of labels brings less."
+    ),
     hints=(
         "Each image is right with probability 0.9: a coin. What is the variance of one toss, and of the mean of fifty?",
         "One toss has the variance 0.9 · 0.1. The mean of fifty has a fiftieth of it. Take the root.",
@@ -26,9 +28,10 @@ prediction_1 = Exercise(
     mistakes=(
         Mistake(0.9 * 0.1 / 50, "This is the variance of the mean. The standard error is its root."),
         Mistake((0.9 * 0.1) ** 0.5, "This is the deviation of a single image. The mean of fifty is steadier by √50."),
-        Mistake(
-            4.22, "Right if these are points. As a share, which is what the check wants, it is a hundredth of that."
-        ),
+        Mistake(4.2426, "Right if these are points. As a share, which is what the check wants, divide by a hundred."),
+        Mistake(4.2, "Right in points, rounded. The check wants a share: divide by a hundred."),
+        Mistake(4, "Right in whole points. The check wants a share: divide by a hundred."),
+        Mistake(0.0707, "That is the largest it can be, at a true accuracy of 0.5. Put in 0.9."),
         Mistake(0.02, "One in fifty is one image, the step of the scale. Chance moves the count by two images or so."),
     ),
 )
@@ -41,8 +44,8 @@ prediction_2 = Exercise(
     answer="images",
     explanation="The targets enter through the networks' predictions alone: the images are needed, their labels are not.",
     hints=(
-        "Look at the formula: which of the two, the input or the label of the target, is averaged over?",
-        "The label of the target is a random variable of the model, as the candidate's is. What is fixed is the input.",
+        "EPIG is about the predictions for the targets. What does a network need to make them?",
+        "The label of a target is unknown, as the candidate's is. The networks give probabilities for both.",
     ),
     mistakes=(
         Mistake("labels", "If their labels were known, nothing would be left to predict. EPIG averages over them."),
@@ -69,17 +72,17 @@ prediction_3 = Exercise(
             "8", "That would be so if margin asked for easy images. It asks for those on which two classes are close."
         ),
         Mistake("15", "That holds for images drawn at random, and for errors that fall on any image alike."),
-        Mistake("70", "The two models learnt from other images: what one finds hard, the other often gets right."),
+        Mistake("70", "The two models learnt from different images: what one finds hard, the other often gets right."),
     ),
 )
 
 prediction_4 = Exercise(
     name="in_practice.prediction_4",
     title="Who buys the toss-ups",
-    question="Who spends the largest share of its labels on lines that nobody could place?",
+    question="Who spends the largest share of its labels on toss-ups?",
     choices={"random": "random", "margin": "margin", "entropy": "entropy", "BALD": "BALD"},
     answer="entropy",
-    explanation="A line that could be anything has the highest entropy there is, before its label is bought and after.",
+    explanation="Entropy is highest where many sections seem possible, and of a toss-up no label removes that doubt.",
     hints=(
         "Random takes them as they come, one in five. Who is drawn to them, and who is drawn most?",
         "A tie of two favourites is enough for margin. Which score grows further when a third and a fourth class come in?",
@@ -87,7 +90,7 @@ prediction_4 = Exercise(
     mistakes=(
         Mistake("random", "Random buys them as often as they occur. Others are drawn to them."),
         Mistake("margin", "Margin is drawn to them too, and to the doubt between two sections that labels do remove."),
-        Mistake("BALD", "BALD takes off the doubt that every draw of the weights keeps. The others do not."),
+        Mistake("BALD", "BALD subtracts the doubt that every draw of the weights keeps. Entropy and margin do not."),
     ),
 )
 
@@ -288,6 +291,10 @@ exercise_3 = Exercise(
             lambda probs_K_C, target_probs_K_C: entr(probs_K_C.T @ target_probs_K_C / len(probs_K_C)).sum(),
             "This is the entropy of the pair. Subtract it from the sum of the two labels' own entropies.",
         ),
+        Mistake(
+            lambda probs_K_C, target_probs_K_C: information_about(probs_K_C, target_probs_K_C) / math.log(2),
+            "These are bits. Take the natural logarithm, for nats.",
+        ),
     ),
 )
 
@@ -300,7 +307,10 @@ exercise_4 = Exercise(
     name="in_practice.exercise_4",
     title="How many images to hold out",
     answer=images_needed,
-    explanation="The standard error √(a(1 − a)/n) is at most gain/2 from n = a(1 − a)/(gain/2)² on, rounded up.",
+    explanation=(
+        "The standard error √(a(1 − a)/n) is at most gain/2 from n = a(1 − a)/(gain/2)² on, rounded up. (The difference of "
+        "two rounds on the same images has about √(d/n), where d is the share that only one of them gets right.)"
+    ),
     hints=(
         "Write down the standard error of an accuracy `a` measured on n images. You had it for n = 50.",
         "Set √(a(1 − a)/n) = gain/2 and solve for n. A part of an image cannot be held out: round up.",
