@@ -24,7 +24,10 @@ prediction_1 = Exercise(
         Mistake(
             "A", "There are many soundings around A already. What remains is the shaking of each one, and that stays."
         ),
-        Mistake("C", "The boat never goes there. Twice as many soundings of somewhere else tell nothing about C."),
+        Mistake(
+            "C",
+            "The boat never goes there. Soundings of somewhere else tell about C only if you know how the lake goes on.",
+        ),
     ),
 )
 
@@ -99,6 +102,10 @@ def _noise_first(means_K, variances_K, prior_std):
     return "sensor" if variances_K.mean() > means_K.var(correction=0) else remedy(means_K, variances_K, prior_std)
 
 
+def _averaged_deviations(means_K, variances_K, prior_std):
+    return remedy(means_K, variances_K.sqrt().mean()[None] ** 2, prior_std)
+
+
 def _sample_variance(means_K, variances_K, prior_std):
     ignorance = means_K.var()
     return "ask" if ignorance > prior_std**2 / 2 else "sensor" if variances_K.mean() > ignorance else "labels"
@@ -122,6 +129,10 @@ exercise_1 = Exercise(
         (torch.tensor([0.0, 2.1, -2.1]), torch.tensor([1.0, 1.0, 1.0]), 3.0),
         (torch.tensor([0.0, 1.0, -1.0]), torch.tensor([3.0, 3.0, 3.0]), 1.0),
         (torch.tensor([0.0, 1.2]), torch.tensor([0.5, 0.5]), 1.0),
+        # the mean of the variances is above the ignorance, the squared mean of their roots below it
+        (torch.tensor([0.0, 1.0, -1.0]), torch.tensor([2.8, 0.04, 0.04]), 2.0),
+        # the mean of the variances is below the ignorance, the largest of them above it
+        (torch.tensor([0.0, 1.0, -1.0]), torch.tensor([1.0, 0.1, 0.1]), 2.0),
     ),
     mistakes=(
         Mistake(
@@ -156,6 +167,7 @@ exercise_1 = Exercise(
         Mistake(
             _noise_first, "You look at the noise first. In a place never visited, a better sensor is money thrown away."
         ),
+        Mistake(_averaged_deviations, "You averaged standard deviations. Noise is the mean of the variances."),
         Mistake(
             _sample_variance,
             "`.var()` divides by K - 1. The members are the whole committee here, not a sample of it: `correction=0`.",
@@ -221,7 +233,7 @@ exercise_3 = Exercise(
     name="kinds_of_uncertainty.exercise_3",
     title="Design a committee",
     answer=0.1100279,
-    explanation="All doubt is log 2. At p = 0.110 each network's own entropy is half of that. The rest is their quarrel.",
+    explanation="All doubt is log 2. At p = 0.110 each network's own entropy is half of that. The rest is their disagreement.",
     hints=(
         "All doubt is the entropy of the mean, fifty-fifty: log 2. Both networks have the same entropy. How large must it be?",
         "Solve -p log p - (1 - p) log(1 - p) = ½ log 2, by trying a few values or with `scipy.optimize.brentq`.",
@@ -271,6 +283,10 @@ exercise_4 = Exercise(
         Mistake(
             lambda z_T_C, label: torch.logsumexp(z_T_C.log_softmax(dim=-1)[:, label], dim=0),
             "This is the sum over the draws, and can exceed log 1. Subtract log T to make it a mean.",
+        ),
+        Mistake(
+            lambda z_T_C, label: -noisy_log_prob(z_T_C, label),
+            "That is the loss. The logarithm itself is asked for, without the minus.",
         ),
         Mistake(
             lambda z_T_C, label: z_T_C.softmax(dim=-1)[:, label].mean(), "A probability. The loss needs its logarithm."

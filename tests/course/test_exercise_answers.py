@@ -1147,20 +1147,21 @@ def _():
 
 @derived("kinds_of_uncertainty.prediction_1", "a second derivation")
 def _():
-    """The lake as a Gaussian process, its covariance that of the bumps, before and after the boat's next round."""
+    """The lake as a Gaussian process, its covariance that of the bumps, before and after each of a hundred next rounds."""
 
     def features(places_N):
         return linear_regression.gaussian_bumps(places_N, 23, low=-1, high=13)[:, 1:]
 
-    def variance(count):
-        places_N, _ = lake.soundings(count, 0.5, 5)
+    def variance(places_N):
         asked_3 = np.array([2.0, 7.0, 11.0])
         between = features(asked_3) @ features(places_N).T
         known_N_N = features(places_N) @ features(places_N).T + np.diag(lake.sounding_noise(places_N, 0.5) ** 2)
         learned_3 = np.diag(between @ np.linalg.solve(known_N_N, between.T))
         return (features(asked_3) ** 2).sum(axis=1) - learned_3 + lake.sounding_noise(asked_3, 0.5) ** 2
 
-    return "ABC"[int(np.argmax(np.sqrt(variance(40)) - np.sqrt(variance(80))))]
+    today_N, _ = lake.soundings(40, 0.5, 5)
+    tomorrows = [np.append(today_N, lake.soundings(40, 0.5, seed)[0]) for seed in range(100)]
+    return "ABC"[int(np.argmax(variance(today_N) - np.mean([variance(places_N) for places_N in tomorrows], axis=0)))]
 
 
 @derived("kinds_of_uncertainty.prediction_2", "SciPy")
