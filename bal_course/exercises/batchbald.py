@@ -29,7 +29,8 @@ prediction_1 = Exercise(
     mistakes=(
         Mistake("coat and town", "The two from the north wear the same coat, so this pair cannot tell them apart."),
         Mistake(
-            "coat and hand", "The two left-handers from east and south both wear red: this pair leaves them apart."
+            "coat and hand",
+            "The two left-handers from east and south both wear red: this pair cannot tell them apart.",
         ),
         Mistake("coat and accent", "The accent is the town again. The two from the north wear the same coat."),
         Mistake(
@@ -84,7 +85,7 @@ prediction_3 = Exercise(
 prediction_4 = Exercise(
     name="batchbald.prediction_4",
     title="From four labels a round to a hundred",
-    question="From 4 labels a round to 10, 40 and 100: what happens to the distance between BatchBALD and BALD?",
+    question="From 4 labels a round to 40: what happens to the distance between BatchBALD and BALD?",
     choices={"grows": "it grows", "stays": "it stays as it is", "shrinks": "it shrinks"},
     answer="grows",
     explanation="The more is bought at once, the more BALD's favourites repeat each other.",
@@ -96,7 +97,7 @@ prediction_4 = Exercise(
         Mistake("stays", "Double counting needs a batch. With one label a round the two are the same strategy."),
         Mistake(
             "shrinks",
-            "The ceiling speaks for it: late picks of BatchBALD are noise. But BALD's late picks are copies of its first.",
+            "The ceiling speaks for it: late picks of BatchBALD are noise. But BALD's late picks resemble its first.",
         ),
     ),
 )
@@ -104,17 +105,19 @@ prediction_4 = Exercise(
 prediction_5 = Exercise(
     name="batchbald.prediction_5",
     title="BatchBALD and a draw",
-    question="Where will BatchBALD be in accuracy, compared with the two draws?",
-    choices={"ahead": "surely ahead of both", "level": "six seeds cannot tell", "behind": "surely behind both"},
-    answer="level",
-    explanation="Both intervals hold zero. More nats about twenty masks need not mean more right answers on new images.",
+    question="Of ten labels a random draw spends one on a copy, and BALD about six. What of BatchBALD?",
+    choices={"random": "one, as random", "between": "about three", "bald": "about six, as BALD"},
+    answer="between",
+    explanation="It believes in a second reader: a copy still adds something, but less than the first label did.",
     hints=(
-        "More nats about twenty masks: is that more accuracy on test images?",
-        "Which of the strategies buy copies, and how many?",
+        "Does BatchBALD know that a copy will get the same label?",
+        "Look again at what the second copy of the best image added, and the third.",
     ),
     mistakes=(
-        Mistake("ahead", "It carries more nats about twenty masks. It also buys more copies than the draws do."),
-        Mistake("behind", "Its copies cost it something, its choice may gain something: the intervals hold zero."),
+        Mistake("random", "It would avoid copies if it thought them worthless. It thinks of a second reader instead."),
+        Mistake(
+            "bald", "To BALD every copy is worth as much as the first. A joint score pays less for each further one."
+        ),
     ),
 )
 
@@ -203,8 +206,9 @@ exercise_2 = Exercise(
         "How much does the whole batch have to tell?",
         "A batch tells at most log K. Solve log K = 10 for K.",
     ),
-    tolerance=0.1,
+    tolerance=0.02,
     mistakes=(
+        Mistake(20_000, "log 20,000 is 9.9 nats. You need ten."),
         Mistake(10_000, "log 10,000 is 9.2 nats. You need ten."),
         Mistake(10**10, "That is ten decimal digits. Nats belong to the natural logarithm: K is e to the tenth."),
         Mistake(100, "log 100 is 4.6 nats. Spread over a hundred labels that is less than 0.05 for each."),
@@ -276,72 +280,76 @@ exercise_3 = Exercise(
 )
 
 
-def draw_batch(log_weights_N, uniforms_N, batch_size):
-    keys_N = log_weights_N - (-uniforms_N.log()).log()
+def power_batch(scores_N, beta, uniforms_N, batch_size):
+    keys_N = beta * scores_N.log() - (-uniforms_N.log()).log()
     return keys_N.topk(batch_size).indices.tolist()
 
 
 UNIFORMS = torch.tensor([0.10, 0.80, 0.45, 0.05, 0.60])
-WEIGHTS = torch.tensor([3.0, 0.2, 1.0, 8.0, 0.5])
+SCORES = torch.tensor([0.9, 0.2, 0.5, 1.3, 0.0])  # the last input can teach nothing
 
 exercise_4 = Exercise(
     name="batchbald.exercise_4",
     title="Draw a batch with Gumbel noise",
-    answer=draw_batch,
-    explanation="Log-weight plus Gumbel noise, and the b largest: a sort in place of b draws one after the other.",
+    answer=power_batch,
+    explanation="β times the log-score plus Gumbel noise, and the b largest: a sort in place of b draws one after the other.",
     hints=(
+        "The weight is score^β. What is its logarithm?",
         "If u is uniform on (0, 1), then -log u is exponential, and -log(-log u) is Gumbel noise.",
-        "Add the noise to the log-weights. The largest key is the first draw.",
-        "`keys.topk(batch_size).indices.tolist()`.",
+        "Add the noise to the log-weights; the largest key is the first draw: `keys.topk(batch_size).indices.tolist()`.",
     ),
     cases=(
-        (WEIGHTS.log(), UNIFORMS, 3),
-        (torch.zeros(5), UNIFORMS, 2),
-        (torch.tensor([0.0, 1.0, 2.0, 1.5, 0.3]), torch.tensor([0.9, 0.5, 0.2, 0.3, 0.97]), 5),
-        (torch.tensor([-1.0, -3.0, -0.1, -0.2, -4.0]), torch.tensor([0.5, 0.99, 0.3, 0.02, 0.7]), 3),
+        (SCORES, 1.0, UNIFORMS, 3),
+        (SCORES, 6.0, UNIFORMS, 3),
+        (torch.tensor([0.1, 0.3, 0.8, 0.5, 0.2]), 0.5, torch.tensor([0.9, 0.5, 0.2, 0.3, 0.97]), 5),
+        (torch.tensor([0.4, 0.05, 0.9, 0.8, 0.0]), 2.0, torch.tensor([0.5, 0.99, 0.3, 0.02, 0.7]), 4),
     ),
     mistakes=(
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: log_weights_N.topk(batch_size).indices.tolist(),
-            "There is no chance in this: it is the top of the weights. Add Gumbel noise first.",
+            lambda scores_N, beta, uniforms_N, batch_size: scores_N.topk(batch_size).indices.tolist(),
+            "There is no chance in this: it is the top of the scores. Add Gumbel noise to the log-weights first.",
         ),
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: (
-                (log_weights_N - uniforms_N.log()).topk(batch_size).indices.tolist()
-            ),
+            lambda scores_N, beta, uniforms_N, batch_size: power_batch(scores_N, 1.0, uniforms_N, batch_size),
+            "You left out β. The weight is score^β, so its logarithm is β times the logarithm of the score.",
+        ),
+        Mistake(
+            lambda scores_N, beta, uniforms_N, batch_size: top(beta * scores_N + gumbel(uniforms_N), batch_size),
+            "This is softmax BALD, with the weight e^(β · score). The log-weight of power BALD is β · log(score).",
+        ),
+        Mistake(
+            lambda scores_N, beta, uniforms_N, batch_size: top(beta * scores_N.log() - uniforms_N.log(), batch_size),
             "You added exponential noise, -log u. Gumbel noise takes the logarithm once more: -log(-log u).",
         ),
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: (
-                (log_weights_N + (-uniforms_N.log()).log()).topk(batch_size).indices.tolist()
-            ),
+            lambda scores_N, beta, uniforms_N, batch_size: top(beta * scores_N.log() - gumbel(uniforms_N), batch_size),
             "The sign of the noise is turned: -log(-log u), with a minus in front of both logarithms.",
         ),
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: (
-                (log_weights_N.exp() - (-uniforms_N.log()).log()).topk(batch_size).indices.tolist()
-            ),
+            lambda scores_N, beta, uniforms_N, batch_size: top(scores_N**beta + gumbel(uniforms_N), batch_size),
             "You added the noise to the weights themselves. It belongs to their logarithms.",
         ),
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: (
-                (-draw_keys(log_weights_N, uniforms_N)).topk(batch_size).indices.tolist()
+            lambda scores_N, beta, uniforms_N, batch_size: top(
+                -(beta * scores_N.log() + gumbel(uniforms_N)), batch_size
             ),
             "You took the smallest keys. The largest key is the first draw.",
         ),
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: draw_batch(log_weights_N, uniforms_N, batch_size)[::-1],
+            lambda scores_N, beta, uniforms_N, batch_size: power_batch(scores_N, beta, uniforms_N, batch_size)[::-1],
             "The right places in the wrong order. The largest key is the first draw.",
         ),
         Mistake(
-            lambda log_weights_N, uniforms_N, batch_size: (
-                (log_weights_N + uniforms_N).topk(batch_size).indices.tolist()
-            ),
+            lambda scores_N, beta, uniforms_N, batch_size: top(beta * scores_N.log() + uniforms_N, batch_size),
             "You added the uniform number itself. Make Gumbel noise of it first: -log(-log u).",
         ),
     ),
 )
 
 
-def draw_keys(log_weights_N, uniforms_N):
-    return log_weights_N - (-uniforms_N.log()).log()
+def gumbel(uniforms_N):
+    return -(-uniforms_N.log()).log()
+
+
+def top(keys_N, batch_size):
+    return keys_N.topk(batch_size).indices.tolist()

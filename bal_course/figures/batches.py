@@ -60,14 +60,13 @@ def venn(ax: Axes, names: Sequence[str], areas: Sequence[float], shared: float) 
 
 
 def growth(ax: Axes, worth: Mapping[str, ndarray], caps: Mapping[str, float]) -> Axes:
-    """Information after 1, 2, … labels of a batch, a line a name; a cap is a dashed line that no batch can cross."""
+    """Information after 1, 2, … labels of a batch, a line a name; a cap is a thin line that no batch can cross."""
     looks = looks_of(worth)
     for name, worth_B in worth.items():
         ax.plot(np.arange(1, len(worth_B) + 1), worth_B, label=name, **looks[name].line)
-    longest = max(len(worth_B) for worth_B in worth.values())
     for name, cap in caps.items():
-        ax.axhline(cap, color=PALETTE["black"], linestyle="--", linewidth=1.2)
-        ax.text(longest, cap, name, ha="right", va="bottom")
+        ax.axhline(cap, color=PALETTE["grey"], linewidth=0.8, zorder=1)  # behind the curves that reach it
+        ax.text(1.01, cap, name, transform=ax.get_yaxis_transform(), va="center")
     ax.set(xlabel="labels in the batch b", ylabel="information (nats)", ylim=(0, None))
     ax.legend(loc="lower right")
     return ax

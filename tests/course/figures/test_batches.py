@@ -56,6 +56,7 @@ def test_growth_begins_at_one_label_and_shows_the_cap(ax):
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 0.5], [2, 0.9]])
     assert ax.lines[0].get_linestyle() != ax.lines[1].get_linestyle()
     assert ax.lines[2].get_ydata()[0] == math.log(3) and ax.texts[0].get_text() == "log 3"
+    assert ax.lines[2].get_zorder() < ax.lines[0].get_zorder()
 
 
 def test_ratios_are_counted(ax):
