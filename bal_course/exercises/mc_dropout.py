@@ -15,32 +15,35 @@ prediction_1 = Exercise(
     "become?",
     choices={"A": "About a quarter as wide", "B": "About half as wide", "C": "About as wide as before"},
     answer="C",
-    explanation="The masks are as random with 1,280 points as with 80. The width is set by `drop`, which you chose.",
+    explanation="The masks are as random with 1,280 points as with 80. The width is set mostly by `drop`, which you chose.",
     hints=(
         "The standard error of a mean of N numbers is σ/√N. Is there anything like N in a dropout mask?",
         "A mask drops a unit with the same probability in each pass, whatever the network was trained on.",
     ),
     mistakes=(
-        Mistake("A", "That is what a posterior does: 1/√16. Ask yourself which step of dropout would know N."),
-        Mistake("B", "That would be a slow posterior. Ask yourself which step of dropout would know N at all."),
+        Mistake("A", "That is 1/√16, as for the error of a mean. Ask yourself which step of dropout would know N."),
+        Mistake(
+            "B",
+            "A posterior over functions may narrow so slowly. Ask yourself which step of dropout would know N at all.",
+        ),
     ),
 )
 
 prediction_2 = Exercise(
     name="mc_dropout.prediction_2",
-    title="A thousand passes against one",
-    question="Compared with the same network with dropout off, how large is the root mean squared error of the mean of a "
-    "thousand passes?",
-    choices={"A": "More than 5 % smaller", "B": "About the same", "C": "More than 5 % larger"},
+    title="A thousand passes against a straight line",
+    question="Compared with a straight line by least squares, how large is the root mean squared error of the network with "
+    "dropout left on, on average over the twenty splits?",
+    choices={"A": "More than 5 % smaller", "B": "Within 5 % of the line's", "C": "More than 5 % larger"},
     answer="B",
-    explanation="The mean of the passes is nearly the pass with dropout off. Only the likelihood sees their spread.",
+    explanation="The network can bend, but on so few patients and so much noise it finds no bend that pays.",
     hints=(
-        "Dropout divides what it keeps by 1 - `drop`, so that the expected input of the next layer is the one without dropout.",
-        "If the last layers were linear, the mean of the passes would be exactly the one pass. They nearly are.",
+        "A ReLU network contains the straight lines. What has to be in the data for it to do better than they do?",
+        "With dropout and weight decay the network does not follow every measurement. Would it do much worse?",
     ),
     mistakes=(
-        Mistake("A", "The passes are not new networks with new ideas: their mean is nearly the pass with dropout off."),
-        Mistake("C", "Averaging takes the noise of the masks away again. It does no harm."),
+        Mistake("A", "It can bend, but a bend has to be found in about four hundred noisy patients."),
+        Mistake("C", "It has many more weights, but dropout and weight decay keep it from following the noise."),
     ),
 )
 
@@ -48,17 +51,18 @@ prediction_2 = Exercise(
 prediction_3 = Exercise(
     name="mc_dropout.prediction_3",
     title="The truth in the gap",
-    question="By how many of dropout's own standard deviations is the true curve off, at the worst place of the gap?",
-    choices={"A": "Less than two", "B": "Between two and three", "C": "More than three"},
+    question="We repeat this on ten data sets. On how many does the truth stay, everywhere in the gap, within two of "
+    "dropout's own standard deviations?",
+    choices={"A": "Eight or more", "B": "Three to seven", "C": "Two or fewer"},
     answer="C",
-    explanation="In five networks of five it is off by about four deviations or more.",
+    explanation="On two at most. On most data sets it is off by more than four deviations somewhere in the gap.",
     hints=(
-        "Two standard deviations is what a band drawn in this course allows.",
+        "How far off was the curve of the first figure at its worst place, and how far apart were the passes there?",
         "The masks are drawn in the same way for every input. What could tell them that they are in the gap?",
     ),
     mistakes=(
         Mistake("A", "That would be an honest band. The masks do not know where the data are missing."),
-        Mistake("B", "Further. The band grows a little in the gap, and the error grows much more."),
+        Mistake("B", "Fewer. The band grows a little in the gap, and the error grows much more."),
     ),
 )
 
@@ -131,7 +135,7 @@ exercise_2 = Exercise(
     answer=log_predictive,
     explanation="K normal densities, averaged as densities, and the logarithm last, all of it in log space.",
     hints=(
-        "Each pass says N(f_t, 1/τ). Write the logarithm of its density at the target: there are three terms.",
+        "Each pass says N(f_k, 1/τ). Write the logarithm of its density at the target: there are three terms.",
         "The prediction is the mean of the K densities. In log space: `torch.logsumexp`, minus log K.",
         "-½ τ (y - f)² + ½ log τ - ½ log 2π is the log density of one pass.",
     ),
@@ -167,6 +171,12 @@ exercise_2 = Exercise(
                 torch.logsumexp(normal_log_density(y, f_K, torch.tensor(tau)), dim=0) - math.log(len(f_K))
             ),
             "You used τ as the variance. It is the precision: multiply the squared error by it.",
+        ),
+        Mistake(
+            lambda f_K, y, tau: (
+                torch.logsumexp(normal_log_density(y, f_K, torch.tensor(tau**-2.0)), dim=0) - math.log(len(f_K))
+            ),
+            "You used 1/τ as the standard deviation. It is the variance; the standard deviation is 1/√τ.",
         ),
         Mistake(
             lambda f_K, y, tau: normal_log_density(y, f_K, torch.tensor(1 / tau)).exp().mean().log(),

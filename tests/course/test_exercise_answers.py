@@ -1332,26 +1332,32 @@ def _():
 
 @derived("mc_dropout.prediction_2", "a small experiment")
 def _():
+    """Other splits, with larger test parts; the line is solved here."""
     patients, progress = load_diabetes(return_X_y=True)
-    train, test = next(ShuffleSplit(1, test_size=0.2, random_state=0).split(patients))
-    fitted = mc_dropout.fit_regression(patients[train], progress[train], dropout=0.1, noise_std=50.0, epochs=30)
-    averaged = mc_dropout.root_mean_squared_error(fitted, patients[test], progress[test], 1000)
-    off = np.sqrt(np.mean((progress[test] - fitted.predict_without_dropout(patients[test]).numpy()) ** 2))
-    return "A" if averaged < 0.95 * off else "C" if averaged > 1.05 * off else "B"
+    with_ones = np.column_stack([np.ones(len(patients)), patients])
+    averaged, straight = [], []
+    for train, test in ShuffleSplit(4, test_size=0.2, random_state=1).split(patients):
+        fitted = mc_dropout.fit_regression(patients[train], progress[train], dropout=0.1, noise_std=50.0, epochs=200)
+        averaged.append(mc_dropout.root_mean_squared_error(fitted, patients[test], progress[test], 500))
+        line = np.linalg.lstsq(with_ones[train], progress[train], rcond=None)[0]
+        straight.append(np.sqrt(np.mean((progress[test] - with_ones[test] @ line) ** 2)))
+    ratio = np.mean(averaged) / np.mean(straight)
+    return "A" if ratio < 0.95 else "C" if ratio > 1.05 else "B"
 
 
 @derived("mc_dropout.prediction_3", "a small experiment")
 def _():
-    """One network, trained by the trainer of single networks, and the sine that made its data."""
-    inputs_N_1, targets_N_1 = data.sine_with_gap(80, 0.2, seed=0, gap=(0.0, 2.5))
-    network = initialised(lambda: MLP(1, 1, hidden=(64, 64), dropout=0.1), seed=0)
+    """Five other data sets, a network each by the trainer of single networks, and the sine that made the data."""
     config = FitConfig(learning_rate=1e-2, batch_size=80, max_epochs=600)
-    fit(network, inputs_N_1, targets_N_1, config=config, seed=0, loss=torch.nn.functional.mse_loss)
-    places_G_1 = torch.linspace(0, 2.5, 51)[:, None]
-    passes_G_K = mc_dropout.sample_outputs(network, places_G_1, 500)[..., 0]
-    off_G = (passes_G_K.mean(dim=1) - places_G_1[:, 0].sin()).abs() / passes_G_K.std(dim=1)
-    worst = off_G.max().item()
-    return "A" if worst < 2 else "B" if worst < 3 else "C"
+    places_G_1, held = torch.linspace(0, 2.5, 51)[:, None], 0
+    for seed in range(20, 25):
+        inputs_N_1, targets_N_1 = data.sine_with_gap(80, 0.2, seed=seed, gap=(0.0, 2.5))
+        network = initialised(lambda: MLP(1, 1, hidden=(64, 64), dropout=0.1), seed=seed)
+        fit(network, inputs_N_1, targets_N_1, config=config, seed=seed, loss=torch.nn.functional.mse_loss)
+        passes_G_K = mc_dropout.sample_outputs(network, places_G_1, 500)[..., 0]
+        off_G = (passes_G_K.mean(dim=1) - places_G_1[:, 0].sin()).abs() / passes_G_K.std(dim=1)
+        held += (off_G.max() < 2).item()
+    return "A" if held >= 4 else "B" if held > 1 else "C"
 
 
 @derived("deep_ensembles.prediction_1", "a small experiment")
