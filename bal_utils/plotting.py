@@ -40,6 +40,7 @@ CLASS_MARKERS = ("o", "^", "s", "D", "v", "P")
 HEAT_MAP = "cividis"
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MINIMUM_ALT_WORDS = 6
+EXACT_COLOURS = 32  # the largest areas of a stored picture; without this a pale grey may turn pink
 SCREEN_DPI = 96  # at which browsers show a length in inches
 MARKS_A_CURVE = 10
 LINE_END = "end of a line"  # the gid of the words there
@@ -243,13 +244,14 @@ def in_few_colours(picture: Image.Image, *, optimise: bool = True) -> bytes:
     To optimise takes a fifth of a second and saves a tenth of the size.
     """
     png, full = io.BytesIO(), picture.convert("RGB")
-    largest = sorted(full.getcolors(full.width * full.height), reverse=True)[
-        :64
-    ]  # else a large grey area may turn pink
-    others = full.quantize(256 - len(largest), method=Image.Quantize.MAXCOVERAGE)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in largest for part in colour] + others.getpalette())
-    few = full.quantize(palette=palette, dither=Image.Dither.NONE)
+    few = full.quantize(256 - EXACT_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette, places_H_W = few.getpalette()[: 3 * (256 - EXACT_COLOURS)], np.array(few)
+    colours_H_W = np.asarray(full, dtype=np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    for _, (red, green, blue) in sorted(full.getcolors(full.width * full.height), reverse=True)[:EXACT_COLOURS]:
+        places_H_W[colours_H_W == 65536 * red + 256 * green + blue] = len(palette) // 3
+        palette += [red, green, blue]
+    few = Image.fromarray(places_H_W)
+    few.putpalette(palette)
     few.save(png, format="png", optimize=optimise)
     return png.getvalue()
 
