@@ -228,11 +228,11 @@ def theirs_and_ours(
     if colour in (black, PALETTE["grey"]):
         colour = PALETTE["sky"]
     for run, curve in published.items():
-        style = {"linewidth": 2, "zorder": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
+        style = {"linewidth": 2.4, "zorder": 3} if run == "mean" else {"linewidth": 0.6, "alpha": 0.5}
         ax.plot(list(curve), list(curve.values()), color=black, label="published" if run == "mean" else None, **style)
     for number, curve in enumerate(ours):
         ax.plot(
-            list(curve), list(curve.values()), color=colour, linewidth=1.5, alpha=0.7, label=None if number else "ours"
+            list(curve), list(curve.values()), color=colour, linewidth=1.2, alpha=0.8, label=None if number else "ours"
         )
     ax.axhline(0.9, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
     ax.axhline(0.95, color=PALETTE["grey"], linestyle=":", linewidth=1.2, zorder=1)
