@@ -112,9 +112,8 @@ replicate-gal:
 # no lanes: they need epochs of one length, and here an epoch is a pass over what is labelled
 # float32 where the processor does not know bfloat16
 replicate-gal-as-found:
-	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) $(THREE) --strategies random
-	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) --seeds 0 1 --strategies $(FOUR)
-	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) --seeds 2 --strategies entropy mean_std
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) $(THREE) --strategies random entropy mean_std
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) --seeds 0 1 --strategies bald variation_ratio
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 --seeds 2 --strategies bald variation_ratio
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found $(BFLOAT16) --seeds 0 1 --strategies random mean_std
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found_glorot $(BFLOAT16) --model gal_cnn_3x3_glorot --labels 400 --strategies random bald

@@ -111,6 +111,11 @@ def curve_of(run: dict) -> tuple[ndarray, ndarray]:
     return labels_R, accuracy_1_R[0]
 
 
+def up_to(runs: Iterable[dict], labels: int) -> list[dict]:
+    """The same runs without their rounds with more than `labels` labels in the training set, as new records."""
+    return [run | {"rounds": [entry for entry in run["rounds"] if entry["labels"] <= labels]} for run in runs]
+
+
 def paired_lead(
     runs: Iterable[dict], rivals: Iterable[dict], *, at: int | None = None
 ) -> tuple[float, tuple[float, float] | None, int]:

@@ -17,6 +17,7 @@ from bal_utils.sweep.replication import (
     paired_lead,
     published,
     share_of_duplicates,
+    up_to,
 )
 
 
@@ -32,6 +33,13 @@ def test_labels_are_those_of_the_first_crossing():
     runs = [made([0.5, 0.91, 0.89, 0.95]), made([0.5, 0.6, 0.9, 0.9]), made([0.5, 0.6, 0.7, 0.8])]
     assert labels_quartiles(runs, 0.9) == (30, 40, np.inf)  # places 0.5, 1 and 1.5 of 0..2; halves go to the even one
     assert labels_quartiles(runs[2:], 0.9)[1] == np.inf
+
+
+def test_up_to_cuts_rounds_and_leaves_the_records_alone():
+    run = made([0.5, 0.6, 0.7])  # with 20, 30 and 40 labels
+    (cut,) = up_to([run], 30)
+    assert [entry["labels"] for entry in cut["rounds"]] == [20, 30] and len(run["rounds"]) == 3
+    assert {**cut, "rounds": run["rounds"]} == run
 
 
 def test_a_lead_is_paired_by_seed_and_leaves_out_the_shared_start():
