@@ -88,7 +88,7 @@ DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
 BFLOAT16 := --precision bfloat16
 FIXED_STEPS := --protocol hundred-a-round-fixed-steps $(BFLOAT16) $(SIX) --out figures/query100_fixed_steps --jobs 2
-FRESH := --protocol hundred-a-round --posterior mc_dropout_fresh --strategies bald --out figures/query100_fresh
+FRESH := --protocol hundred-a-round --posterior mc_dropout_fresh --out figures/query100_fresh
 AS_FOUND := --protocol gal2017-as-found --jobs 2 --out
 
 figures: $(VENV)/.installed-lab ### the runs of two CPU cores behind figures/, missing ones too (four hours of one core; continues where it stopped)
@@ -112,17 +112,18 @@ replicate-gal:
 # no lanes: they need epochs of one length, and here an epoch is a pass over what is labelled
 # float32 where the processor does not know bfloat16
 replicate-gal-as-found:
-	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) $(THREE) --strategies random entropy mean_std
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) $(THREE) --strategies entropy
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 $(BFLOAT16) --seeds 0 1 --strategies bald variation_ratio
 	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found --labels 600 --seeds 2 --strategies bald variation_ratio
-	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found $(BFLOAT16) --seeds 0 1 --strategies random mean_std
-	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found_glorot $(BFLOAT16) --model gal_cnn_3x3_glorot --labels 400 --strategies random bald
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found $(BFLOAT16) $(THREE) --strategies random mean_std
+	$(SWEEP) $(AS_FOUND) figures/gal2017_as_found_glorot $(BFLOAT16) $(THREE) --model gal_cnn_3x3_glorot --labels 400 --strategies random bald
 
 replicate-query100:
 	$(SWEEP) --protocol hundred-a-round $(THREE) --strategies random bald batchbald margin entropy \
 		--out figures/query100 --lanes 15
-	$(SWEEP) $(FRESH) --seeds 0 $(BFLOAT16)
-	$(SWEEP) $(FRESH) --seeds 1 2
+	$(SWEEP) $(FRESH) --seeds 0 $(BFLOAT16) --strategies bald
+	$(SWEEP) $(FRESH) --seeds 1 2 --strategies bald
+	$(SWEEP) $(FRESH) $(THREE) $(BFLOAT16) --strategies power_bald
 
 # the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:
