@@ -127,7 +127,7 @@ replicate-query100:
 
 # the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:
-	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald
+	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald power_bald
 	$(SWEEP) $(FIXED_STEPS) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald
 
 replicate-ones:
