@@ -129,6 +129,8 @@ replicate-query100:
 replicate-fixed-steps:
 	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald power_bald
 	$(SWEEP) $(FIXED_STEPS) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald
+	$(SWEEP) --protocol hundred-a-round-fixed-steps $(BFLOAT16) $(THREE) --num-samples 100 --strategies batchbald \
+		--out figures/query100_hundred_masks --jobs 2
 
 replicate-ones:
 	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald

@@ -128,7 +128,7 @@ def leads(ax: Axes, found: Mapping[str, Lead], *, wide: float = 0.0) -> Axes:
     colour = PALETTE["black"]  # the colours of strategies are for their curves
     for row, (mean, ends, _) in enumerate(found.values()):
         if ends is not None:
-            ax.plot(ends, [row, row], color=colour, linewidth=3, zorder=2)
+            ax.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt", zorder=2)
         face = "white" if ends is None else colour
         ax.plot(mean, row, "o", color=colour, markerfacecolor=face, markersize=9, markeredgewidth=2, zorder=3)
     names = [f"{name} ({pairs} pair{'s' * (pairs != 1)})" for name, (_, _, pairs) in found.items()]
