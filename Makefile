@@ -87,7 +87,7 @@ KIRSCH := --protocol kirsch2019 $(SIX) --out figures/kirsch2019 --lanes
 DRAWN := --scale paper $(SIX) --out figures/drawn_starts/kirsch2019 --lanes
 GAL := --protocol gal2017-as-written $(THREE)
 BFLOAT16 := --precision bfloat16
-FIXED_STEPS := --protocol hundred-a-round-fixed-steps $(BFLOAT16) $(SIX) --out figures/query100_fixed_steps --jobs 2
+FIXED_STEPS := --protocol hundred-a-round-fixed-steps $(BFLOAT16) --jobs 2 --out
 FRESH := --protocol hundred-a-round --posterior mc_dropout_fresh --out figures/query100_fresh
 AS_FOUND := --protocol gal2017-as-found --jobs 2 --out
 
@@ -127,10 +127,9 @@ replicate-query100:
 
 # the same masks for all candidates, as joint scores need them, and masks drawn anew for each, as most scripts have them
 replicate-fixed-steps:
-	$(SWEEP) $(FIXED_STEPS) --strategies random bald batchbald power_bald
-	$(SWEEP) $(FIXED_STEPS) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald
-	$(SWEEP) --protocol hundred-a-round-fixed-steps $(BFLOAT16) $(THREE) --num-samples 100 --strategies batchbald \
-		--out figures/query100_hundred_masks --jobs 2
+	$(SWEEP) $(FIXED_STEPS) figures/query100_fixed_steps $(SIX) --strategies random bald batchbald power_bald
+	$(SWEEP) $(FIXED_STEPS) figures/query100_fixed_steps $(SIX) --posterior mc_dropout_fresh --strategies bald margin entropy power_bald
+	$(SWEEP) $(FIXED_STEPS) figures/query100_hundred_masks $(THREE) --num-samples 100 --strategies batchbald
 
 replicate-ones:
 	$(SWEEP) $(KIRSCH) 6 --batch-sizes 1 --labels 230 --strategies bald

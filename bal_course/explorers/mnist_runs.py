@@ -9,7 +9,6 @@ import numpy as np
 
 from bal_scenes.base import Button, Choice, Event, Explorer, IntSlider, Play, Preset, Scene, stage
 from bal_scenes.scene import Layer, Panel, images, line, line_style, mark_style, panel, points, scene, text
-from bal_utils.acquisition import find_strategy
 from bal_utils.data import ImageData, load_images
 from bal_utils.data.images import fewer_images
 from bal_utils.plotting import looks_of
@@ -84,9 +83,8 @@ def batch_in_words(labels_B: list[int]) -> str:
 
 def _title_of(group: Group, among: list[Group]) -> str:
     """What a group is called in the controls: its strategy, and what else sets it apart."""
-    words = find_strategy(group.strategy).title + group.remark
     several = len({other.batch_size for other in among}) > 1
-    return f"{words}, {group.batch_size} a round" if several else words
+    return f"{group.title}, {group.batch_size} a round" if several else group.title
 
 
 class MnistRuns(Explorer):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from bal_utils.acquisition import find_strategy
 from bal_utils.checks import check_whole
 from bal_utils.records import is_complete, labels_to_reach, load_run, record_paths, stack_runs
 from bal_utils.theory.intervals import has_interval, interval, quartiles
@@ -30,6 +31,11 @@ class Group(NamedTuple):
     def remark(self) -> str:
         """What stands behind the strategy's name where the committee is not that of shared masks."""
         return REMARKS.get(self.posterior, "")
+
+    @property
+    def title(self) -> str:
+        """What readers see: "BALD", "BALD, fresh masks". ValueError where the strategy is unknown."""
+        return find_strategy(self.strategy).title + self.remark
 
 
 def _group(run: dict) -> Group:

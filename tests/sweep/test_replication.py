@@ -189,3 +189,7 @@ def test_published_rows_are_chosen_by_column(tmp_path):
 def test_groups_of_one_strategy_are_told_apart_by_their_committee():
     kinds = [Group("bald", 10, posterior) for posterior in POSTERIORS]
     assert len({kind.remark for kind in kinds}) == len(POSTERIORS) and Group("bald", 10).remark == ""
+    assert [Group("bald", 10, kind).title for kind in ("mc_dropout", "mc_dropout_fresh")] == [
+        "BALD",
+        "BALD, fresh masks",
+    ]
